@@ -1,0 +1,46 @@
+"""A measure is a weighted point set: quadrature nodes, data points and walkers alike.
+
+    ν = Σ_i w_i δ_{x_i} / Σ_i w_i,     w_i = exp(logw_i)
+
+`logw=None` stands for equal weights, so that 10⁸ walkers cost one array, not two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Cloud(NamedTuple):
+    """Points x (n,) with log weights logw (n,), or equal weights where logw is None."""
+
+    x: Array
+    logw: Array | None = None
+
+    def weights(self) -> Array:
+        """Normalised weights w_i/Σw (n,)."""
+        if self.logw is None:
+            return np.full(self.x.size, 1.0 / self.x.size)
+        # A weight below the smallest float is zero: that underflow is the right answer.
+        with np.errstate(under="ignore"):
+            w: Array = np.exp(self.logw - self.logw.max())
+            return w / w.sum()
+
+    def mean(self, f: Callable[[Array], Array]) -> float:
+        """E_ν[f] = Σ w_i f(x_i) / Σ w_i."""
+        if self.logw is None:
+            return float(np.mean(f(self.x)))
+        with np.errstate(under="ignore"):
+            return float(self.weights() @ f(self.x))
+
+    def effective_size(self) -> float:
+        """Kish's effective sample size (Σw)²/Σw²; n where the weights are equal."""
+        if self.logw is None:
+            return float(self.x.size)
+        with np.errstate(under="ignore"):
+            return float(1.0 / np.sum(self.weights() ** 2))

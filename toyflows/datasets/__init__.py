@@ -1,0 +1,1 @@
+"""Data sets that ship with toyflows; their sources are in README.md beside them."""

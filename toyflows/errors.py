@@ -1,0 +1,18 @@
+"""The two ways in which a run is refused or stopped; every message is one line for the user."""
+
+
+class InputError(ValueError):
+    """A value the user gave cannot be used: `name` is the option's Python name, `why` what is
+    allowed (one line). The command line turns `theta_star` into `--theta-star`."""
+
+    def __init__(self, name: str, value: object, why: str):
+        super().__init__(f"{name} = {value}: {why}")
+        self.name, self.value, self.why = name, value, why
+
+
+class Diverged(ArithmeticError):
+    """θ left the finite numbers: carries the step at which it happened."""
+
+    def __init__(self, step: int, time: float, coordinate: str, value: float):
+        super().__init__(f"diverged at step {step} (t = {time:g}): {coordinate} = {value:g}")
+        self.step, self.time = step, time
