@@ -1,0 +1,164 @@
+"""What a flow must say. One file per flow; the file is the equation.
+
+    θ_{k+1} = θ_k + rate·dt · velocity(θ_k, negatives_k),     chains_{k+1} = advance(chains_k)
+
+Options of a method are the fields of its frozen dataclass: the command line (`-p name=value`), the
+captions and the tests read them there. A new file in this folder is a new method everywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import difflib
+import functools
+import importlib
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from toyflows.errors import InputError
+from toyflows.state import Info, State
+
+if TYPE_CHECKING:
+    from toyflows.backends.base import Backend
+    from toyflows.cloud import Cloud
+    from toyflows.target import Target
+
+
+class Flow:
+    """The base of every training method. Override `velocity` and whatever else differs."""
+
+    name: ClassVar[str] = ""
+    has_negatives: ClassVar[bool] = True
+    fused: ClassVar[bool] = False  # is step() what kernels/langevin.persistent does?
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """A flow that changes an inherited step is no longer the one the kernel knows."""
+        super().__init_subclass__(**kwargs)
+        steps = {"init", "negatives", "velocity", "advance", "step", "extra"}
+        if "fused" not in vars(cls) and steps & set(vars(cls)):
+            cls.fused = False
+
+    def extra(self, target: Target, θ0: float) -> dict[str, float]:
+        """Start values of the coordinates beyond θ."""
+        return {}
+
+    def init(self, ops: Backend, θ0: float) -> Cloud | None:
+        """The persistent particles at t = 0."""
+        return None
+
+    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+        """The particles that `velocity` averages over."""
+        return chains
+
+    def velocity(self, ops: Backend, θ: float, negatives: Any, **extra: float) -> Any:
+        """θ̇, or the tuple (θ̇, then the rates of the extra coordinates in their order)."""
+        raise NotImplementedError
+
+    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Cloud | None) -> Cloud | None:
+        """How the persistent particles follow θ."""
+        return chains
+
+    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
+        """The lecture's velocity for well-separated modes, in the form of `velocity`; None: none."""
+        return None
+
+    def separated_error(self, target: Target, θ: float) -> float:
+        """A bound on |velocity − separated| at θ, with the exact law at the start of a run."""
+        return math.nan
+
+    def fixed_point(self, target: Target) -> float | None:
+        """Where θ comes to rest for well-separated modes; None: nowhere, or unknown."""
+        return None
+
+    def start(self, ops: Backend, θ0: float) -> State:
+        """The state at t = 0."""
+        return State(0, θ0, self.extra(ops.target, θ0), self.init(ops.at(0), θ0))
+
+    def step(self, ops: Backend, state: State, η: float) -> tuple[State, Info]:
+        """One step of size η = rate·dt, and what was seen before it."""
+        ops = ops.at(state.step)
+        rates, info = self._look(ops, state)
+        θ = state.θ + η * rates[0]
+        moved = {k: v + η * r for (k, v), r in zip(state.extra.items(), rates[1:], strict=True)}
+        chains = self.advance(ops, state.θ, θ, state.chains)
+        return State(state.step + 1, θ, moved, chains), info
+
+    def observe(self, ops: Backend, state: State) -> Info:
+        """What the next step will see."""
+        return self._look(ops.at(state.step), state)[1]
+
+    def _look(self, ops: Backend, state: State) -> tuple[tuple[float, ...], Info]:
+        negatives = self.negatives(ops, state.θ, state.chains)
+        v = self.velocity(ops, state.θ, negatives, **state.extra)
+        rates = v if isinstance(v, tuple) else (v,)
+        counted = self.has_negatives and negatives is not None
+        mode_b = float(ops.mean(negatives, ops.mixture.in_b)) if counted else math.nan
+        return rates, Info(float(rates[0]), mode_b)
+
+
+@functools.cache
+def registry() -> dict[str, type[Flow]]:
+    """Every flow by its name: all Flow classes of the modules in this folder.
+
+    Raises RuntimeError where two have one name, naming both modules.
+    """
+    found: dict[str, type[Flow]] = {}
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        module = importlib.import_module(f"{__package__}.{path.stem}")
+        for cls in vars(module).values():
+            if not (isinstance(cls, type) and issubclass(cls, Flow) and cls.name):
+                continue
+            if cls.__module__ != module.__name__:
+                continue
+            if cls.name in found:
+                raise RuntimeError(
+                    f"two flows are named {cls.name!r}: {found[cls.name].__module__} "
+                    f"and {module.__name__}"
+                )
+            found[cls.name] = cls
+    return dict(sorted(found.items()))
+
+
+def equation(flow: type[Flow]) -> str:
+    """The ODE: the first line of the class's docstring."""
+    return (flow.__doc__ or "").strip().splitlines()[0]
+
+
+def make(name: str, **options: Any) -> Flow:
+    """The flow of that name with its options; values given as text are read by the field's type.
+
+    Raises InputError for an unknown name or option (naming the nearest) or a bad value.
+    """
+    known = registry()
+    if name not in known:
+        raise InputError("loss", name, f"unknown; {_nearest(name, list(known))}")
+    fields = {f.name: f for f in dataclasses.fields(known[name])}  # type: ignore[arg-type]
+    for key in options:
+        if key not in fields:
+            has = f"{name} has {_nearest(key, list(fields))}" if fields else f"{name} has none"
+            raise InputError("p", key, f"unknown option; {has}")
+    return known[name](**{k: _read(k, v, fields[k].default) for k, v in options.items()})
+
+
+def _nearest(word: str, words: list[str]) -> str:
+    near = difflib.get_close_matches(word, words, n=2, cutoff=0.4)
+    return f"did you mean {' or '.join(near)}?" if near else "choose from " + ", ".join(words)
+
+
+def _read(name: str, value: Any, default: Any) -> Any:
+    """The option's value in the type of its default."""
+    kind = type(default)
+    if isinstance(value, str) and kind is not str:
+        try:
+            value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
+        except (ValueError, SyntaxError):
+            raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise InputError("p", f"{name}={value}", "allowed is a finite number")
+    return value

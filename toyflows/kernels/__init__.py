@@ -1,0 +1,5 @@
+"""The only home of numba. Reading order: jit, polynomials, random, langevin, reduce, banded, team.
+
+Every kernel has a NumPy twin that a test pins it to (mixture.py, backends/grid.py). Nothing here is
+imported by `toyflows --help`, by listing or by refusing: import it where a run starts.
+"""

@@ -1,0 +1,128 @@
+"""The house decorator: every numba option of the project, each with its reason.
+
+* No fastmath: with cache=True the compiling run and the cached runs differ in their last bits.
+  FMAs are explicit and sums are trees in a fixed order, so that a result does not depend on the
+  vector width, the number of threads, or whether the machine code came from the cache.
+* nogil: threads of one team run the same kernel at once (team.py).
+* error_model="numpy": a division needs no branch, so loops vectorise.
+* cache: numba does not notice a change in ANOTHER file, so the cache folder carries the hash of all
+  kernel sources, below the user's cache directory; where that is not writable, nothing is cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from numba import types
+from numba.extending import intrinsic, register_jitable
+
+
+def user_cache() -> Path:
+    """The user's cache directory for toyflows: TOYFLOWS_CACHE, else the platform's own place."""
+    if chosen := os.environ.get("TOYFLOWS_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "toyflows"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "toyflows"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toyflows"
+
+
+def _source_hash() -> str:
+    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))
+    return hashlib.sha256(text + numba.__version__.encode()).hexdigest()[:16]
+
+
+def _cache_folder() -> Path | None:
+    """A folder numba can write to, or None."""
+    try:
+        folder = user_cache() / f"kernels-{_source_hash()}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (OSError, RuntimeError):  # read-only, full, or no home directory
+        return None
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def kernel(f: F) -> F:
+    """A compiled, cached function. Numba's cache folder is ours only while we decorate."""
+    theirs = numba.config.CACHE_DIR
+    if CACHE_FOLDER is not None:
+        numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    try:
+        return numba.njit(nogil=True, error_model="numpy", cache=CACHE_FOLDER is not None)(f)
+    finally:
+        numba.config.CACHE_DIR = theirs
+
+
+def device(f: F) -> F:
+    """A function for use inside kernels only; LLVM pastes it into the loop that calls it."""
+    return register_jitable(f)
+
+
+@intrinsic
+def wide_vectors(typingctx):  # type: ignore[no-untyped-def]
+    """Lets LLVM use 512-bit registers in the enclosing kernel (its default for server CPUs is 256);
+    emits no code and changes no bit. llvmlite's own add() knows no such name, hence set.add."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        set.add(builder.function.attributes, '"prefer-vector-width"="512"')
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
+def fma(typingctx, x, y, z):  # type: ignore[no-untyped-def]
+    """x·y + z, rounded once; all three float32 or all float64."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.fma(*args)
+
+    return (x(x, x, x), codegen) if x in (types.float32, types.float64) else None
+
+
+@intrinsic
+def horner(typingctx, x, coefficients):  # type: ignore[no-untyped-def]
+    """Σ_k coefficients[k] x^k by fused multiply–adds; coefficients is a tuple, lowest first."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        value, c = args
+        p = builder.extract_value(c, len(coefficients) - 1)
+        for k in range(len(coefficients) - 2, -1, -1):
+            p = builder.fma(p, value, builder.extract_value(c, k))
+        return p
+
+    return x(x, coefficients), codegen
+
+
+def _bitcast(target: Any) -> Any:
+    """The value whose bits are those of x, seen as the type `target`."""
+
+    @intrinsic
+    def cast(typingctx, x):  # type: ignore[no-untyped-def]
+        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+            return builder.bitcast(args[0], context.get_value_type(target))
+
+        return target(x), codegen
+
+    return cast
+
+
+as_i32, as_f32 = _bitcast(types.int32), _bitcast(types.float32)
+as_i64, as_f64 = _bitcast(types.int64), _bitcast(types.float64)
+u32, u64, i32, i64, f32, f64 = np.uint32, np.uint64, np.int32, np.int64, np.float32, np.float64

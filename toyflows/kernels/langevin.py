@@ -1,0 +1,169 @@
+"""Unadjusted Langevin for an ensemble of walkers, and persistent chains with their θ.
+
+    x ← x − h ∂_xU_θ(x) + √(2h) ξ,      ∂_xU = (x − a) − d r,    r = σ(d(x − m) − θ)
+
+Blocks of 1024 walkers, and for each three short loops over L1-resident scratch (bits, normals,
+drift), because a loop that mixes element sizes is vectorised at the wider one. The r that is
+summed is the r of the drift, at (x, θ) before the move: one exponential a walker-step.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from toyflows.kernels.jit import as_i32, as_i64, fma, i64, kernel, wide_vectors
+from toyflows.kernels.polynomials import LOG2E, sigmoid2
+from toyflows.kernels.random import BLOCK, HALF, MOVE, normals_of_block, stream_keys
+from toyflows.kernels.team import barrier
+
+SATURATED = 40.0  # 1 − σ(40) = 4e−18
+
+
+def is_negative(v):  # type: ignore[no-untyped-def]
+    """1 where the sign bit of v is set, else 0: an integer, so that counts vectorise."""
+    return int(np.signbit(v))
+
+
+@overload(is_negative)
+def _is_negative(v):  # type: ignore[no-untyped-def]
+    if v == types.float32:
+        return lambda v: -i64(as_i32(v) >> 31)
+    return lambda v: -(as_i64(v) >> 63)
+
+
+@kernel
+def tree_sum(v):  # type: ignore[no-untyped-def]
+    """Σ v (1024,) in a fixed tree order: the same bits at any vector width. Destroys v."""
+    wide_vectors()
+    s = HALF
+    while s >= 16:
+        low, high = v[:s], v[s : 2 * s]
+        for j in range(s):
+            low[j] += high[j]
+        s //= 2
+    total = 0.0
+    for j in range(16):
+        total += v[j]
+    return total
+
+
+@kernel
+def drift_block(x, g, r, h, a, d, m, θ):  # type: ignore[no-untyped-def]
+    """Moves x (n ≤ 1024,) by one step with noise g; r (n,) = responsibilities before the move.
+
+    Returns (walkers with x > m before the move, walkers that crossed m).
+    """
+    wide_vectors()
+    t = x.dtype.type
+    slope, offset = t(d * LOG2E), t(-(d * m + θ) * LOG2E)
+    minus_h, mode_a, minus_d, centre = t(-h), t(a), t(-d), t(m)
+    in_b = crossed = 0
+    for j in range(x.size):
+        old = x[j]
+        rj = sigmoid2(fma(slope, old, offset))
+        new = fma(minus_h, fma(minus_d, rj, old - mode_a), old) + t(g[j])
+        x[j] = new
+        r[j] = rj
+        before, after = is_negative(centre - old), is_negative(centre - new)
+        in_b += before
+        crossed += before ^ after
+    return in_b, crossed
+
+
+@kernel
+def langevin(x, first, last, seed, step, stream, h, a, b, θ):  # type: ignore[no-untyped-def]
+    """One step in place for the blocks first ≤ block < last of x (N,)."""
+    bits = np.empty(HALF, np.uint64)
+    g = np.empty(BLOCK, np.float32)
+    r = np.empty(BLOCK, x.dtype)
+    k1, k2 = stream_keys(seed, step, stream)
+    for block in range(first, last):
+        normals_of_block(bits, g, block, k1, k2, math.sqrt(2.0 * h))
+        xs = x[block * BLOCK : (block + 1) * BLOCK]
+        drift_block(xs, g, r, h, a, b - a, 0.5 * (a + b), θ)
+
+
+@kernel
+def responsibility_block(x, r, d, m, θ):  # type: ignore[no-untyped-def]
+    """r (n,) = σ(d(x − m) − θ) of x (n ≤ 1024,)."""
+    wide_vectors()
+    t = x.dtype.type
+    slope, offset = t(d * LOG2E), t(-(d * m + θ) * LOG2E)
+    for j in range(x.size):
+        r[j] = sigmoid2(fma(slope, x[j], offset))
+
+
+@kernel
+def sorted_responsibility(x, w, tail, r, d, m, θ):  # type: ignore[no-untyped-def]
+    """Σ_i w_i σ(d(x_i − m) − θ) for sorted x (n,), weights w (n,), tail_i = Σ_{j≥i} w_j (n + 1,).
+
+    Only the points with |z| < 40 need their σ: beyond, it is 0 or 1 to 4e−18. r (1024,): scratch.
+    """
+    wide_vectors()
+    low = np.searchsorted(x, m + (θ - SATURATED) / d)
+    high = np.searchsorted(x, m + (θ + SATURATED) / d)
+    total = tail[high]
+    for start in range(low, high, BLOCK):
+        n = min(BLOCK, high - start)
+        responsibility_block(x[start : start + n], r, d, m, θ)
+        for j in range(n):
+            r[j] *= w[start + j]
+        r[n:] = 0.0
+        total += tree_sum(r)
+    return total
+
+
+@kernel
+def total_of(part, column):  # type: ignore[no-untyped-def]
+    """Σ_block part[block, column], in block order."""
+    total = 0.0
+    for block in range(part.shape[0]):
+        total += part[block, column]
+    return total
+
+
+@kernel
+def persistent(  # type: ignore[no-untyped-def]
+    rank, size, sync, sums, x, steps, seed, step, h, η, a, b, θ, data_x, data_w, data_tail, path
+):
+    """`steps` steps of θ ← θ + η(mean r_θ(x) − E_data r_θ), each followed by a Langevin step of x.
+
+    Run by `size` threads at once, thread `rank` moving its share of the blocks; after each step all
+    wait for each other (sync: team.py) and add the same block sums in the same order, so that every
+    thread knows the same θ. sums (2, blocks, 3) alternate between steps, so that one wait a step is
+    enough. path (steps, 4): θ and its velocity, walkers in b before the step, walkers that crossed
+    in it.
+    Returns θ.
+    """
+    blocks = (x.size + BLOCK - 1) // BLOCK
+    first, last = rank * blocks // size, (rank + 1) * blocks // size
+    bits = np.empty(HALF, np.uint64)
+    g = np.empty(BLOCK, np.float32)
+    r = np.empty(BLOCK, x.dtype)
+    scratch = np.empty(BLOCK, np.float64)
+    d, m = b - a, 0.5 * (a + b)
+    for k in range(steps):
+        part = sums[k % 2]
+        k1, k2 = stream_keys(seed, step + k, MOVE)
+        for block in range(first, last):
+            normals_of_block(bits, g, block, k1, k2, math.sqrt(2.0 * h))
+            xs = x[block * BLOCK : (block + 1) * BLOCK]
+            in_b, crossed = drift_block(xs, g, r, h, a, d, m, θ)
+            r[xs.size :] = 0
+            part[block, 0] = tree_sum(r)
+            part[block, 1] = in_b
+            part[block, 2] = crossed
+        barrier(sync, size * (k + 1))
+        data_r = sorted_responsibility(data_x, data_w, data_tail, scratch, d, m, θ)
+        velocity = total_of(part, 0) / x.size - data_r
+        if rank == 0:
+            path[k, 0] = θ
+            path[k, 1] = velocity
+            path[k, 2] = total_of(part, 1)
+            path[k, 3] = total_of(part, 2)
+        θ += η * velocity
+    return θ

@@ -1,0 +1,82 @@
+"""A team of threads inside one kernel: the walkers' parallelism, without OpenMP.
+
+A step of 10⁵ walkers takes 0.1 ms, so threads must meet every 0.1 ms. Numba's own layers do not fit:
+OpenMP's threads spin for as long as the neighbour holds the processor (40 × slower than one thread
+on a busy machine), workqueue needs 0.1 ms a launch. Here Python threads enter the kernel once for
+many steps and meet at a counter; who waits long gives its time slice away (sched_yield).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+from numba.extending import intrinsic
+
+from toyflows.kernels.jit import kernel
+
+SPINS = 20_000  # looks at the counter, about 20 µs, before giving the time slice away
+_yield = types.ExternalFunction(
+    "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
+)
+
+
+def _address(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    return context.make_array(signature.args[0])(context, builder, args[0]).data
+
+
+@intrinsic
+def add_one(typingctx, counter):  # type: ignore[no-untyped-def]
+    """Atomically counter[0] += 1."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        one = context.get_constant(types.int64, 1)
+        return builder.atomic_rmw("add", _address(context, builder, signature, args), one, "seq_cst")
+
+    return types.int64(counter), codegen
+
+
+@intrinsic
+def look(typingctx, counter):  # type: ignore[no-untyped-def]
+    """Atomically read counter[0]."""
+
+    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.load_atomic(_address(context, builder, signature, args), "seq_cst", 8)
+
+    return types.int64(counter), codegen
+
+
+@kernel
+def barrier(counter, everyone):  # type: ignore[no-untyped-def]
+    """Waits until `everyone` arrivals have been counted since the counter was 0."""
+    add_one(counter)
+    spins = 0
+    while look(counter) < everyone:
+        spins += 1
+        if spins > SPINS:
+            _yield()
+
+
+def threads_for(walkers: int) -> int:
+    """The default number of threads: one below 10⁵ walkers, where meeting costs more than it gains."""
+    return 1 if walkers < 100_000 else available_cores()
+
+
+def available_cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run(f: Callable[[int, int], Any], size: int) -> Any:
+    """Calls f(rank, size) on `size` threads at once; returns what rank 0 returned."""
+    others = [threading.Thread(target=f, args=(rank, size)) for rank in range(1, size)]
+    for thread in others:
+        thread.start()
+    result = f(0, size)
+    for thread in others:
+        thread.join()
+    return result

@@ -1,0 +1,131 @@
+"""The two-mode Gaussian mixture with one unknown weight: the model of the whole laboratory.
+
+    U_θ(x) = −log( e^{−(x−a)²/2} + e^{−θ} e^{−(x−b)²/2} ),      ρ_θ = e^{−U_θ}/Z_θ
+    Z_θ = (1 + e^{−θ}) √(2π),     p_b(θ) = e^{−θ}/(1 + e^{−θ}) = σ(−θ)     (weight of mode b)
+
+θ > 0 makes mode b LIGHT: θ = 1.4 is p_b = 0.198. This file is the reference in NumPy: every kernel
+is pinned to it by a test. Symbols: docs/notation.md. Source: Coste, Generative models (2024).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from toyflows.cloud import Array
+from toyflows.errors import InputError
+
+LARGEST_SEPARATION = 100.0
+
+
+def expit(z: Array) -> Array:
+    """σ(z) = 1/(1 + e^{−z}), accurate in both tails (σ(−700) = 1e−304, not 0)."""
+    e = np.exp(-np.minimum(np.abs(z), 700.0))
+    return np.where(z >= 0, 1.0, e) / (1.0 + e)
+
+
+def theta_of(q: float) -> float:
+    """θ with p_b(θ) = q:  θ = log((1 − q)/q)."""
+    return math.log1p(-q) - math.log(q)
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """The family {ρ_θ}: modes at a < b with unit spread. Methods take x (n,) and a number θ.
+
+    Raises InputError unless a and b are finite with 0 < b − a ≤ 100.
+    """
+
+    a: float = -10.0
+    b: float = 10.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.b - self.a <= LARGEST_SEPARATION:
+            raise InputError(
+                "separation", self.b - self.a, f"allowed is 0 < d ≤ {LARGEST_SEPARATION:g}"
+            )
+
+    @classmethod
+    def separated(cls, d: float) -> Mixture:
+        """Modes at ∓d/2."""
+        return cls(-d / 2, d / 2)
+
+    @property
+    def d(self) -> float:
+        """Separation b − a."""
+        return self.b - self.a
+
+    @property
+    def m(self) -> float:
+        """Centre (a + b)/2: a point is counted to mode b where x > m."""
+        return 0.5 * (self.a + self.b)
+
+    def weight_b(self, θ: float) -> float:
+        """p_b(θ) = σ(−θ)."""
+        return float(expit(np.float64(-θ)))
+
+    def log_Z(self, θ: float) -> float:
+        """log Z_θ = log(1 + e^{−θ}) + ½ log 2π."""
+        return float(np.logaddexp(0.0, -θ)) + 0.5 * math.log(2 * math.pi)
+
+    def logit(self, x: Array, θ: float) -> Array:
+        """z = d(x − m) − θ: the log odds of mode b at x."""
+        return self.d * (x - self.m) - θ
+
+    def energy(self, x: Array, θ: float) -> Array:
+        """U_θ(x) = (x−a)²/2 − log(1 + e^z)."""
+        return 0.5 * (x - self.a) ** 2 - np.logaddexp(0.0, self.logit(x, θ))
+
+    def density(self, x: Array, θ: float) -> Array:
+        """ρ_θ(x)."""
+        with np.errstate(under="ignore"):  # far tails are zero
+            return np.exp(-self.energy(x, θ) - self.log_Z(θ))
+
+    def responsibility(self, x: Array, θ: float) -> Array:
+        """r_θ(x) = ∂_θU = σ(z): the probability that x came from mode b."""
+        return expit(self.logit(x, θ))
+
+    def overlap(self, x: Array, θ: float) -> Array:
+        """r(1 − r) = −∂_θ r, without cancellation in either tail."""
+        e = np.exp(-np.minimum(np.abs(self.logit(x, θ)), 700.0))
+        with np.errstate(under="ignore"):
+            return e / (1.0 + e) ** 2
+
+    def dU_dx(self, x: Array, θ: float) -> Array:
+        """∂_xU = (x − a) − d r_θ(x); the score is −∂_xU."""
+        return (x - self.a) - self.d * self.responsibility(x, θ)
+
+    def d2U_dxdx(self, x: Array, θ: float) -> Array:
+        """∂_xxU = 1 − d² r(1 − r)."""
+        return 1.0 - self.d**2 * self.overlap(x, θ)
+
+    def hyvärinen(self, x: Array, θ: float) -> Array:
+        """∂_θ[ ∂_xxU − ½(∂_xU)² ] = d r(1−r) [ d(1−r) − (x−a) ]   (Hyvärinen 2005, eq. 4).
+
+        Minus the θ-gradient of the implicit score-matching loss at x. The factor r(1−r) is exact in
+        both tails, so that nothing cancels where the value is 1e−21.
+        """
+        with np.errstate(under="ignore"):
+            not_r = expit(-self.logit(x, θ))
+            return self.d * self.overlap(x, θ) * (self.d * not_r - (x - self.a))
+
+    def discriminator(self, x: Array, θ: float, μ: float, c: float) -> Array:
+        """(D, D r_θ, r_θ) (3, n) with D = e^{−U_θ−c}/(e^{−U_θ−c} + e^{−U_μ}) = σ(U_μ − U_θ − c).
+
+        The probability that x is data and not noise of weight parameter μ, with log-normaliser c of
+        the model relative to the noise's (Gutmann & Hyvärinen 2010, eq. 6).
+        """
+        y = self.logit(x, 0.0)
+        top = np.maximum(y - min(θ, μ), 0.0)  # D = A/(A + e^c B) with both times e^−top
+        one, model, noise = (np.exp(np.maximum(z - top, -700.0)) for z in (0.0, y - θ, y - μ))
+        A, B = one + model, one + noise
+        r = model / A
+        with np.errstate(under="ignore"):
+            D = A / (A + math.exp(c) * B)
+            return np.stack([D, D * r, r])
+
+    def in_b(self, x: Array) -> Array:
+        """1 where x > m, ½ at m, 0 elsewhere."""
+        return np.heaviside(x - self.m, 0.5)

@@ -1,0 +1,406 @@
+"""The front door: one method on every backend that applies, compared, judged and saved.
+
+    run = toyflows.flow("pcd", theta_star=1.4)
+    run.plot()
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import difflib
+import io
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from toyflows import data as datasets
+from toyflows import solve
+from toyflows.backends.grid import Grid
+from toyflows.cloud import Cloud
+from toyflows.errors import InputError
+from toyflows.files import check_writable, whole_file
+from toyflows.flows import Flow, make
+from toyflows.state import State, Trajectory
+from toyflows.target import LARGEST_THETA, Target
+from toyflows.verdict import Verdict, judge
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BACKENDS = ("theory", "grid", "walkers")
+SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
+RECORDS = 2000  # rows a run keeps, about
+MOST_STEPS = 100_000_000
+Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that makes a run what it is; two runs with equal Settings are equal in each bit."""
+
+    loss: str
+    options: dict[str, Any]
+    theta0: float
+    time: float
+    dt: float
+    rate: float
+    walkers: int
+    seed: int
+    theta_star: float | None = None
+    separation: float = 20.0
+    data: str | None = None
+    modes: tuple[float, float] | None = None
+
+    @property
+    def steps(self) -> int:
+        return round(self.time / self.dt)
+
+    @property
+    def every(self) -> int:
+        """Steps between records."""
+        return max(1, self.steps // RECORDS)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The trajectories of one method by backend name, and the verdict on them."""
+
+    settings: Settings
+    target: Target
+    flow: Flow
+    backends: dict[str, Trajectory]
+    threads: int = 1
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """On the exact law where it was followed, else on the walkers, else on the theory."""
+        name = next(n for n in ("grid", "walkers", "theory") if n in self.backends)
+        judged = self.backends[name]
+        if name == "grid" and "walkers" in self.backends:
+            seen = self.backends["walkers"]
+            if seen.t.size == judged.t.size:  # what the walkers add: how often they crossed
+                judged = replace(judged, crossings=seen.crossings, walkers=seen.walkers)
+        return judge(judged, self.target)
+
+    def resume(self, time: float, report: Report | None = None) -> Run:
+        """The same run continued to `time`: bit for bit what an uninterrupted run would be, up to
+        how densely it is recorded."""
+        settings = replace(self.settings, time=time)
+        if settings.steps <= self.settings.steps:
+            raise InputError("time", time, f"allowed is more than the {self.settings.time:g} done")
+        return _run(settings, self.target, self.flow, list(self.backends), self.threads, report, self)
+
+    def plot(self) -> Figure:
+        """The signature picture: θ(t) on all backends, as a matplotlib Figure."""
+        from toyflows.figures.signature import picture
+
+        return picture(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers and lists, ready for JSON (docs/notation.md names the keys)."""
+        s = self.settings
+        out: dict[str, Any] = {
+            "loss": s.loss,
+            "options": dataclasses.asdict(self.flow),  # type: ignore[call-overload]
+            "theta_star": self.target.θ_star,
+            "q_star": self.target.q_star,
+            "theta0": s.theta0,
+            "separation": self.target.mixture.d,
+            "time": s.steps * s.dt,
+            "dt": s.dt,
+            "rate": s.rate,
+            "seed": s.seed,
+        }
+        if s.data is not None:
+            out["data"] = {"source": s.data, "points": self.target.data.x.size}
+        out["backends"] = {name: _columns(run) for name, run in self.backends.items()}
+        out["verdict"] = dataclasses.asdict(self.verdict)
+        return out
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz (which `load` reads).
+
+        Raises InputError for another suffix or a place that cannot be written.
+        """
+        path = Path(path)
+        check_out(path)
+        with whole_file(path) as temporary:
+            if path.suffix == ".json":
+                text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
+                temporary.write_text(text + "\n", encoding="utf-8")
+            elif path.suffix == ".csv":
+                temporary.write_text(_csv(self), encoding="utf-8")
+            elif path.suffix == ".npz":
+                np.savez(temporary, **_arrays(self))
+            else:
+                from toyflows.figures.signature import save_picture
+
+                save_picture(self.plot(), temporary)
+        return path
+
+
+def flow(
+    loss: str,
+    *,
+    theta_star: float | None = None,
+    q_star: float | None = None,
+    theta0: float = 0.0,
+    separation: float = 20.0,
+    time: float = 100.0,
+    dt: float = 0.05,
+    rate: float = 1.0,
+    backends: Sequence[str] | None = None,
+    walkers: int = 100_000,
+    seed: int = 0,
+    threads: int | None = None,
+    data: str | None = None,
+    modes: tuple[float, float] | None = None,
+    report: Report | None = None,
+    **options: Any,
+) -> Run:
+    """Runs the training method `loss` towards θ* (or q* = p_b(θ*)) or towards data, from θ0.
+
+    θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
+    steps of the same dt. `options` are the method's own (docs/methods.md). Raises InputError for
+    whatever cannot be run, before anything is computed.
+    """
+    method = make(loss, **options)
+    names = _checked_backends(backends)
+    numbers = {"theta0": theta0, "separation": separation, "time": time, "dt": dt, "rate": rate}
+    for name, value in {**numbers, "theta_star": theta_star, "q_star": q_star}.items():
+        if value is not None and not math.isfinite(value):
+            raise InputError(name, value, "allowed is a finite number")
+    _check_ranges(theta0, time, dt, rate, walkers, seed, threads)
+    target = _target(theta_star, q_star, separation, data, modes)
+    settings = Settings(
+        loss, options, float(theta0), float(time), float(dt), float(rate), int(walkers), int(seed),
+        target.θ_star, target.mixture.d, data, modes,
+    )  # fmt: skip
+    if "walkers" in names:
+        _check_memory(method, walkers)
+    return _run(settings, target, method, names, _threads(threads, walkers), report)
+
+
+def _run(
+    settings: Settings,
+    target: Target,
+    method: Flow,
+    names: Sequence[str],
+    threads: int,
+    report: Report | None,
+    before: Run | None = None,
+) -> Run:
+    done: dict[str, Trajectory] = {}
+    s = settings
+    for name in names:
+        if name == "theory":
+            told = solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
+            if told is not None:
+                done[name] = told
+            continue
+        backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
+        earlier = None if before is None else before.backends[name]
+        state = None if earlier is None else earlier.state
+        steps = s.steps - (0 if state is None else state.step)
+        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
+        later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
+        done[name] = later if earlier is None else earlier.then(later)
+    if not done:
+        raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")
+    return Run(settings, target, method, done, threads)
+
+
+def _walkers(target: Target, s: Settings, threads: int) -> Any:
+    from toyflows.backends.walkers import Walkers  # numba: not before it is needed
+
+    return Walkers(target, s.dt, s.walkers, s.seed, threads)
+
+
+def _target(
+    theta_star: float | None,
+    q_star: float | None,
+    separation: float,
+    data: str | None,
+    modes: tuple[float, float] | None,
+) -> Target:
+    given = [n for n, v in (("theta_star", theta_star), ("q_star", q_star)) if v is not None]
+    if data is not None:
+        if given:
+            raise InputError(given[0], theta_star or q_star, "is fitted when --data is given")
+        x = datasets.load(data)
+        fitted = datasets.standardise(x, datasets.fit(x, modes))
+        return Target.of_points(fitted.x, fitted.a, fitted.b, fitted.θ_star)
+    if modes is not None:
+        raise InputError("modes", f"{modes[0]:g} {modes[1]:g}", "goes with --data")
+    if len(given) != 1:
+        which = "both are given" if given else "neither is given"
+        raise InputError("theta_star", "and --q-star", f"{which}; allowed is one of the two")
+    if theta_star is not None:
+        return Target.exact(theta_star, separation)
+    assert q_star is not None
+    return Target.from_q(q_star, separation)
+
+
+def _check_ranges(
+    theta0: float, time: float, dt: float, rate: float, walkers: int, seed: int, threads: int | None
+) -> None:
+    if not abs(theta0) <= LARGEST_THETA:
+        raise InputError("theta0", theta0, f"allowed is |θ0| ≤ {LARGEST_THETA:g}")
+    if not 0 < dt < 2:
+        raise InputError("dt", dt, "allowed is 0 < dt < 2, where Langevin in a mode is stable")
+    if not time >= dt:
+        raise InputError("time", time, f"allowed is at least one step, dt = {dt:g}")
+    if not time / dt <= MOST_STEPS:
+        raise InputError("time", time, f"allowed is at most {MOST_STEPS:,} steps of dt = {dt:g}")
+    if not 0 < rate * dt < 8:
+        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}, where Euler's step of θ "
+                         f"is stable at dt = {dt:g}")  # fmt: skip
+    if walkers < 1:
+        raise InputError("walkers", walkers, "allowed is 1 or more")
+    if not 0 <= seed < 2**63:
+        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
+    if threads is not None and not 1 <= threads <= 256:
+        raise InputError("threads", threads, "allowed is 1 to 256")
+
+
+def _checked_backends(backends: Sequence[str] | None) -> list[str]:
+    for name in backends or ():
+        if name not in BACKENDS:
+            near = difflib.get_close_matches(name, BACKENDS, 1, 0.3) or [", ".join(BACKENDS)]
+            raise InputError("backend", name, f"unknown; did you mean {near[0]}?")
+    return [name for name in BACKENDS if backends is None or not backends or name in backends]
+
+
+def check_out(path: Path) -> None:
+    """Raises InputError unless a run can be saved there."""
+    if path.suffix not in SUFFIXES:
+        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+    check_writable(path)
+
+
+def _check_memory(method: Flow, walkers: int) -> None:
+    """One float64 a walker; two sets while a flow is moved step by step outside the kernel."""
+    need = 8 * walkers * (1 if method.fused or not method.has_negatives else 2) + (100 << 20)
+    free = free_memory()
+    if need > free:
+        raise InputError("walkers", f"{walkers:,}", f"needs {need / 2**30:.1f} GiB of memory, "
+                         f"there is {free / 2**30:.1f} GiB")  # fmt: skip
+
+
+def free_memory() -> int:
+    """Bytes that a new array may take."""
+    try:
+        rows = dict(r.split(":") for r in Path("/proc/meminfo").read_text().splitlines())
+        free = int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        names = getattr(os, "sysconf_names", {})
+        if "SC_PHYS_PAGES" not in names:
+            return 1 << 62  # unknown: let the allocation itself say no
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        group = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text()
+        return free if group == "max" else min(free, int(group) - int(used))
+    except (OSError, ValueError):
+        return free
+
+
+def _threads(threads: int | None, walkers: int) -> int:
+    if threads is not None:
+        return threads
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return 1 if walkers < 100_000 else min(cores or 1, 8)
+
+
+# ------------------------------------------------------------------ saving and loading
+def _columns(run: Trajectory) -> dict[str, Any]:
+    out: dict[str, Any] = {"t": run.t.tolist(), "theta": run.θ.tolist()}
+    out |= {name: values.tolist() for name, values in run.extra.items()}
+    if np.isfinite(run.mode_b).all():
+        out["mode_b"] = run.mode_b.tolist()
+    if run.walkers is not None:
+        out["walkers"] = run.walkers
+    return out
+
+
+def _csv(run: Run) -> str:
+    """One row a record and backend; q is p_b(θ)."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["backend", "t", "theta", "q", "mode_b"])
+    for name, tr in run.backends.items():
+        for t, θ, mode_b in zip(tr.t.tolist(), tr.θ.tolist(), tr.mode_b.tolist(), strict=True):
+            q = run.target.mixture.weight_b(θ)
+            rows.writerow([name, t, θ, q, "" if math.isnan(mode_b) else mode_b])
+    return text.getvalue()
+
+
+def _arrays(run: Run) -> dict[str, Any]:
+    """Every array of the run and its last states, with the settings as JSON text."""
+    out: dict[str, Any] = {
+        "settings": json.dumps(dataclasses.asdict(run.settings)),
+        "threads": run.threads,
+        "data_x": run.target.data.x,
+        "modes": [run.target.mixture.a, run.target.mixture.b],
+        "theta_star": run.target.θ_star,
+    }
+    for name, tr in run.backends.items():
+        for column in ("t", "θ", "velocity", "mode_b", "crossings"):
+            out[f"{name}/{column.replace('θ', 'theta')}"] = getattr(tr, column)
+        out |= {f"{name}/extra/{key}": values for key, values in tr.extra.items()}
+        if tr.state is None:
+            continue
+        s = tr.state
+        out[f"{name}/state"] = json.dumps({"step": s.step, "theta": s.θ, "extra": s.extra})
+        if s.chains is not None:
+            out[f"{name}/chains/x"] = s.chains.x
+            if s.chains.logw is not None:
+                out[f"{name}/chains/logw"] = s.chains.logw
+    return out
+
+
+def load(path: str | Path) -> Run:
+    """The run that `save` wrote to an .npz file; it can be resumed. Raises InputError."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return _from_arrays({name: file[name] for name in file.files})
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError("path", path, f"is not a saved run ({error})") from None
+
+
+def _from_arrays(a: dict[str, Any]) -> Run:
+    settings = json.loads(str(a["settings"]))
+    settings["modes"] = settings["modes"] and tuple(settings["modes"])
+    s = Settings(**settings)
+    method = make(s.loss, **s.options)
+    target = (
+        Target.of_points(a["data_x"], *map(float, a["modes"]), float(a["theta_star"]))
+        if s.data is not None
+        else Target.exact(float(a["theta_star"]), s.separation)
+    )
+    names = [name for name in BACKENDS if f"{name}/t" in a]
+    runs = {name: _trajectory(a, name, s) for name in names}
+    return Run(s, target, method, runs, int(a["threads"]))
+
+
+def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
+    arrays = (a[f"{name}/{c}"] for c in ("t", "theta", "velocity", "mode_b", "crossings"))
+    start = f"{name}/extra/"
+    extra = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
+    state = None
+    if f"{name}/state" in a:
+        kept = json.loads(str(a[f"{name}/state"]))
+        x, logw = a.get(f"{name}/chains/x"), a.get(f"{name}/chains/logw")
+        state = State(
+            kept["step"], kept["theta"], kept["extra"], None if x is None else Cloud(x, logw)
+        )
+    walkers = s.walkers if name == "walkers" else None
+    return Trajectory(s.loss, name, s.dt, s.rate, *arrays, extra, state, walkers)

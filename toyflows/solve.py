@@ -1,0 +1,134 @@
+"""Runs a flow on a backend and records what it does.
+
+    run(flow, backend, θ0, steps) → Trajectory,     t = step·dt with dt = backend.h
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toyflows.backends import theory
+from toyflows.backends.base import Backend
+from toyflows.cloud import Array, Cloud
+from toyflows.errors import Diverged
+from toyflows.flows.base import Flow
+from toyflows.state import Info, State, Trajectory
+from toyflows.target import Target
+
+Progress = Callable[[int], None]
+WALKER_STEPS_A_CALL = 1 << 26  # 0.1 s, so that Ctrl-C is heard and progress is shown
+RUNAWAY = 1e8  # far beyond d²/2, where the last basin vanishes
+
+
+@dataclass
+class Recorder:
+    """Collects every `every`-th step: loops never record, observers do."""
+
+    every: int
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    crossings: float = math.nan
+
+    def see(self, state: State, info: Info, final: bool = False) -> None:
+        if final or state.step % self.every == 0:
+            row = (state.step, state.θ, info.velocity, info.mode_b, self.crossings)
+            self.rows.append((*row, *state.extra.values()))
+
+    def columns(self) -> Array:
+        return np.array(self.rows).T
+
+
+def run(
+    flow: Flow,
+    backend: Backend,
+    θ0: float = 0.0,
+    steps: int = 2000,
+    rate: float = 1.0,
+    every: int = 1,
+    state: State | None = None,
+    progress: Progress | None = None,
+) -> Trajectory:
+    """`steps` steps of dt = backend.h from θ0, or from `state` (the last state of another run).
+
+    A run that continues another is that run's continuation bit for bit. `progress` is told the
+    steps done now and then. Raises Diverged where θ is no longer finite, or beyond ±1e8.
+    """
+    fused = flow.fused and hasattr(backend, "persistent")
+    if state is None:
+        state = flow.start(backend, θ0)
+    elif fused and state.chains is not None:  # the kernel moves its walkers in place
+        state = state._replace(chains=Cloud(state.chains.x.copy()))
+    advance = _fused if fused else _stepwise
+    seen, last = Recorder(every), state.step + steps
+    if state.chains is not None and flow.has_negatives:
+        seen.crossings = backend.crossed(state.chains, state.chains)  # 0, or nan
+    while state.step < last:
+        state = advance(flow, backend, state, rate, last, seen)
+        if progress is not None:
+            progress(steps - last + state.step)
+    seen.see(state, flow.observe(backend, state), final=True)
+    step, θ, velocity, mode_b, crossings, *extra = seen.columns()
+    return Trajectory(
+        flow.name, backend.name, backend.h, rate, step * backend.h, θ, velocity, mode_b, crossings,
+        dict(zip(state.extra, extra, strict=True)), state, getattr(backend, "walkers", None),
+    )  # fmt: skip
+
+
+def _stepwise(
+    flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
+) -> State:
+    """Up to 100 steps by the flow's own step()."""
+    for _ in range(min(100, last - state.step)):
+        before = state
+        state, info = flow.step(backend, before, rate * backend.h)
+        seen.see(before, info)
+        if seen.crossings == seen.crossings:  # not nan: they are counted
+            seen.crossings += backend.crossed(before.chains, state.chains)
+        _check(state.θ, *state.extra.values(), step=state.step, dt=backend.h)
+    return state
+
+
+def _fused(
+    flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
+) -> State:
+    """The same steps in one kernel call (kernels/langevin.persistent)."""
+    assert state.chains is not None
+    n = state.chains.x.size
+    steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // n))
+    chunk = backend.at(state.step).persistent(state.chains.x, state.θ, steps, rate * backend.h)  # type: ignore[attr-defined]
+    x, θ, path = chunk
+    for k, (θ_k, velocity, in_b, crossed) in enumerate(path):
+        seen.see(State(state.step + k, θ_k, {}, None), Info(velocity, in_b / n))
+        seen.crossings += crossed
+    _check(*path[:, 0], θ, step=state.step, dt=backend.h)
+    return State(state.step + steps, θ, {}, Cloud(x))
+
+
+def _check(*values: float, step: int, dt: float) -> None:
+    """Raises Diverged at the first value that is not finite or beyond ±RUNAWAY."""
+    for k, value in enumerate(values):
+        if not abs(value) <= RUNAWAY:
+            raise Diverged(step + k, (step + k) * dt, "θ", value)
+
+
+def lecture(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: float = 1.0,
+            every: int = 1) -> Trajectory | None:  # fmt: skip
+    """The closed form as a Trajectory; None where the flow's file has none."""
+    if not theory.applies(flow, target):
+        return None
+    path = theory.solve(flow, target, θ0, dt, steps, rate)
+    kept = np.unique(np.append(np.arange(0, steps + 1, every), steps))
+    extra = {name: path[kept, 1 + i] for i, name in enumerate(flow.extra(target, θ0))}
+    names = list(extra)
+    speeds = [
+        np.atleast_1d(flow.separated(target, y[0], θ0, **dict(zip(names, y[1:], strict=True))))[0]
+        for y in path[kept].tolist()
+    ]
+    nothing = np.full(kept.size, math.nan)
+    return Trajectory(
+        flow.name, "theory", dt, rate, kept * dt, path[kept, 0], np.array(speeds), nothing, nothing,
+        extra,
+    )  # fmt: skip

@@ -1,0 +1,165 @@
+"""What a run shows, in one word, with the number that proves it and one sentence for the class.
+
+    converges      θ ends at θ*                          number: |θ − θ*|
+    biased         θ comes to rest elsewhere             number: the fixed point
+    no learning    θ does not move                       number: the largest |θ̇|
+    mode collapse  θ runs on, past θ*                    number: the drift at the end
+    oscillates     θ swings across θ*                    number: the period
+
+Only the recorded path is looked at, never the name of the method: a user's own method is judged by
+the same rules.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from toyflows.cloud import Array
+from toyflows.state import Trajectory
+from toyflows.target import Target
+
+KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates")
+AT_REST = 0.05  # of the largest speed seen
+LEARNED = 0.1  # share of the way to θ* below which nothing was learned
+NEAR = 0.01  # in θ, on top of six standard deviations of the walkers' noise
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`kind` is one of KINDS; `number` proves it (see above); `says` is the sentence."""
+
+    kind: str
+    number: float
+    says: str
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A trajectory seen from θ*."""
+
+    run: Trajectory
+    target: Target
+
+    @property
+    def gap(self) -> Array:
+        return self.run.θ - self.target.θ_star
+
+    @property
+    def tail(self) -> slice:
+        """The last twentieth of the records, two at least."""
+        return slice(-max(2, self.run.t.size // 20), None)
+
+    @property
+    def noise(self) -> float:
+        """Standard deviation of θ around its line over the last twentieth."""
+        t, θ = self.run.t[self.tail], self.run.θ[self.tail]
+        if t.size < 3:
+            return 0.0
+        return float(np.std(θ - np.polyval(np.polyfit(t - t[-1], θ, 1), t - t[-1])))
+
+    @property
+    def near(self) -> float:
+        return NEAR + 6.0 * self.noise
+
+    @property
+    def speed(self) -> float:
+        """Mean θ̇ of the last twentieth."""
+        return float(np.mean(self.run.velocity[self.tail]))
+
+    def crossings(self) -> Array:
+        """Times at which θ crosses θ*, hesitations inside ±near not counted."""
+        outside = np.flatnonzero(np.abs(self.gap) > self.near)
+        sides = np.sign(self.gap[outside])
+        return self.run.t[outside[1:][np.diff(sides) != 0]]
+
+    def limit(self) -> float:
+        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half; nan: none."""
+        half = slice(self.run.t.size // 2, None)
+        θ, v = self.run.θ[half], self.run.velocity[half]
+        spread = θ - θ.mean()
+        if np.max(np.abs(spread)) < 1e-9:
+            return float(θ[-1])
+        λ = -float(spread @ v / (spread @ spread))
+        return float(θ.mean() + v.mean() / λ) if λ > 0 else math.nan
+
+
+def judge(run: Trajectory, target: Target) -> Verdict:
+    """The verdict on a recorded run of at least two records."""
+    path = _Path(run, target)
+    gap0, gap = abs(path.gap[0]), float(np.max(np.abs(path.gap[path.tail])))
+    fastest = float(np.max(np.abs(run.velocity)))
+    if gap <= path.near:
+        return _converges(path)
+    if len(path.crossings()) >= 2:
+        return _oscillates(path)
+    if gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0:
+        return _no_learning(path, fastest)
+    if abs(path.speed) <= AT_REST * fastest:
+        return _biased(path, float(np.mean(run.θ[path.tail])))
+    if _runs_on(path):
+        return _mode_collapse(path)
+    limit = path.limit()
+    if abs(limit - target.θ_star) <= max(path.near, 0.25 * abs(path.gap[-1])):
+        return _converges(path)
+    return _biased(path, limit) if math.isfinite(limit) else _mode_collapse(path)
+
+
+def _runs_on(path: _Path) -> bool:
+    """θ moves away from θ*, or its speed does not fall as the distance falls."""
+    v0, gap0, gap = path.run.velocity[0], path.gap[0], path.gap[-1]
+    away = path.speed * gap > 0 and abs(path.speed) > 0.5 * abs(v0)
+    blind = abs(path.speed) > abs(v0) * (0.5 + abs(gap) / max(abs(gap0), 1e-300))
+    return bool(away or blind)
+
+
+def _converges(path: _Path) -> Verdict:
+    gap, θ = abs(float(path.gap[-1])), path.run.θ[-1]
+    star = path.target.θ_star
+    if gap > path.near:
+        says = f"θ has come to {θ:.4g} and still closes in on θ* = {star:.4g}: it learns the weight."
+    else:
+        says = f"θ ends at {θ:.6g}, {gap:.1e} from θ* = {star:.6g}: the method learns the weight."
+    return Verdict("converges", gap, says)
+
+
+def _biased(path: _Path, limit: float) -> Verdict:
+    p = path.target.mixture.weight_b
+    says = (
+        f"θ comes to rest at {limit:.6g}, not at θ* = {path.target.θ_star:.6g}: "
+        f"the method learns the weight {p(limit):.3f} in place of {path.target.q_star:.3f}."
+    )
+    return Verdict("biased", limit, says)
+
+
+def _no_learning(path: _Path, fastest: float) -> Verdict:
+    left = abs(path.gap[-1]) / fastest if fastest > 0 else math.inf
+    says = (
+        f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take a time of {left:.0e}; "
+        "the loss does not see the weight."
+    )
+    return Verdict("no learning", fastest, says)
+
+
+def _mode_collapse(path: _Path) -> Verdict:
+    run, target = path.run, path.target
+    predicted = target.mixture.weight_b(float(run.θ[0])) - target.q_star
+    says = f"θ drifts on at {path.speed:+.4f} a unit of time (p_b(θ0) − q* = {predicted:+.4f})"
+    passed = path.crossings()
+    if len(passed):
+        says += f", past θ* = {target.θ_star:.4g} since t = {passed[0]:.3g}"
+    if run.walkers and math.isfinite(run.crossings[-1]):
+        says += f"; the {run.walkers:,} walkers changed mode {run.crossings[-1]:,.0f} times"
+    return Verdict("mode collapse", path.speed, says + ".")
+
+
+def _oscillates(path: _Path) -> Verdict:
+    times = path.crossings()
+    period = 2.0 * float(np.mean(np.diff(times)))
+    says = (
+        f"θ swings between {path.run.θ.min():.4g} and {path.run.θ.max():.4g}, crossing "
+        f"θ* = {path.target.θ_star:.4g} {len(times)} times, with a period of {period:.4g}."
+    )
+    return Verdict("oscillates", period, says)
