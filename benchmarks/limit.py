@@ -60,12 +60,11 @@ def c_limit(n: int, seed: int, s: Setting, dtype: type) -> Run:
     lanes = np.empty(32, np.uint64)
     lib.seed_lanes(ctypes.c_void_p(lanes.ctypes.data), ctypes.c_uint64(seed))
     x = s.start(n, seed, dtype)
-    at, rng = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(lanes.ctypes.data)
     theta = s.theta
 
     def run(steps: int) -> float:
         nonlocal theta
-        assert x.size == n and lanes.size == 32  # the closure keeps both arrays alive
+        at, rng = ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(lanes.ctypes.data)
         sizes = ctypes.c_int64(n), ctypes.c_int64(steps)
         theta = step(at, *sizes, ctypes.c_double(theta), ctypes.byref(model), rng)
         return theta

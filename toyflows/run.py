@@ -100,7 +100,7 @@ class Run:
 
     def plot(self) -> Figure:
         """The signature picture: θ(t) on all backends, as a matplotlib Figure."""
-        from toyflows.figures.signature import picture
+        from toyflows.figures._signature import picture
 
         return picture(self)
 
@@ -141,7 +141,7 @@ class Run:
             elif path.suffix == ".npz":
                 np.savez(temporary, **_arrays(self))
             else:
-                from toyflows.figures.signature import save_picture
+                from toyflows.figures._signature import save_picture
 
                 save_picture(self.plot(), temporary)
         return path

@@ -24,7 +24,7 @@ from toyflows.target import Target
 KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates")
 AT_REST = 0.05  # of the largest speed seen
 LEARNED = 0.1  # share of the way to θ* below which nothing was learned
-NEAR = 0.01  # in θ, on top of six standard deviations of the walkers' noise
+NEAR = 0.02  # in θ, on top of six standard deviations of the walkers' noise
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,13 @@ class _Path:
 
     @property
     def noise(self) -> float:
-        """Standard deviation of θ around its line over the last twentieth."""
-        t, θ = self.run.t[self.tail], self.run.θ[self.tail]
-        if t.size < 3:
+        """Standard deviation of θ from the walkers' noise: fresh noise of size s in θ̇ at each step
+        leaves s√(η/2λ) in θ that is pulled back at rate λ, taken as 0.05 (its order near θ*)."""
+        v = self.run.velocity[self.tail]
+        if v.size < 3:
             return 0.0
-        return float(np.std(θ - np.polyval(np.polyfit(t - t[-1], θ, 1), t - t[-1])))
+        s = float(np.std(np.diff(v, 2))) / math.sqrt(6.0)  # a smooth path has no second difference
+        return s * math.sqrt(self.run.rate * self.run.dt / 0.1)
 
     @property
     def near(self) -> float:
@@ -68,6 +70,13 @@ class _Path:
     def speed(self) -> float:
         """Mean θ̇ of the last twentieth."""
         return float(np.mean(self.run.velocity[self.tail]))
+
+    @property
+    def rests(self) -> bool:
+        """Is θ̇ gone in both halves of the last twentieth (and not just turning round)?"""
+        halves = np.array_split(self.run.velocity[self.tail], 2)
+        fastest = np.max(np.abs(self.run.velocity))
+        return bool(max(abs(h.mean()) for h in halves) <= AT_REST * fastest)
 
     def crossings(self) -> Array:
         """Times at which θ crosses θ*, hesitations inside ±near not counted."""
@@ -97,7 +106,7 @@ def judge(run: Trajectory, target: Target) -> Verdict:
         return _oscillates(path)
     if gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0:
         return _no_learning(path, fastest)
-    if abs(path.speed) <= AT_REST * fastest:
+    if path.rests:
         return _biased(path, float(np.mean(run.θ[path.tail])))
     if _runs_on(path):
         return _mode_collapse(path)
