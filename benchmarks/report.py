@@ -11,6 +11,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 LIBRARIES = ["toyflows", "numpy", "numba", "llvmlite", "jax", "jaxlib", "torch", "torchebm"]
 FAMILIES = {
@@ -21,6 +22,9 @@ FAMILIES = {
     "torchebm": "#CC79A7",
     "torch": "#E69F00",
 }
+
+
+STYLES = {"f32 noise": "-.", "f32 ": "--", "Jarzynski": ":"}
 
 
 @dataclass
@@ -176,7 +180,7 @@ def plot(result: Result, path: Path) -> None:
         family = next(f for f in FAMILIES if name.startswith(f))
         sizes = sorted(by_size)
         times = [result.at(name, n) for n in sizes]
-        style = "--" if "f32" in name else ":" if "Jarzynski" in name else "-"
+        style = next((look for part, look in STYLES.items() if part in f"{name} "), "-")
         width = 3.5 if family == "ours" else 1.6
         ax.plot(sizes, times, style, color=FAMILIES[family], lw=width, marker="o", ms=4)
         ends.append((times[-1], name, FAMILIES[family]))
@@ -184,8 +188,14 @@ def plot(result: Result, path: Path) -> None:
     ax.set_title("Time of one step of persistent contrastive divergence", loc="left", weight="bold")
     ax.spines[["top", "right"]].set_visible(False)
     ax.grid(color="#e6e6e6")
+    _name_ends(ax, sorted(ends), last)
+    fig.savefig(path, dpi=150)
+    plt.close(fig)
+
+
+def _name_ends(ax: Any, ends: list[tuple[float, str, str]], last: int) -> None:
     low, high = ax.get_ylim()
-    for (value, name, colour), y in zip(sorted(ends), spread(sorted(ends), low, high), strict=True):
+    for (value, name, colour), y in zip(ends, spread(ends, low, high), strict=True):
         ax.annotate(
             f"{name}  {value:.2g}",
             (last, value),
@@ -194,20 +204,17 @@ def plot(result: Result, path: Path) -> None:
             color=colour,
             va="center",
             weight="bold" if name.startswith("ours") else "normal",
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6},
+            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.6, "relpos": (0, 0.5)},
         )
-    fig.savefig(path, dpi=150)
-    plt.close(fig)
 
 
 def spread(ends: list[tuple[float, str, str]], low: float, high: float) -> list[float]:
-    """Heights of the labels: those of the lines' ends, moved apart until none overlap."""
-    gap = math.log(high / low) / 27
+    """Heights of the labels: those of the lines' ends, pushed apart until none overlap."""
+    gap = math.log(high / low) / 30
     y = [math.log(value) for value, _, _ in ends]
-    for i in range(1, len(y)):
-        y[i] = max(y[i], y[i - 1] + gap)
-    top = math.log(high)
-    for i in reversed(range(len(y))):
-        y[i] = min(y[i], top)
-        top = y[i] - gap
+    for _ in range(500):
+        for i in range(1, len(y)):
+            push = max(0.0, gap - (y[i] - y[i - 1])) / 2.0
+            y[i] += push
+            y[i - 1] -= push
     return [math.exp(v) for v in y]
