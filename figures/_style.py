@@ -2,7 +2,7 @@
 
     data blue, exact law (grid) vermilion, walkers green, lecture's formula grey dashed
 
-Colours are Okabe & Ito's, safe for colour-blind eyes. The message stands in the title as a sentence.
+Colours are Okabe & Ito's, safe for colour-blind eyes. The message is the title, a sentence.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""Files that are either whole or not there: written under a temporary name, then renamed."""
+"""The machine around a run: files that are whole or not there, the cache folder, cores, memory."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,40 @@ def check_writable(path: Path, option: str = "out") -> None:
         raise InputError(option, path, f"there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise InputError(option, path, "cannot be written (permission)")
+
+
+def user_cache() -> Path:
+    """The user's cache directory for toyflows: TOYFLOWS_CACHE, else the platform's own place."""
+    if chosen := os.environ.get("TOYFLOWS_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "toyflows"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "toyflows"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toyflows"
+
+
+def available_cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that a new array may take."""
+    try:
+        rows = dict(r.split(":") for r in Path("/proc/meminfo").read_text().splitlines())
+        free = int(rows["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        names = getattr(os, "sysconf_names", {})
+        if "SC_PHYS_PAGES" not in names:
+            return 1 << 62  # unknown: let the allocation itself say no
+        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        group = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        used = Path("/sys/fs/cgroup/memory.current").read_text()
+        return free if group == "max" else min(free, int(group) - int(used))
+    except (OSError, ValueError):
+        return free
 
 
 def _umask() -> int:

@@ -64,7 +64,7 @@ class Mixture:
 
     def weight_b(self, θ: float) -> float:
         """p_b(θ) = σ(−θ)."""
-        return float(expit(np.float64(-θ)))
+        return float(expit(np.asarray(-θ, float)))
 
     def log_Z(self, θ: float) -> float:
         """log Z_θ = log(1 + e^{−θ}) + ½ log 2π."""

@@ -1,7 +1,7 @@
 """The front door: one method on every backend that applies, compared, judged and saved.
 
-    run = toyflows.flow("pcd", theta_star=1.4)
-    run.plot()
+run = toyflows.flow("pcd", theta_star=1.4)
+run.plot()
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import difflib
 import io
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -26,7 +25,7 @@ from toyflows import solve
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
 from toyflows.errors import InputError
-from toyflows.files import check_writable, whole_file
+from toyflows.files import available_cores, check_writable, free_memory, whole_file
 from toyflows.flows import Flow, make
 from toyflows.state import State, Trajectory
 from toyflows.target import LARGEST_THETA, Target
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
 BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
+COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
 RECORDS = 2000  # rows a run keeps, about
 MOST_STEPS = 100_000_000
 Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
@@ -44,7 +44,7 @@ Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that makes a run what it is; two runs with equal Settings are equal in each bit."""
+    """What makes a run what it is: two runs with equal Settings are equal in each bit."""
 
     loss: str
     options: dict[str, Any]
@@ -96,7 +96,8 @@ class Run:
         settings = replace(self.settings, time=time)
         if settings.steps <= self.settings.steps:
             raise InputError("time", time, f"allowed is more than the {self.settings.time:g} done")
-        return _run(settings, self.target, self.flow, list(self.backends), self.threads, report, self)
+        names = list(self.backends)
+        return _run(settings, self.target, self.flow, names, self.threads, report, self)
 
     def plot(self) -> Figure:
         """The signature picture: θ(t) on all backends, as a matplotlib Figure."""
@@ -295,29 +296,10 @@ def _check_memory(method: Flow, walkers: int) -> None:
                          f"there is {free / 2**30:.1f} GiB")  # fmt: skip
 
 
-def free_memory() -> int:
-    """Bytes that a new array may take."""
-    try:
-        rows = dict(r.split(":") for r in Path("/proc/meminfo").read_text().splitlines())
-        free = int(rows["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        names = getattr(os, "sysconf_names", {})
-        if "SC_PHYS_PAGES" not in names:
-            return 1 << 62  # unknown: let the allocation itself say no
-        free = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        group = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-        used = Path("/sys/fs/cgroup/memory.current").read_text()
-        return free if group == "max" else min(free, int(group) - int(used))
-    except (OSError, ValueError):
-        return free
-
-
 def _threads(threads: int | None, walkers: int) -> int:
     if threads is not None:
         return threads
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return 1 if walkers < 100_000 else min(cores or 1, 8)
+    return 1 if walkers < 100_000 else min(available_cores(), 8)
 
 
 # ------------------------------------------------------------------ saving and loading
@@ -353,8 +335,8 @@ def _arrays(run: Run) -> dict[str, Any]:
         "theta_star": run.target.θ_star,
     }
     for name, tr in run.backends.items():
-        for column in ("t", "θ", "velocity", "mode_b", "crossings"):
-            out[f"{name}/{column.replace('θ', 'theta')}"] = getattr(tr, column)
+        for column in COLUMNS:
+            out[f"{name}/{column}"] = getattr(tr, "θ" if column == "theta" else column)
         out |= {f"{name}/extra/{key}": values for key, values in tr.extra.items()}
         if tr.state is None:
             continue
@@ -381,10 +363,11 @@ def _from_arrays(a: dict[str, Any]) -> Run:
     settings["modes"] = settings["modes"] and tuple(settings["modes"])
     s = Settings(**settings)
     method = make(s.loss, **s.options)
+    θ_star = float(a["theta_star"])
     target = (
-        Target.of_points(a["data_x"], *map(float, a["modes"]), float(a["theta_star"]))
+        Target.of_points(a["data_x"], float(a["modes"][0]), float(a["modes"][1]), θ_star)
         if s.data is not None
-        else Target.exact(float(a["theta_star"]), s.separation)
+        else Target.exact(θ_star, s.separation)
     )
     names = [name for name in BACKENDS if f"{name}/t" in a]
     runs = {name: _trajectory(a, name, s) for name in names}
@@ -392,7 +375,7 @@ def _from_arrays(a: dict[str, Any]) -> Run:
 
 
 def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
-    arrays = (a[f"{name}/{c}"] for c in ("t", "theta", "velocity", "mode_b", "crossings"))
+    t, θ, velocity, mode_b, crossings = (a[f"{name}/{column}"] for column in COLUMNS)
     start = f"{name}/extra/"
     extra = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
     state = None
@@ -403,4 +386,6 @@ def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
             kept["step"], kept["theta"], kept["extra"], None if x is None else Cloud(x, logw)
         )
     walkers = s.walkers if name == "walkers" else None
-    return Trajectory(s.loss, name, s.dt, s.rate, *arrays, extra, state, walkers)
+    return Trajectory(
+        s.loss, name, s.dt, s.rate, t, θ, velocity, mode_b, crossings, extra, state, walkers
+    )

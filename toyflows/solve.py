@@ -1,6 +1,6 @@
 """Runs a flow on a backend and records what it does.
 
-    run(flow, backend, θ0, steps) → Trajectory,     t = step·dt with dt = backend.h
+run(flow, backend, θ0, steps) → Trajectory,     t = step·dt with dt = backend.h
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _stepwise(
         before = state
         state, info = flow.step(backend, before, rate * backend.h)
         seen.see(before, info)
-        if seen.crossings == seen.crossings:  # not nan: they are counted
+        if before.chains is not None and state.chains is not None:
             seen.crossings += backend.crossed(before.chains, state.chains)
         _check(state.θ, *state.extra.values(), step=state.step, dt=backend.h)
     return state

@@ -47,7 +47,7 @@ class Trajectory:
     walkers: int | None = None
 
     def then(self, later: Trajectory) -> Trajectory:
-        """This run followed by its continuation, as the uninterrupted run would have recorded it."""
+        """This run and its continuation, as the uninterrupted run would have recorded them."""
         keep = self.t < later.t[0]
 
         def join(mine: Array, theirs: Array) -> Array:

@@ -1,8 +1,8 @@
 """Assertions for claims and tests, each returning the numbers that prove it.
 
-A random assertion states its false-fail rate α (how often it fails though the claim is true) and the
-effect that it detects with probability 0.99 (how wrong the claim must be to be caught): a test that
-could not fail says so. Samples must be independent replicas.
+A random assertion states its false-fail rate α (how often it fails though the claim is true) and
+the effect that it detects with probability 0.99 (how wrong the claim must be to be caught): a test
+that could not fail says so. Samples must be independent replicas.
 """
 
 from __future__ import annotations
@@ -104,7 +104,5 @@ def _checked(what: str, c: Checked) -> Checked:
     """c, or ClaimError where it does not hold (a nan never holds)."""
     if not abs(c.value - c.expected) <= c.margin:
         rate = f", false-fail rate {c.false_fail:g}" if c.false_fail else ""
-        raise ClaimError(
-            f"{what}: {c.value:.9g} is not {c.expected:.9g} ± {c.margin:.3g}{rate}"
-        )
+        raise ClaimError(f"{what}: {c.value:.9g} is not {c.expected:.9g} ± {c.margin:.3g}{rate}")
     return c

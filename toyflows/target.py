@@ -30,7 +30,8 @@ def spacing(d: float) -> float:
 
 def nodes(low: float, high: float, dx: float, m: float) -> Array:
     """Equidistant nodes that cover [low, high], with one node at m."""
-    return m + dx * np.arange(-math.ceil((m - low) / dx), math.ceil((high - m) / dx) + 1)
+    k = np.arange(-math.ceil((m - low) / dx), math.ceil((high - m) / dx) + 1, dtype=np.float64)
+    return m + dx * k
 
 
 @dataclass(frozen=True)

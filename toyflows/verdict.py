@@ -76,7 +76,7 @@ class _Path:
         """Is θ̇ gone in both halves of the last twentieth (and not just turning round)?"""
         halves = np.array_split(self.run.velocity[self.tail], 2)
         fastest = np.max(np.abs(self.run.velocity))
-        return bool(max(abs(h.mean()) for h in halves) <= AT_REST * fastest)
+        return bool(max(abs(h.mean()) for h in halves) < AT_REST * fastest)
 
     def crossings(self) -> Array:
         """Times at which θ crosses θ*, hesitations inside ±near not counted."""
@@ -85,7 +85,7 @@ class _Path:
         return self.run.t[outside[1:][np.diff(sides) != 0]]
 
     def limit(self) -> float:
-        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half; nan: none."""
+        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half, or nan."""
         half = slice(self.run.t.size // 2, None)
         θ, v = self.run.θ[half], self.run.velocity[half]
         spread = θ - θ.mean()
@@ -104,10 +104,10 @@ def judge(run: Trajectory, target: Target) -> Verdict:
         return _converges(path)
     if len(path.crossings()) >= 2:
         return _oscillates(path)
-    if gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0:
-        return _no_learning(path, fastest)
     if path.rests:
         return _biased(path, float(np.mean(run.θ[path.tail])))
+    if gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0:
+        return _no_learning(path, fastest)
     if _runs_on(path):
         return _mode_collapse(path)
     limit = path.limit()
@@ -128,7 +128,7 @@ def _converges(path: _Path) -> Verdict:
     gap, θ = abs(float(path.gap[-1])), path.run.θ[-1]
     star = path.target.θ_star
     if gap > path.near:
-        says = f"θ has come to {θ:.4g} and still closes in on θ* = {star:.4g}: it learns the weight."
+        says = f"θ has come to {θ:.4g} and closes in on θ* = {star:.4g}: it learns the weight."
     else:
         says = f"θ ends at {θ:.6g}, {gap:.1e} from θ* = {star:.6g}: the method learns the weight."
     return Verdict("converges", gap, says)

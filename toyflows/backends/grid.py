@@ -37,9 +37,7 @@ class Grid:
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:
-            object.__setattr__(
-                self, "dx", min(math.sqrt(2 * self.h) / 3, spacing(self.mixture.d))
-            )
+            object.__setattr__(self, "dx", min(math.sqrt(2 * self.h) / 3, spacing(self.mixture.d)))
 
     @property
     def mixture(self) -> Mixture:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 def applies(flow: Flow, target: Target) -> bool:
     """Has the flow's file a closed form?"""
-    return flow.separated(target, target.θ_star, target.θ_star, **flow.extra(target, 0.0)) is not None
+    θ = target.θ_star
+    return flow.separated(target, θ, θ, **flow.extra(target, θ)) is not None
 
 
 def solve(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: float) -> Array:

@@ -30,6 +30,7 @@ class Flow:
     """The base of every training method. Override `velocity` and whatever else differs."""
 
     name: ClassVar[str] = ""
+    title: ClassVar[str] = ""
     has_negatives: ClassVar[bool] = True
     fused: ClassVar[bool] = False  # is step() what kernels/langevin.persistent does?
 
@@ -61,7 +62,7 @@ class Flow:
         return chains
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
-        """The lecture's velocity for well-separated modes, in the form of `velocity`; None: none."""
+        """The lecture's velocity for well-separated modes, formed as `velocity`; None: none."""
         return None
 
     def separated_error(self, target: Target, θ: float) -> float:
@@ -93,8 +94,9 @@ class Flow:
         negatives = self.negatives(ops, state.θ, state.chains)
         v = self.velocity(ops, state.θ, negatives, **state.extra)
         rates = v if isinstance(v, tuple) else (v,)
-        counted = self.has_negatives and negatives is not None
-        mode_b = float(ops.mean(negatives, ops.mixture.in_b)) if counted else math.nan
+        mode_b = math.nan
+        if self.has_negatives and negatives is not None:
+            mode_b = float(ops.mean(negatives, ops.mixture.in_b))
         return rates, Info(float(rates[0]), mode_b)
 
 

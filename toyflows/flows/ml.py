@@ -23,6 +23,7 @@ class MaximumLikelihood(Flow):
     """
 
     name = "ml"
+    title = "Maximum likelihood"
 
     def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
         return ops.model(θ)

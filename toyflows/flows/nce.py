@@ -28,6 +28,7 @@ class NCE(Flow):
     """
 
     name = "nce"
+    title = "Noise-contrastive estimation"
     mu: float = 0.0
     normalised: bool = False
     learn_c: bool = False
@@ -44,7 +45,8 @@ class NCE(Flow):
     def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
         return ops.model(self.mu)
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, c: float = 0.0) -> Any:
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
+        c = extra.get("c", 0.0)
         if self.normalised:
             c = ops.mixture.log_Z(θ) - ops.mixture.log_Z(self.mu)
         where = (ops.mixture.discriminator, θ, self.mu, c)
@@ -56,9 +58,9 @@ class NCE(Flow):
             return dθ - ops.mixture.weight_b(θ) * dc
         return (dθ, dc) if self.learn_c else dθ
 
-    def separated(self, target: Target, θ: float, θ0: float, c: float = 0.0) -> Any:
+    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
         """In mode a D = σ(−c), in mode b D = σ(μ−θ−c): two numbers in place of two integrals."""
-        mix, q = target.mixture, target.q_star
+        mix, q, c = target.mixture, target.q_star, extra.get("c", 0.0)
         p_noise = mix.weight_b(self.mu)
         if self.normalised:
             c = mix.log_Z(θ) - mix.log_Z(self.mu)

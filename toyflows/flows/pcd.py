@@ -18,11 +18,12 @@ class PCD(MaximumLikelihood):
     """θ̇ = E_{ν_t}[∂_θU_θ] − E_data[∂_θU_θ],   ν_{t+dt} = ν_t P_θ,   ν_0 = ρ_θ0
 
     P_θ is a step of unadjusted Langevin. Walkers do not change modes, so for well-separated modes
-    θ̇ = p_b(θ0) − q* for all times: θ passes θ* and runs away, until |θ| nears d²/2, a basin vanishes
-    and the walkers fall into the other mode. Source: Tieleman 2008; Coste 2024, "mode collapse".
+    θ̇ = p_b(θ0) − q* for long: θ passes θ* and runs away, until |θ| nears d²/2, a basin vanishes and
+    the walkers fall into the other mode. Source: Tieleman 2008; Coste 2024, "mode collapse".
     """
 
     name = "pcd"
+    title = "Persistent contrastive divergence"
     fused = True
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:

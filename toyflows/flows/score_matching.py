@@ -24,6 +24,7 @@ class ScoreMatching(Flow):
     """
 
     name = "score-matching"
+    title = "Score matching"
     has_negatives = False
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:

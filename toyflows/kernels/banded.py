@@ -17,7 +17,7 @@ from toyflows.kernels.jit import kernel, wide_vectors
 
 
 @kernel
-def powers(p, start, q):  # type: ignore[no-untyped-def]
+def powers(p, start, q):
     """p[k] = start · q^k, by doubling."""
     wide_vectors()
     p[0] = start
@@ -32,7 +32,7 @@ def powers(p, start, q):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def add_row(out, p, gauss):  # type: ignore[no-untyped-def]
+def add_row(out, p, gauss):
     """out[k] += p[k] gauss[k]."""
     wide_vectors()
     for k in range(p.size):
@@ -40,7 +40,7 @@ def add_row(out, p, gauss):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def apply_banded(w, target, dx, h, gauss, out):  # type: ignore[no-untyped-def]
+def apply_banded(w, target, dx, h, gauss, out):
     """out (n + 2K,) = weights after one step; w (n,) before it; target (n,) = (T(x_i) − x_0)/dx in
     nodes; gauss (2K + 1,) = exp(−k²dx²/4h) dx/√(4πh). Entry K of out belongs to node 0."""
     K = gauss.size // 2

@@ -12,28 +12,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
-
-def user_cache() -> Path:
-    """The user's cache directory for toyflows: TOYFLOWS_CACHE, else the platform's own place."""
-    if chosen := os.environ.get("TOYFLOWS_CACHE"):
-        return Path(chosen)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home())) / "toyflows"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "toyflows"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toyflows"
+from toyflows.files import user_cache
 
 
 def _source_hash() -> str:
@@ -60,13 +49,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def kernel(f: F) -> F:
     """A compiled, cached function. Numba's cache folder is ours only while we decorate."""
-    theirs = numba.config.CACHE_DIR
-    if CACHE_FOLDER is not None:
-        numba.config.CACHE_DIR = str(CACHE_FOLDER)
+    config: Any = numba.config
+    theirs = config.CACHE_DIR
+    config.CACHE_DIR = str(CACHE_FOLDER or theirs)
     try:
-        return numba.njit(nogil=True, error_model="numpy", cache=CACHE_FOLDER is not None)(f)
+        compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=CACHE_FOLDER is not None)
+        return cast(F, compiled(f))
     finally:
-        numba.config.CACHE_DIR = theirs
+        config.CACHE_DIR = theirs
 
 
 def device(f: F) -> F:
@@ -75,11 +65,11 @@ def device(f: F) -> F:
 
 
 @intrinsic
-def wide_vectors(typingctx):  # type: ignore[no-untyped-def]
+def wide_vectors(typingctx):
     """Lets LLVM use 512-bit registers in the enclosing kernel (its default for server CPUs is 256);
     emits no code and changes no bit. llvmlite's own add() knows no such name, hence set.add."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         set.add(builder.function.attributes, '"prefer-vector-width"="512"')
         return context.get_dummy_value()
 
@@ -87,20 +77,20 @@ def wide_vectors(typingctx):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def fma(typingctx, x, y, z):  # type: ignore[no-untyped-def]
+def fma(typingctx, x, y, z):
     """x·y + z, rounded once; all three float32 or all float64."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         return builder.fma(*args)
 
     return (x(x, x, x), codegen) if x in (types.float32, types.float64) else None
 
 
 @intrinsic
-def horner(typingctx, x, coefficients):  # type: ignore[no-untyped-def]
+def horner(typingctx, x, coefficients):
     """Σ_k coefficients[k] x^k by fused multiply–adds; coefficients is a tuple, lowest first."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         value, c = args
         p = builder.extract_value(c, len(coefficients) - 1)
         for k in range(len(coefficients) - 2, -1, -1):
@@ -114,8 +104,8 @@ def _bitcast(target: Any) -> Any:
     """The value whose bits are those of x, seen as the type `target`."""
 
     @intrinsic
-    def cast(typingctx, x):  # type: ignore[no-untyped-def]
-        def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def cast(typingctx, x):
+        def codegen(context, builder, signature, args):
             return builder.bitcast(args[0], context.get_value_type(target))
 
         return target(x), codegen

@@ -23,20 +23,20 @@ from toyflows.kernels.team import barrier
 SATURATED = 40.0  # 1 − σ(40) = 4e−18
 
 
-def is_negative(v):  # type: ignore[no-untyped-def]
+def is_negative(v):
     """1 where the sign bit of v is set, else 0: an integer, so that counts vectorise."""
     return int(np.signbit(v))
 
 
 @overload(is_negative)
-def _is_negative(v):  # type: ignore[no-untyped-def]
+def _is_negative(v):
     if v == types.float32:
         return lambda v: -i64(as_i32(v) >> 31)
     return lambda v: -(as_i64(v) >> 63)
 
 
 @kernel
-def tree_sum(v):  # type: ignore[no-untyped-def]
+def tree_sum(v):
     """Σ v (1024,) in a fixed tree order: the same bits at any vector width. Destroys v."""
     wide_vectors()
     s = HALF
@@ -52,7 +52,7 @@ def tree_sum(v):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def drift_block(x, g, r, h, a, d, m, θ):  # type: ignore[no-untyped-def]
+def drift_block(x, g, r, h, a, d, m, θ):
     """Moves x (n ≤ 1024,) by one step with noise g; r (n,) = responsibilities before the move.
 
     Returns (walkers with x > m before the move, walkers that crossed m).
@@ -75,7 +75,7 @@ def drift_block(x, g, r, h, a, d, m, θ):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def langevin(x, first, last, seed, step, stream, h, a, b, θ):  # type: ignore[no-untyped-def]
+def langevin(x, first, last, seed, step, stream, h, a, b, θ):
     """One step in place for the blocks first ≤ block < last of x (N,)."""
     bits = np.empty(HALF, np.uint64)
     g = np.empty(BLOCK, np.float32)
@@ -88,7 +88,7 @@ def langevin(x, first, last, seed, step, stream, h, a, b, θ):  # type: ignore[n
 
 
 @kernel
-def responsibility_block(x, r, d, m, θ):  # type: ignore[no-untyped-def]
+def responsibility_block(x, r, d, m, θ):
     """r (n,) = σ(d(x − m) − θ) of x (n ≤ 1024,)."""
     wide_vectors()
     t = x.dtype.type
@@ -98,7 +98,7 @@ def responsibility_block(x, r, d, m, θ):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def sorted_responsibility(x, w, tail, r, d, m, θ):  # type: ignore[no-untyped-def]
+def sorted_responsibility(x, w, tail, r, d, m, θ):
     """Σ_i w_i σ(d(x_i − m) − θ) for sorted x (n,), weights w (n,), tail_i = Σ_{j≥i} w_j (n + 1,).
 
     Only the points with |z| < 40 need their σ: beyond, it is 0 or 1 to 4e−18. r (1024,): scratch.
@@ -118,7 +118,7 @@ def sorted_responsibility(x, w, tail, r, d, m, θ):  # type: ignore[no-untyped-d
 
 
 @kernel
-def total_of(part, column):  # type: ignore[no-untyped-def]
+def total_of(part, column):
     """Σ_block part[block, column], in block order."""
     total = 0.0
     for block in range(part.shape[0]):
@@ -127,7 +127,7 @@ def total_of(part, column):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def persistent(  # type: ignore[no-untyped-def]
+def persistent(
     rank, size, sync, sums, x, steps, seed, step, h, η, a, b, θ, data_x, data_w, data_tail, path
 ):
     """`steps` steps of θ ← θ + η(mean r_θ(x) − E_data r_θ), each followed by a Langevin step of x.

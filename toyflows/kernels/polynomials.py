@@ -53,7 +53,7 @@ _EXP2_64 = (
 
 
 @device
-def log_f32(u):  # type: ignore[no-untyped-def]
+def log_f32(u):
     """log u for a normal float32 u > 0: error 4e−7 relative to max(|log u|, 1)."""
     e = i32(i32(as_i32(u) - SQRT_HALF_BITS) >> i32(23))
     m = as_f32(i32(as_i32(u) - i32(e << i32(23)))) - f32(1.0)
@@ -61,19 +61,19 @@ def log_f32(u):  # type: ignore[no-untyped-def]
 
 
 @device
-def sin_quarter_f32(y):  # type: ignore[no-untyped-def]
+def sin_quarter_f32(y):
     """sin(πy/2) for |y| ≤ 1: error 2e−7."""
     return horner(y * y, _SIN) * y
 
 
 @device
-def cos_quarter_f32(y):  # type: ignore[no-untyped-def]
+def cos_quarter_f32(y):
     """cos(πy/2) for |y| ≤ 1: error 2e−7."""
     return horner(y * y, _COS)
 
 
 @device
-def exp2_f32(t):  # type: ignore[no-untyped-def]
+def exp2_f32(t):
     """2^t for |t| ≤ 120 in float32: relative error 3e−7."""
     n = np.rint(t)
     p = horner(t - n, _EXP2_32)
@@ -81,7 +81,7 @@ def exp2_f32(t):  # type: ignore[no-untyped-def]
 
 
 @device
-def exp2_f64(t):  # type: ignore[no-untyped-def]
+def exp2_f64(t):
     """2^t for |t| ≤ 1000 in float64: relative error 3e−15."""
     n = np.rint(t)
     p = horner(t - n, _EXP2_64)
@@ -89,23 +89,23 @@ def exp2_f64(t):  # type: ignore[no-untyped-def]
 
 
 @device
-def reciprocal(D):  # type: ignore[no-untyped-def]
+def reciprocal(D):
     """1/D for 1 ≤ D < 2^126 in float64: a float32 quotient and one Newton step, error 1e−14."""
     y = f64(f32(1.0) / f32(D))
     return fma(y, fma(-D, y, 1.0), y)
 
 
-def sigmoid2(t):  # type: ignore[no-untyped-def]
+def sigmoid2(t):
     """1/(1 + 2^−t), t clamped to ±120, in the precision of t. Errors: 2e−14 and 3e−7."""
     return 1.0 / (1.0 + 2.0 ** -np.clip(t, -120.0, 120.0))
 
 
 @overload(sigmoid2)
-def _sigmoid2(t):  # type: ignore[no-untyped-def]
-    def single(t):  # type: ignore[no-untyped-def]
+def _sigmoid2(t):
+    def single(t):
         return f32(1.0) / (f32(1.0) + exp2_f32(min(max(-t, f32(-120.0)), f32(120.0))))
 
-    def double(t):  # type: ignore[no-untyped-def]
+    def double(t):
         return reciprocal(1.0 + exp2_f64(min(max(-t, -120.0), 120.0)))
 
     return single if t == types.float32 else double

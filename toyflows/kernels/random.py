@@ -10,7 +10,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from toyflows.kernels.jit import as_f32, as_i32, device, f32, fma, i32, kernel, u32, u64, wide_vectors
+from toyflows.kernels.jit import (
+    as_f32,
+    as_i32,
+    device,
+    f32,
+    fma,
+    i32,
+    kernel,
+    u32,
+    u64,
+    wide_vectors,
+)
 from toyflows.kernels.polynomials import cos_quarter_f32, log_f32, sin_quarter_f32
 
 BLOCK = 1024  # walkers a block: scratch of one block stays in the L1 cache
@@ -24,7 +35,7 @@ S27, S30, S31 = u64(27), u64(30), u64(31)
 
 
 @device
-def mix64(z):  # type: ignore[no-untyped-def]
+def mix64(z):
     """SplitMix64's finaliser."""
     z = (z ^ (z >> S30)) * MIX_1
     z = (z ^ (z >> S27)) * MIX_2
@@ -32,7 +43,7 @@ def mix64(z):  # type: ignore[no-untyped-def]
 
 
 @device
-def stream_keys(seed, step, stream):  # type: ignore[no-untyped-def]
+def stream_keys(seed, step, stream):
     """Two 64-bit keys for (seed, step, stream)."""
     k = mix64(u64(seed) + u64(0xD1B54A32D192ED03))
     k = mix64(k + u64(step) * u64(0x8CB92BA72F3D8DD7))
@@ -41,7 +52,7 @@ def stream_keys(seed, step, stream):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def fill_bits(bits, first, k1, k2):  # type: ignore[no-untyped-def]
+def fill_bits(bits, first, k1, k2):
     """bits[j] = 64 random bits of the counter first + j."""
     wide_vectors()
     c = k1 + first * GOLDEN
@@ -55,7 +66,7 @@ def fill_bits(bits, first, k1, k2):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def box_muller(ub, vb, ga, gb, scale):  # type: ignore[no-untyped-def]
+def box_muller(ub, vb, ga, gb, scale):
     """scale × normals from 32-bit words: radius √(−2 log u) from ub's upper 31 bits, the angle as a
     quarter wave from vb (signed), the sign of the cosine from ub's last bit."""
     wide_vectors()
@@ -69,7 +80,7 @@ def box_muller(ub, vb, ga, gb, scale):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def normals_of_block(bits, g, block, k1, k2, scale):  # type: ignore[no-untyped-def]
+def normals_of_block(bits, g, block, k1, k2, scale):
     """g (1024,) float32 = scale × the normals of one block; bits (≥ 512,) is scratch."""
     b = bits[:HALF]
     fill_bits(b, u64(block) * u64(HALF), k1, k2)
@@ -78,7 +89,7 @@ def normals_of_block(bits, g, block, k1, k2, scale):  # type: ignore[no-untyped-
 
 
 @kernel
-def normals(out, seed, step, stream):  # type: ignore[no-untyped-def]
+def normals(out, seed, step, stream):
     """out (n,) = the unit normals of (seed, step, stream)."""
     bits = np.empty(HALF, np.uint64)
     g = np.empty(BLOCK, np.float32)

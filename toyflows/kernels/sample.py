@@ -19,7 +19,7 @@ LOWEST = -1000.0  # 2^LOWEST stands for 0
 
 
 @kernel
-def place(x, g, bits, a, b, p_b):  # type: ignore[no-untyped-def]
+def place(x, g, bits, a, b, p_b):
     """x (n ≤ 1024,) = g + (b where a uniform number falls below p_b, else a)."""
     wide_vectors()
     for j in range(x.size):
@@ -28,7 +28,7 @@ def place(x, g, bits, a, b, p_b):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def draw(x, first, last, seed, step, stream, modes, a, b, p_b):  # type: ignore[no-untyped-def]
+def draw(x, first, last, seed, step, stream, modes, a, b, p_b):
     """x[blocks first … last) = draws from (1 − p_b) N(a, 1) + p_b N(b, 1); `stream` gives the
     normals, `modes` the choice of the mode."""
     bits = np.empty(BLOCK, np.uint64)
@@ -42,7 +42,7 @@ def draw(x, first, last, seed, step, stream, modes, a, b, p_b):  # type: ignore[
 
 
 @kernel
-def uniforms(out, seed, step, stream):  # type: ignore[no-untyped-def]
+def uniforms(out, seed, step, stream):
     """out (n,) = uniform numbers in [0, 1) of (seed, step, stream)."""
     bits = np.empty(out.size, np.uint64)
     k1, k2 = stream_keys(seed, step, stream)
@@ -52,7 +52,7 @@ def uniforms(out, seed, step, stream):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def hyvärinen_block(x, out, a, d, m, θ):  # type: ignore[no-untyped-def]
+def hyvärinen_block(x, out, a, d, m, θ):
     """out (n,) = d r(1−r) [ d(1−r) − (x−a) ]."""
     wide_vectors()
     slope, offset = d * LOG2E, -(d * m + θ) * LOG2E
@@ -65,7 +65,7 @@ def hyvärinen_block(x, out, a, d, m, θ):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def discriminator_block(x, D, Dr, r, d, m, θ, μ, c):  # type: ignore[no-untyped-def]
+def discriminator_block(x, D, Dr, r, d, m, θ, μ, c):
     """D = e^{−U_θ−c}/(e^{−U_θ−c} + e^{−U_μ}), D r_θ and r_θ at x (n ≤ 1024,).
 
     With y = d(x − m):  D = A/(A + e^c B),  A = 1 + e^{y−θ},  B = 1 + e^{y−μ},  both times e^−max.
@@ -87,7 +87,7 @@ def discriminator_block(x, D, Dr, r, d, m, θ, μ, c):  # type: ignore[no-untype
 
 
 @kernel
-def sum_responsibility(x, first, last, sums, d, m, θ):  # type: ignore[no-untyped-def]
+def sum_responsibility(x, first, last, sums, d, m, θ):
     """sums[block, 0] = Σ r_θ over each block first ≤ block < last."""
     r = np.empty(BLOCK, x.dtype)
     for block in range(first, last):
@@ -98,7 +98,7 @@ def sum_responsibility(x, first, last, sums, d, m, θ):  # type: ignore[no-untyp
 
 
 @kernel
-def sum_hyvärinen(x, first, last, sums, a, d, m, θ):  # type: ignore[no-untyped-def]
+def sum_hyvärinen(x, first, last, sums, a, d, m, θ):
     """sums[block, 0] = Σ of the score-matching integrand over each block."""
     v = np.empty(BLOCK, np.float64)
     for block in range(first, last):
@@ -109,7 +109,7 @@ def sum_hyvärinen(x, first, last, sums, a, d, m, θ):  # type: ignore[no-untype
 
 
 @kernel
-def sum_discriminator(x, first, last, sums, d, m, θ, μ, c):  # type: ignore[no-untyped-def]
+def sum_discriminator(x, first, last, sums, d, m, θ, μ, c):
     """sums[block] = (Σ D, Σ D r_θ, Σ r_θ) over each block."""
     v = np.empty((3, BLOCK), np.float64)
     for block in range(first, last):
@@ -121,7 +121,7 @@ def sum_discriminator(x, first, last, sums, d, m, θ, μ, c):  # type: ignore[no
 
 
 @kernel
-def count_in_b(x, first, last, sums, m):  # type: ignore[no-untyped-def]
+def count_in_b(x, first, last, sums, m):
     """sums[block, 0] = number of x > m in each block."""
     wide_vectors()
     for block in range(first, last):

@@ -1,6 +1,6 @@
 """A team of threads inside one kernel: the walkers' parallelism, without OpenMP.
 
-A step of 10⁵ walkers takes 0.1 ms, so threads must meet every 0.1 ms. Numba's own layers do not fit:
+A step of 10⁵ walkers takes 0.1 ms, so threads must meet as often. Numba's own layers do not fit:
 OpenMP's threads spin for as long as the neighbour holds the processor (40 × slower than one thread
 on a busy machine), workqueue needs 0.1 ms a launch. Here Python threads enter the kernel once for
 many steps and meet at a counter; who waits long gives its time slice away (sched_yield).
@@ -8,7 +8,6 @@ many steps and meet at a counter; who waits long gives its time slice away (sche
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -25,33 +24,34 @@ _yield = types.ExternalFunction(
 )
 
 
-def _address(context, builder, signature, args):  # type: ignore[no-untyped-def]
+def _address(context, builder, signature, args):
     return context.make_array(signature.args[0])(context, builder, args[0]).data
 
 
 @intrinsic
-def add_one(typingctx, counter):  # type: ignore[no-untyped-def]
+def add_one(typingctx, counter):
     """Atomically counter[0] += 1."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         one = context.get_constant(types.int64, 1)
-        return builder.atomic_rmw("add", _address(context, builder, signature, args), one, "seq_cst")
+        place = _address(context, builder, signature, args)
+        return builder.atomic_rmw("add", place, one, "seq_cst")
 
     return types.int64(counter), codegen
 
 
 @intrinsic
-def look(typingctx, counter):  # type: ignore[no-untyped-def]
+def look(typingctx, counter):
     """Atomically read counter[0]."""
 
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, args):
         return builder.load_atomic(_address(context, builder, signature, args), "seq_cst", 8)
 
     return types.int64(counter), codegen
 
 
 @kernel
-def barrier(counter, everyone):  # type: ignore[no-untyped-def]
+def barrier(counter, everyone):
     """Waits until `everyone` arrivals have been counted since the counter was 0."""
     add_one(counter)
     spins = 0
@@ -59,16 +59,6 @@ def barrier(counter, everyone):  # type: ignore[no-untyped-def]
         spins += 1
         if spins > SPINS:
             _yield()
-
-
-def threads_for(walkers: int) -> int:
-    """The default number of threads: one below 10⁵ walkers, where meeting costs more than it gains."""
-    return 1 if walkers < 100_000 else available_cores()
-
-
-def available_cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run(f: Callable[[int, int], Any], size: int) -> Any:

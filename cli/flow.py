@@ -1,0 +1,185 @@
+"""`toyflows flow` runs one training method; `toyflows flows` lists them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.run import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's commands."""
+    app.command()(flow)
+    app.command()(flows)
+
+
+def flow(
+    loss: Annotated[str, typer.Option(help="The training method; `toyflows flows` lists them.")],
+    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
+    q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
+    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
+    time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
+    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(help="theory, grid or walkers; repeatable. Default: all that apply."),
+    ] = None,
+    walkers: Annotated[int, typer.Option(help="Number of walkers, up to 10⁸.")] = 100_000,
+    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads. Default: all cores from 10⁵ walkers on, else 1.")
+    ] = None,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE|old-faithful", help="Learn these 1-D numbers.")
+    ] = None,
+    modes: Annotated[
+        tuple[float, float] | None,
+        typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Open the picture in a window.")] = False,
+) -> None:
+    """Follow θ under one training method: the lecture's formula, the exact law, the walkers.
+
+    Example: toyflows flow --loss pcd --theta-star 1.4
+    """
+    with refusing():
+        from toyflows import run
+
+        for path in out or ():
+            run.check_out(path)
+        with _bars() as report:
+            done = run.flow(
+                loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
+                time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
+                threads=threads, data=data, modes=modes, report=report, **_options(p or []),
+            )  # fmt: skip
+        for path in out or ():
+            done.save(path)
+        if json:
+            import json as encoder
+
+            print(encoder.dumps(done.to_dict(), ensure_ascii=False, allow_nan=False))
+        else:
+            _print(done, out or [])
+        if show:
+            _show(done)
+
+
+def flows() -> None:
+    """List the training methods, each with its equation and its options."""
+    import dataclasses
+
+    from toyflows.flows import equation, registry
+
+    for name, method in registry().items():
+        print(f"{name:16}{equation(method)}")
+        fields = dataclasses.fields(method)  # type: ignore[arg-type]
+        if fields:
+            print(" " * 16 + "  ".join(f"-p {f.name}={f.default}" for f in fields))
+
+
+def _options(pairs: list[str]) -> dict[str, str]:
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError("p", pair, "allowed is NAME=VALUE")
+        if name in options:
+            raise InputError("p", pair, f"{name} is given twice")
+        options[name] = value
+    return options
+
+
+@contextlib.contextmanager
+def _bars() -> Iterator[Callable[[str, int, int], None] | None]:
+    """A progress bar a backend, on stderr and only where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
+
+    tasks: dict[str, TaskID] = {}
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+
+        def report(name: str, done: int, of: int) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=of)
+            bars.update(tasks[name], completed=done)
+
+        yield report
+
+
+def _print(run: Run, out: list[Path]) -> None:
+    """The compact table, the verdict, and where the files are."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from toyflows.flows import equation
+
+    mix, target, s = run.target.mixture, run.target, run.settings
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]{s.loss}[/]   {equation(type(run.flow))}", markup=True)
+    console.print(f"target  θ* = {target.θ_star:+.4f}   q* = {target.q_star:.4f}   "
+                  "(q: weight of mode b; θ > 0 makes mode b light)")  # fmt: skip
+    console.print(f"start   θ0 = {s.theta0:+.4f}   q0 = {mix.weight_b(s.theta0):.4f}   "
+                  f"d = {mix.d:g}, dt = {s.dt:g}, rate = {s.rate:g}, seed = {s.seed}")  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("t", justify="right")
+    for name in run.backends:
+        table.add_column(f"θ {name}", justify="right")
+        table.add_column("q", justify="right")
+    negatives = next((tr for n, tr in run.backends.items() if n != "theory"), None)
+    counted = negatives is not None and math.isfinite(negatives.mode_b[0])
+    if counted:
+        table.add_column("negatives in b", justify="right")
+    for row in _rows(run, negatives.mode_b if counted and negatives else None):
+        table.add_row(*row)
+    console.print(table)
+    console.print(f"verdict [bold]{run.verdict.kind}[/] ({run.verdict.number:.6g})")
+    console.print(run.verdict.says)
+    for path in out:
+        console.print(f"saved   {path}")
+
+
+def _rows(run: Run, mode_b: Any) -> Iterator[list[str]]:
+    """About ten rows, evenly spread over the records."""
+    first = next(iter(run.backends.values()))
+    last = first.t.size - 1
+    for k in sorted({round(i * last / 8) for i in range(9)}):
+        row = [f"{first.t[k]:g}"]
+        for tr in run.backends.values():
+            row += [f"{tr.θ[k]:+.4f}", f"{run.target.mixture.weight_b(tr.θ[k]):.4f}"]
+        yield row if mode_b is None else [*row, f"{mode_b[k]:.4f}"]
+
+
+def _show(run: Run) -> None:
+    """The picture, opened by the system's own viewer."""
+    import tempfile
+    import webbrowser
+
+    with tempfile.NamedTemporaryFile(suffix=".png", prefix="toyflows-", delete=False) as file:
+        webbrowser.open(run.save(file.name).as_uri())
