@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 DATA, EXACT, WALKERS, LECTURE = "#0072B2", "#D55E00", "#009E73", "#8a8a8a"
 ACCENT, SECOND, THIRD, INK = "#CC79A7", "#E69F00", "#56B4E9", "#333333"
+GREY = "#666666"  # of words: the lines' grey is too pale to read
 LECTURE_LINE: dict[str, Any] = {"color": LECTURE, "ls": (0, (5, 2)), "lw": 2.5}
 COLOUR = {"theory": LECTURE, "grid": EXACT, "walkers": WALKERS}
 NAME = {"theory": "lecture's formula", "grid": "exact law", "walkers": "walkers"}

@@ -26,6 +26,11 @@ def expit(z: Array) -> Array:
     return np.where(z >= 0, 1.0, e) / (1.0 + e)
 
 
+def softplus(z: Array) -> Array:
+    """log(1 + e^z) = max(z, 0) + log(1 + e^{−|z|})."""
+    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.minimum(np.abs(z), 700.0)))
+
+
 def theta_of(q: float) -> float:
     """θ with p_b(θ) = q:  θ = log((1 − q)/q)."""
     return math.log1p(-q) - math.log(q)
@@ -68,7 +73,7 @@ class Mixture:
 
     def log_Z(self, θ: float) -> float:
         """log Z_θ = log(1 + e^{−θ}) + ½ log 2π."""
-        return float(np.logaddexp(0.0, -θ)) + 0.5 * math.log(2 * math.pi)
+        return float(softplus(np.asarray(-θ, float))) + 0.5 * math.log(2 * math.pi)
 
     def logit(self, x: Array, θ: float) -> Array:
         """z = d(x − m) − θ: the log odds of mode b at x."""
@@ -76,7 +81,7 @@ class Mixture:
 
     def energy(self, x: Array, θ: float) -> Array:
         """U_θ(x) = (x−a)²/2 − log(1 + e^z)."""
-        return 0.5 * (x - self.a) ** 2 - np.logaddexp(0.0, self.logit(x, θ))
+        return 0.5 * (x - self.a) ** 2 - softplus(self.logit(x, θ))
 
     def density(self, x: Array, θ: float) -> Array:
         """ρ_θ(x)."""
@@ -115,7 +120,7 @@ class Mixture:
         """(D, D r_θ, r_θ) (3, n) with D = e^{−U_θ−c}/(e^{−U_θ−c} + e^{−U_μ}) = σ(U_μ − U_θ − c).
 
         The probability that x is data and not noise of weight parameter μ, with log-normaliser c of
-        the model relative to the noise's (Gutmann & Hyvärinen 2010, eq. 6).
+        the model relative to the noise's (Gutmann & Hyvärinen 2010, eq. 6); for |θ − μ| ≤ 600.
         """
         y = self.logit(x, 0.0)
         top = np.maximum(y - min(θ, μ), 0.0)  # D = A/(A + e^c B) with both times e^−top
@@ -125,6 +130,26 @@ class Mixture:
         with np.errstate(under="ignore"):
             D = A / (A + math.exp(c) * B)
             return np.stack([D, D * r, r])
+
+    def ridge(self, θ: float) -> float:
+        """m + θ/d, where z = 0 and both modes are equally responsible."""
+        return self.m + θ / self.d
+
+    def piecewise(self, x: Array, θ: float) -> Array:
+        """The lecture's (ρ, U, ∂_xU, ∂_θU) (4, n) of well-separated modes: σ(z) as a step at z = 0.
+
+        Errors: log(1 + e^{−|z|}) in U, d σ(−|z|) in ∂_xU and σ(−|z|) in ∂_θU.
+        """
+        in_b = np.heaviside(x - self.ridge(θ), 0.5)
+        U = np.minimum(0.5 * (x - self.a) ** 2, θ + 0.5 * (x - self.b) ** 2)
+        with np.errstate(under="ignore"):
+            ρ = np.exp(-U - self.log_Z(θ))
+        return np.stack([ρ, U, x - np.where(in_b > 0.5, self.b, self.a), in_b])
+
+    def ridge_reach(self, tolerance: float) -> float:
+        """Distance from the ridge at which the largest of these errors, d σ(−|z|), is `tolerance`:
+        log(d/tolerance − 1)/d."""
+        return math.log(self.d / tolerance - 1.0) / self.d
 
     def in_b(self, x: Array) -> Array:
         """1 where x > m, ½ at m, 0 elsewhere."""

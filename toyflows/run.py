@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -352,9 +353,9 @@ def _arrays(run: Run) -> dict[str, Any]:
 def load(path: str | Path) -> Run:
     """The run that `save` wrote to an .npz file; it can be resumed. Raises InputError."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
             return _from_arrays({name: file[name] for name in file.files})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
         raise InputError("path", path, f"is not a saved run ({error})") from None
 
 

@@ -77,6 +77,19 @@ def run(
     )  # fmt: skip
 
 
+def velocity(flow: Flow, backend: Backend, θ: float = 0.0) -> float:
+    """θ̇ at the start of a run from θ."""
+    return flow.observe(backend, flow.start(backend, θ)).velocity
+
+
+def residuals(flow: Flow, exact: Backend, run: Trajectory, start: int) -> Array:
+    """θ̇ of the run from record `start` on, minus that of the backend `exact` at the same θ.
+
+    Where a run draws fresh particles at each step, each entry is, given the past, of mean 0.
+    """
+    return run.velocity[start:] - [velocity(flow, exact, θ) for θ in run.θ[start:].tolist()]
+
+
 def _stepwise(
     flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
 ) -> State:

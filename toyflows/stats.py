@@ -40,7 +40,7 @@ def close(
     what: str, value: float, expected: float, *, atol: float = 0.0, rtol: float = 0.0
 ) -> Checked:
     """|value − expected| ≤ atol + rtol |expected|."""
-    margin = atol + rtol * abs(expected)
+    margin = float(atol + rtol * abs(expected))
     return _checked(what, Checked(float(value), float(expected), margin, detects=margin))
 
 
@@ -48,14 +48,14 @@ def at_most(what: str, value: float, bound: float) -> Checked:
     """value ≤ bound."""
     if not value <= bound:
         raise ClaimError(f"{what}: {value:.6g} is not at most {bound:.6g}")
-    return Checked(float(value), float(bound), abs(bound - value))
+    return Checked(float(value), float(bound), float(abs(bound - value)))
 
 
 def at_least(what: str, value: float, bound: float) -> Checked:
     """value ≥ bound."""
     if not value >= bound:
         raise ClaimError(f"{what}: {value:.6g} is not at least {bound:.6g}")
-    return Checked(float(value), float(bound), abs(bound - value))
+    return Checked(float(value), float(bound), float(abs(bound - value)))
 
 
 def slope(what: str, x: ArrayLike, y: ArrayLike, expected: float, *, rtol: float) -> Checked:

@@ -87,7 +87,8 @@ class Walkers:
         if cloud is self.target.data:
             if name == "responsibility":
                 return self._data_responsibility(*args)
-            return integrand(cloud.x, *args) @ self.target.data_weights
+            with np.errstate(under="ignore"):
+                return integrand(cloud.x, *args) @ self.target.data_weights
         if cloud.logw is None:
             if name == "responsibility":
                 return self._sum(cloud.x, sample.sum_responsibility, mix.d, mix.m, *args)[0]

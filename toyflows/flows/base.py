@@ -139,8 +139,8 @@ def make(name: str, **options: Any) -> Flow:
     fields = {f.name: f for f in dataclasses.fields(known[name])}  # type: ignore[arg-type]
     for key in options:
         if key not in fields:
-            has = f"{name} has {_nearest(key, list(fields))}" if fields else f"{name} has none"
-            raise InputError("p", key, f"unknown option; {has}")
+            near = _nearest(key, list(fields)) if fields else f"{name} has none"
+            raise InputError("p", key, f"unknown option; {near}")
     return known[name](**{k: _read(k, v, fields[k].default) for k, v in options.items()})
 
 

@@ -1,0 +1,295 @@
+"""The contract of every method in the folder, present and future; then what each of them is known
+to do. The parametrised tests read the registry: a file dropped into flows/ is tested too."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from toyflows import solve, stats
+from toyflows.backends.grid import Grid
+from toyflows.backends.walkers import Walkers
+from toyflows.errors import Diverged, InputError
+from toyflows.flows import Flow, equation, make, registry
+from toyflows.target import Target
+
+NAMES = list(registry())
+CURES = [("nce", {"normalised": True}), ("nce", {"learn_c": True}), ("nce", {"mu": 0.8})]
+METHODS = [(name, {}) for name in NAMES] + CURES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_contract(name: str) -> None:
+    """A frozen dataclass with defaults, an equation first, at most 60 lines of code a method."""
+    cls = registry()[name]
+    assert dataclasses.is_dataclass(cls)
+    assert cls.__dataclass_params__.frozen
+    assert all(f.default is not dataclasses.MISSING for f in dataclasses.fields(cls))
+    assert "θ̇ =" in equation(cls)
+    assert cls.title
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
+@pytest.mark.parametrize("d", [3.0, 8.0])
+def test_backends_agree(name: str, options: dict, d: float) -> None:
+    """After three steps from one θ, the walkers' mean θ̇ over independent replicas is the grid's.
+
+    Student's test at a false-fail rate of 1e−6 each; the replicas' spread makes it detect less than
+    1 % of the responsibility's range. Three steps: the particles have moved, and θ with them, whose
+    noise enters the mean at order 1/N = 1e−4 of that spread.
+    """
+    target, flow, replicas = Target.exact(0.9, d), make(name, **options), 24
+    exact = solve.run(flow, Grid(target, 0.1), 0.3, 3, rate=2.0)
+    runs = [
+        solve.run(flow, Walkers(target, 0.1, 10_000, seed=s), 0.3, 3, rate=2.0)
+        for s in range(replicas)
+    ]
+    for k in range(4):
+        velocities = [run.velocity[k] for run in runs]
+        checked = stats.mean(f"velocity at step {k}", velocities, exact.velocity[k], bias=2e-6)
+        assert checked.detects < 0.01 * max(1.0, d)
+    if flow.has_negatives:
+        stats.mean("mode_b", [run.mode_b[3] for run in runs], exact.mode_b[3], bias=2e-6)
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
+@pytest.mark.parametrize("d", [6.0, 10.0, 20.0])
+@pytest.mark.parametrize("θ", [-3.0, 0.0, 2.5])
+def test_theory_is_the_grid_within_its_stated_error(name, options, d, θ) -> None:
+    """|velocity − separated| ≤ separated_error at the start of a run, for every closed form."""
+    target, flow = Target.exact(-math.log(4), d), make(name, **options)
+    extra = flow.extra(target, θ)
+    told = flow.separated(target, θ, θ, **extra)
+    if told is None:  # a method may have no closed form
+        return
+    exact = solve.run(flow, Grid(target, 0.05), θ, 1).velocity[0]
+    bound = flow.separated_error(target, θ)
+    assert abs(exact - np.atleast_1d(told)[0]) <= bound * (1 + 1e-9) + 5e-15
+    assert bound < 0.5
+
+
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
+def test_fixed_points_are_where_they_are_said_to_be(name: str, options: dict) -> None:
+    """At the stated fixed point, with the extra coordinates at rest too, θ̇ is exponentially small;
+    elsewhere it is not."""
+    target, flow = Target.exact(1.1, 20.0), make(name, **options)
+    there = flow.fixed_point(target)
+    if there is None:
+        assert name == "pcd"
+        return
+    extra = flow.extra(target, there)
+    if "c" in extra:
+        log_Z = target.mixture.log_Z
+        extra["c"] = log_Z(target.θ_star) - log_Z(0.0)
+
+    def velocity(θ: float) -> float:
+        ops = Grid(target, 0.05)
+        particles = flow.negatives(ops, θ, flow.init(ops, θ))
+        return float(np.atleast_1d(flow.velocity(ops, θ, particles, **extra))[0])
+
+    assert abs(velocity(there)) < 1e-14
+    assert abs(velocity(there + 0.5)) > (0.01 if name != "score-matching" else 1e-23)
+
+
+# ------------------------------------------------------------------ the lecture's four messages
+def test_maximum_likelihood_reaches_theta_star() -> None:
+    for θ_star in (-1.4, 0.0, 1.4, 3.0):
+        steps = round(16 / (Target.exact(θ_star).q_star * (1 - Target.exact(θ_star).q_star)) / 0.2)
+        run = solve.run(make("ml"), Grid(Target.exact(θ_star), 0.2), 0.5, steps)
+        assert run.θ[-1] == pytest.approx(θ_star, abs=1e-6)
+
+
+@pytest.mark.parametrize("d", range(4, 21, 2))
+@pytest.mark.parametrize(("θ_star", "θ"), [(1.4, 0.0), (-2.0, 3.0)])
+def test_score_matching_is_exact_at_every_size(d: int, θ_star: float, θ: float) -> None:
+    """θ̇ on the grid against 40-digit quadrature of the Fisher divergence's derivative, 1e−6 relative
+    (1e−21 at d = 20: no cancellation), and against the docstring's closed form."""
+    target = Target.exact(θ_star, float(d))
+    ours = solve.run(make("score-matching"), Grid(target, 0.05), θ, 1).velocity[0]
+    with mp.workdps(40):
+        a, b, s, t = mp.mpf(-d) / 2, mp.mpf(d) / 2, mp.mpf(θ_star), mp.mpf(θ)
+
+        def fisher(x):
+            """ρ_* (s_θ − s_*) ∂_θ s_θ, with s_θ − s_* = d (r_θ − r_*)"""
+            r, r_star = 1 / (1 + mp.exp(t - d * x)), 1 / (1 + mp.exp(s - d * x))
+            bump = mp.exp(-((x - a) ** 2) / 2) + mp.exp(-s - (x - b) ** 2 / 2)
+            return (
+                d * d * (r - r_star) * r * (1 - r) * bump / ((1 + mp.exp(-s)) * mp.sqrt(2 * mp.pi))
+            )
+
+        wanted = mp.quad(fisher, mp.linspace(-d / 2 - 8, d / 2 + 8, 8 * d + 41))
+        integral = mp.quad(lambda x: mp.exp(-x * x / 2) * mp.sech((d * x - t) / 2) ** 3,
+                           mp.linspace(-8, 8, 161))  # fmt: skip
+        closed = (d * d * mp.exp(-mp.mpf(d * d) / 8) * mp.sinh((s - t) / 2)
+                  / (8 * mp.sqrt(2 * mp.pi) * mp.cosh(s / 2)) * integral)  # fmt: skip
+    assert ours == pytest.approx(float(wanted), rel=1e-6, abs=0)
+    assert ours == pytest.approx(float(closed), rel=1e-6, abs=0)
+
+
+PAIRS = [(-math.log(4), 0.0), (1.4, 0.0), (1.4, -2.0), (0.3, 1.7), (-2.5, 2.5)]
+
+
+@pytest.mark.parametrize(("θ_star", "mu"), PAIRS)
+def test_nce_ends_at_the_corrected_fixed_point(θ_star: float, mu: float) -> None:
+    """θ* + log((1+e^{−θ*})/(1+e^{−μ})) to 1e−6, and not the printed μ + log(…)."""
+    bias = math.log((1 + math.exp(-θ_star)) / (1 + math.exp(-mu)))
+    run = solve.run(make("nce", mu=mu), Grid(Target.exact(θ_star), 0.5), 0.0, 800)
+    assert run.θ[-1] == pytest.approx(θ_star + bias, abs=1e-6)
+    assert abs(run.θ[-1] - (mu + bias)) > 0.1
+    if (θ_star, mu) == PAIRS[0]:
+        assert run.θ[-1] == pytest.approx(-0.4700, abs=5e-5)
+
+
+@pytest.mark.parametrize(("θ_star", "mu"), PAIRS)
+@pytest.mark.parametrize("cure", ["normalised", "learn_c"])
+def test_the_cures_of_nce_reach_theta_star(θ_star: float, mu: float, cure: str) -> None:
+    """θ → θ* to 1e−6; a learned c ends at the bias it removes."""
+    flow = make("nce", mu=mu, **{cure: True})
+    run = solve.run(flow, Grid(Target.exact(θ_star), 1.0), 0.0, 4000, rate=2.0, every=4000)
+    assert run.θ[-1] == pytest.approx(θ_star, abs=1e-6)
+    if cure == "learn_c":
+        bias = math.log((1 + math.exp(-θ_star)) / (1 + math.exp(-mu)))
+        assert run.extra["c"][-1] == pytest.approx(bias, abs=1e-6)
+
+
+@pytest.mark.parametrize(("θ_star", "θ0"), [(-math.log(4), 0.0), (1.4, 0.0), (0.0, 2.0)])
+def test_pcd_drifts_at_its_initial_error(θ_star: float, θ0: float) -> None:
+    """θ̇ = p_b(θ0) − q* to 1e−12 on the grid while |θ| is small; on walkers the same with their own
+    initial share of b, which is binomial, and no walker crosses."""
+    target, n = Target.exact(θ_star), 40_000
+    grid = solve.run(make("pcd"), Grid(target, 0.05), θ0, 400)
+    wanted = target.mixture.weight_b(θ0) - target.q_star
+    assert np.max(np.abs(grid.velocity - wanted)) < 1e-12
+    run = solve.run(make("pcd"), Walkers(target, 0.05, n), θ0, 400)
+    share = run.mode_b[0]
+    stats.proportion("walkers in b", round(share * n), n, target.mixture.weight_b(θ0))
+    assert np.max(np.abs(run.velocity - (share - target.q_star))) < 1e-9
+    assert run.crossings[-1] == 0
+
+
+def test_walkers_turn_where_the_grid_turns() -> None:
+    """First turning point at d = 8: mean over 16 replicas against the grid (false-fail rate 1e−6
+    each; it detects 0.3 in t and 0.15 in θ; the noise's own bias is of order 1/N)."""
+    target, steps = Target.exact(-math.log(4), 8.0), 1600
+    exact = solve.run(make("pcd"), Grid(target, 0.05), 0.0, steps)
+    k = int(np.argmin(exact.θ))
+    turns = []
+    for seed in range(16):
+        run = solve.run(make("pcd"), Walkers(target, 0.05, 20_000, seed), 0.0, steps)
+        j = int(np.argmin(run.θ))
+        turns.append((run.t[j], run.θ[j]))
+    t, θ = np.array(turns).T
+    assert stats.mean("t", t, exact.t[k], bias=0.05).detects < 1.5
+    assert stats.mean("θ", θ, exact.θ[k], bias=0.01).detects < 0.3
+
+
+# ------------------------------------------------------------------ running, resuming, refusing
+@pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
+@pytest.mark.parametrize("kind", [Grid, Walkers])
+def test_a_resumed_run_is_the_uninterrupted_one(name, options, kind) -> None:
+    target, flow = Target.exact(1.4, 6.0), make(name, **options)
+    backend = kind(target, 0.05) if kind is Grid else Walkers(target, 0.05, 3_000, seed=4)
+    whole = solve.run(flow, backend, 0.1, 50, every=7)
+    first = solve.run(flow, backend, 0.1, 23, every=7)
+    kept = None if first.state.chains is None else first.state.chains.x.copy()
+    both = first.then(solve.run(flow, backend, steps=27, every=7, state=first.state))
+    multiples = both.t / 0.05 % 7 < 1e-6
+    multiples[-1] = True
+    for column in ("t", "θ", "velocity", "mode_b", "crossings"):
+        ours, theirs = getattr(both, column)[multiples], getattr(whole, column)
+        assert np.array_equal(ours, theirs, equal_nan=True), column
+    if kept is not None:
+        assert np.array_equal(both.state.chains.x, whole.state.chains.x)
+        assert np.array_equal(first.state.chains.x, kept), "a state was changed in place"
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if registry()[n].fused])
+def test_the_fused_kernel_is_the_flows_own_step(name: str) -> None:
+    """Bit for bit: kernels/langevin.persistent against step() of the flow's file."""
+    target, flow = Target.exact(1.4, 7.0), make(name)
+    backend = Walkers(target, 0.05, 5_000, seed=2)
+    fused = solve.run(flow, backend, 0.2, 60)
+    state, seen = flow.start(backend, 0.2), []
+    for _ in range(60):
+        state, info = flow.step(backend, state, 0.05)
+        seen.append(info)
+    assert state.θ == fused.θ[-1]
+    assert np.array_equal(state.chains.x, fused.state.chains.x)
+    assert np.array_equal([i.velocity for i in seen], fused.velocity[:-1])
+    assert np.array_equal([i.mode_b for i in seen], fused.mode_b[:-1])
+
+
+def test_a_changed_step_is_not_fused() -> None:
+    """A subclass of a fused flow that changes its step does not get the old kernel."""
+
+    class Louder(registry()["pcd"]):
+        name = ""
+
+        def velocity(self, ops, θ, negatives, **extra):
+            return 2 * super().velocity(ops, θ, negatives)
+
+    assert registry()["pcd"].fused
+    assert not Louder.fused
+
+
+class Explodes(Flow):
+    """θ̇ = 1 + θ²: infinite after a time of π/2."""
+
+    name = "explodes"
+
+    def velocity(self, ops, θ, negatives, **extra):
+        return 1 + θ * θ
+
+
+@pytest.mark.parametrize("bad", [lambda θ: 1 + θ * θ, lambda θ: math.nan])
+def test_a_diverging_run_stops_and_says_where(bad) -> None:
+    flow = Explodes()
+    object.__setattr__(flow, "velocity", lambda ops, θ, negatives, **extra: bad(θ))
+    with pytest.raises(Diverged, match=r"diverged at step \d+ \(t = ") as caught:
+        solve.run(flow, Grid(Target.exact(1.4), 0.05), 0.0, 2000)
+    assert caught.value.step < 60
+
+
+def test_two_flows_of_one_name_are_refused(monkeypatch, tmp_path) -> None:
+    """The error names both modules."""
+    import shutil
+    import sys
+    from pathlib import Path
+
+    import toyflows.flows as package
+    from toyflows.flows import base
+
+    copy = tmp_path / "flows"
+    shutil.copytree(Path(base.__file__).parent, copy)
+    (copy / "zz_again.py").write_text((copy / "ml.py").read_text())
+    monkeypatch.setattr(base, "__file__", str(copy / "base.py"))
+    monkeypatch.setattr(package, "__path__", [str(copy), *package.__path__])
+    try:
+        with pytest.raises(
+            RuntimeError, match=r"toyflows\.flows\.ml and toyflows\.flows\.zz_again"
+        ):
+            registry.__wrapped__()
+    finally:
+        sys.modules.pop("toyflows.flows.zz_again", None)
+
+
+def test_options_are_read_by_the_type_of_their_default() -> None:
+    assert make("nce", mu="1").mu == 1.0
+    assert make("nce", learn_c="true").learn_c is True
+    for options, said in (
+        ({"mu": "x"}, "allowed is a float"),
+        ({"mu": "nan"}, "allowed is a float"),
+        ({"mu": math.inf}, "finite"),
+        ({"mu": "1e3"}, "300"),
+        ({"learn_c": "1"}, "bool"),
+        ({"learn": "true"}, "did you mean learn_c"),
+        ({"learn_c": True, "normalised": True}, "one cure"),
+    ):
+        with pytest.raises(InputError, match=said):
+            make("nce", **options)
+    with pytest.raises(InputError, match="did you mean score-matching"):
+        make("score_matching")

@@ -1,0 +1,250 @@
+"""Each kernel against its NumPy twin, its random numbers against their law, its bits against
+themselves."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats as scipy_stats
+
+from toyflows import stats
+from toyflows.backends.grid import Grid
+from toyflows.kernels import polynomials, random, sample, team
+from toyflows.kernels.banded import apply_banded
+from toyflows.kernels.jit import f32, kernel
+from toyflows.kernels.langevin import langevin, persistent, sorted_responsibility, tree_sum
+from toyflows.mixture import Mixture
+from toyflows.target import Target
+
+MIX = Mixture()
+N = 5_000  # not a multiple of the block
+
+
+@kernel
+def _apply(which, x, out):
+    for i in range(x.size):
+        if which == 0:
+            out[i] = polynomials.log_f32(f32(x[i]))
+        elif which == 1:
+            out[i] = polynomials.sin_quarter_f32(f32(x[i]))
+        elif which == 2:
+            out[i] = polynomials.cos_quarter_f32(f32(x[i]))
+        elif which == 3:
+            out[i] = polynomials.exp2_f32(f32(x[i]))
+        elif which == 4:
+            out[i] = polynomials.exp2_f64(x[i])
+        elif which == 5:
+            out[i] = polynomials.sigmoid2(x[i])
+        else:
+            out[i] = polynomials.sigmoid2(f32(x[i]))
+
+
+@pytest.mark.parametrize(
+    ("which", "low", "high", "truth", "error"),
+    [
+        (0, 1e-9, 1.0, lambda x: np.log(x), 8e-6),
+        (1, -1.0, 1.0, lambda x: np.sin(np.pi * x / 2), 3e-7),
+        (2, -1.0, 1.0, lambda x: np.cos(np.pi * x / 2), 3e-7),
+        (3, -30.0, 5.0, lambda x: np.exp2(x), 1e-5),
+        (4, -30.0, 1.0, lambda x: np.exp2(x), 1e-14),
+        (5, -60.0, 60.0, lambda x: 1 / (1 + np.exp2(-x)), 3e-14),
+        (6, -60.0, 60.0, lambda x: 1 / (1 + np.exp2(-x)), 4e-7),
+    ],
+)
+def test_polynomials(which, low, high, truth, error) -> None:
+    x = np.linspace(low, high, 100_001)
+    if which in (0, 1, 2, 3, 6):
+        x = x.astype(np.float32).astype(float)
+    out = np.empty_like(x)
+    _apply(which, x, out)
+    assert np.max(np.abs(out - truth(x))) < error
+
+
+def test_small_values_keep_their_relative_accuracy() -> None:
+    """2^t and σ far down: relative error, where an absolute one would say nothing."""
+    x = np.linspace(-110.0, -20.0, 1001)
+    out = np.empty_like(x)
+    for which in (4, 5):
+        _apply(which, x, out)
+        truth = np.exp2(x) if which == 4 else 1 / (1 + np.exp2(-x))
+        assert np.max(np.abs(out / truth - 1)) < 5e-14
+
+
+def normals(n: int, seed: int = 1, step: int = 0, stream: int = 7) -> np.ndarray:
+    out = np.empty(n)
+    random.normals(out, seed, step, stream)
+    return out
+
+
+def test_normals_have_the_normal_law() -> None:
+    """Kolmogorov–Smirnov over 2·10⁶ draws at a false-fail rate of 1e−6: detects a distance of
+    0.0019 from the normal distribution function with probability 0.99; then moments 1 to 4."""
+    z = normals(2_000_000)
+    assert scipy_stats.kstest(z, "norm").pvalue > 1e-6
+    for power, wanted in ((1, 0.0), (2, 1.0), (3, 0.0), (4, 3.0)):
+        stats.mean(f"moment {power}", z**power, wanted)
+    assert np.max(np.abs(z)) < 6.77
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"step": 1}, {"seed": 2}, {"stream": 8}, {"seed": 2**62}, {"step": 10**12}],
+    ids=str,
+)
+def test_streams_are_independent(other) -> None:
+    """Products of values and of squares between streams have mean 0 (false-fail rate 1e−6)."""
+    x, y = normals(400_000), normals(400_000, **other)
+    stats.mean("correlation", x * y, 0.0)
+    stats.mean("correlation of squares", (x**2 - 1) * (y**2 - 1), 0.0)
+
+
+@pytest.mark.parametrize("lag", [1, 2, 512, 1024])
+def test_walkers_are_independent(lag: int) -> None:
+    x = normals(400_000)
+    stats.mean("correlation", x[lag:] * x[:-lag], 0.0)
+    stats.mean("of squares", (x[lag:] ** 2 - 1) * (x[:-lag] ** 2 - 1), 0.0)
+
+
+def test_a_longer_array_extends_a_shorter_one() -> None:
+    assert np.array_equal(normals(10_000)[:3_000], normals(3_000))
+
+
+def test_tree_sum_is_the_sum() -> None:
+    v = np.random.default_rng(0).normal(size=1024)
+    assert tree_sum(v.copy()) == pytest.approx(np.sum(v.astype(np.longdouble)), abs=1e-12)
+
+
+def walkers(seed: int = 0, n: int = N) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.where(rng.random(n) < 0.5, -10.0, 10.0) + 3 * rng.normal(size=n)
+
+
+@pytest.mark.parametrize("θ", [-150.0, 0.0, 1.4, 90.0])
+def test_langevin_is_its_numpy_twin(θ: float) -> None:
+    """x − h∂_xU + √(2h) ξ with the same ξ: the float32 noise and 2e−14 in r leave 1e−6."""
+    x = walkers()
+    y, h = x.copy(), 0.05
+    langevin(y, 0, 5, 3, 11, random.MOVE, h, MIX.a, MIX.b, θ)
+    ξ = np.empty(N)
+    random.normals(ξ, 3, 11, random.MOVE)
+    assert np.max(np.abs(y - (x - h * MIX.dU_dx(x, θ) + np.sqrt(2 * h) * ξ))) < 1e-6
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
+    """θ, θ̇, walkers in b and crossings of 30 steps against the same steps written in NumPy."""
+    target = Target.exact(1.4, 5.0)
+    mix, data, steps, h, η = target.mixture, target.data, 30, 0.1, 0.7
+    x0 = walkers(1) / 4
+    w = target.data_weights
+    tail = np.append(np.cumsum(w[::-1])[::-1], 0.0)
+    x, path = x0.copy(), np.empty((steps, 4))
+    sync, sums = np.zeros(1, np.int64), np.empty((2, 5, 3))
+
+    def part(rank: int, of: int) -> float:
+        return persistent(
+            rank, of, sync, sums, x, steps, 3, 0, h, η, mix.a, mix.b, 0.2, data.x, w, tail, path
+        )
+
+    last = team.run(part, size)
+    θ, y = 0.2, x0.copy()
+    for k in range(steps):
+        v = mix.responsibility(y, θ).mean() - w @ mix.responsibility(data.x, θ)
+        ξ = np.empty(N)
+        random.normals(ξ, 3, k, random.MOVE)
+        new = y - h * mix.dU_dx(y, θ) + np.sqrt(2 * h) * ξ
+        crossed = np.count_nonzero((y > mix.m) != (new > mix.m))
+        assert path[k] == pytest.approx([θ, v, np.count_nonzero(y > mix.m), crossed], abs=1e-5)
+        θ, y = θ + η * v, new
+    assert last == pytest.approx(θ, abs=1e-5)
+    assert np.max(np.abs(x - y)) < 1e-4
+
+
+def test_sums_are_the_means_of_the_integrands() -> None:
+    x, sums = walkers(2) / 3, np.zeros((5, 3))
+    mix = Mixture.separated(6.0)
+    sample.sum_responsibility(x, 0, 5, sums, mix.d, mix.m, 0.4)
+    assert sums[:, 0].sum() / N == pytest.approx(mix.responsibility(x, 0.4).mean(), rel=1e-12)
+    sample.sum_hyvärinen(x, 0, 5, sums, mix.a, mix.d, mix.m, 0.4)
+    assert sums[:, 0].sum() / N == pytest.approx(mix.hyvärinen(x, 0.4).mean(), rel=1e-11)
+    for θ, μ, c in ((0.4, -0.7, 0.2), (200.0, -90.0, -5.0), (-300.0, 20.0, 40.0)):
+        sample.sum_discriminator(x, 0, 5, sums, mix.d, mix.m, θ, μ, c)
+        wanted = mix.discriminator(x, θ, μ, c).mean(axis=1)
+        assert sums.sum(axis=0) / N == pytest.approx(wanted, rel=1e-11, abs=1e-300)
+    sample.count_in_b(x, 0, 5, sums, mix.m)
+    assert sums[:, 0].sum() == np.count_nonzero(x > mix.m)
+
+
+def test_sorted_responsibility_skips_nothing() -> None:
+    """Only |z| < 40 is summed; the rest is 0 or 1 to 4e−18."""
+    target = Target.exact(0.7, 20.0)
+    mix, w = target.mixture, target.data_weights
+    tail = np.append(np.cumsum(w[::-1])[::-1], 0.0)
+    for θ in (-500.0, -143.0, 0.0, 2.0, 150.0, 500.0):
+        got = sorted_responsibility(target.data.x, w, tail, np.empty(1024), mix.d, mix.m, θ)
+        wanted = target.data.mean(lambda x, θ=θ: mix.responsibility(x, θ))
+        assert got == pytest.approx(wanted, abs=3e-15)
+
+
+def test_draws_have_the_mixtures_law() -> None:
+    """The share of b (binomial test) and the law inside each mode (KS), false-fail rate 1e−6."""
+    n, p_b = 400_000, 0.198
+    x = np.empty(n)
+    sample.draw(x, 0, 391, 5, 0, 2, 5, -10.0, 10.0, p_b)
+    in_b = x > 0
+    stats.proportion("share of b", int(in_b.sum()), n, p_b)
+    for part, centre in ((x[in_b], 10.0), (x[~in_b], -10.0)):
+        assert scipy_stats.kstest(part - centre, "norm").pvalue > 1e-6
+
+
+def test_uniforms_are_uniform() -> None:
+    u = np.empty(300_000)
+    sample.uniforms(u, 4, 2, 1)
+    assert scipy_stats.kstest(u, "uniform").pvalue > 1e-6
+
+
+@pytest.mark.parametrize(("d", "h", "θ"), [(4.0, 0.1, 0.5), (20.0, 0.05, 1.4), (20.0, 1.2, -143.0)])
+def test_banded_is_the_dense_matrix(d: float, h: float, θ: float) -> None:
+    """Twin: the matrix written out in NumPy. Entries beyond 9 deviations (e^−40) are cut."""
+    grid = Grid(Target.exact(1.4, d), h)
+    w = grid.model(0.3).weights()
+    K = grid._gauss.size // 2
+    out = np.empty(w.size + 2 * K)
+    aim = (grid.x - h * grid.mixture.dU_dx(grid.x, θ) - grid.x[0]) / grid.dx
+    apply_banded(w, aim, grid.dx, h, grid._gauss, out)
+    with np.errstate(under="ignore"):
+        wanted = w @ grid.transition(θ)
+    assert np.max(np.abs(out[K:-K] - wanted)) < 1e-16
+
+
+SCRIPT = """
+import sys, hashlib
+import toyflows
+run = toyflows.flow("pcd", theta_star=1.4, separation=7., time=5, walkers=30_000, seed=9,
+                    threads=int(sys.argv[1]))
+nce = toyflows.flow("nce", theta_star=1.4, time=2, walkers=30_000, threads=int(sys.argv[1]))
+tr = run.backends["walkers"]
+parts = [tr.θ, tr.mode_b, tr.crossings, tr.state.chains.x, nce.backends["walkers"].θ,
+         run.backends["grid"].θ]
+print(hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest())
+"""
+
+
+def test_same_bits_for_any_threads_cold_and_cached(tmp_path) -> None:
+    """Four processes: cold cache, cached, two and three threads; and no cache at all."""
+    env = os.environ | {"TOYFLOWS_CACHE": str(tmp_path / "cache")}
+    unwritable = os.environ | {"TOYFLOWS_CACHE": "/proc/none"}
+
+    def bits(threads: int, env) -> str:
+        call = [sys.executable, "-c", SCRIPT, str(threads)]
+        return subprocess.run(call, env=env, capture_output=True, text=True, check=True).stdout
+
+    cold = bits(1, env)
+    assert len(cold) == 65
+    assert list((tmp_path / "cache").glob("kernels-*/**/*.nbi"))
+    assert [bits(n, env) for n in (1, 2, 3)] == [cold] * 3
+    assert bits(2, unwritable) == cold

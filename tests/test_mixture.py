@@ -1,0 +1,123 @@
+"""The model against arbitrary-precision arithmetic, finite differences and its own identities."""
+
+from __future__ import annotations
+
+import math
+
+import mpmath as mp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toyflows.errors import InputError
+from toyflows.mixture import Mixture, expit, theta_of
+from toyflows.target import Target, nodes, spacing
+
+POINTS = [(-10.7, 0.3), (-0.03, 1.4), (0.0, 0.0), (9.1, -3.0), (14.0, 40.0), (-20.0, -200.0)]
+
+
+def exact_energy(x: mp.mpf, θ: mp.mpf, a: float, b: float) -> mp.mpf:
+    return -mp.log(mp.exp(-((x - a) ** 2) / 2) + mp.exp(-θ) * mp.exp(-((x - b) ** 2) / 2))
+
+
+@pytest.mark.parametrize(("x", "θ"), POINTS)
+@pytest.mark.parametrize("d", [2.0, 20.0])
+def test_derivatives_equal_those_of_the_energy(x: float, θ: float, d: float) -> None:
+    """∂θU, ∂xU, ∂xxU and the score-matching integrand, each from U alone with 60 digits."""
+    mix, X = Mixture.separated(d), np.array([x])
+    with mp.workdps(60):
+
+        def U(s: mp.mpf, t: mp.mpf) -> mp.mpf:
+            return exact_energy(s, t, mix.a, mix.b)
+
+        def fisher(t: mp.mpf) -> mp.mpf:
+            slope = mp.diff(lambda s: U(s, t), x)
+            return mp.diff(lambda s: U(s, t), x, 2) - slope**2 / 2
+
+        wanted = {
+            "energy": U(mp.mpf(x), mp.mpf(θ)),
+            "responsibility": mp.diff(lambda t: U(mp.mpf(x), t), θ),
+            "dU_dx": mp.diff(lambda s: U(s, mp.mpf(θ)), x),
+            "d2U_dxdx": mp.diff(lambda s: U(s, mp.mpf(θ)), x, 2),
+            "hyvärinen": mp.diff(fisher, θ),
+        }
+    for name, value in wanted.items():
+        ours = float(getattr(mix, name)(X, θ)[0])
+        assert ours == pytest.approx(float(value), rel=1e-11, abs=1e-13), name
+
+
+@given(st.floats(-300, 300), st.floats(-300, 300))
+def test_discriminator_is_the_ratio_of_densities(θ: float, μ: float) -> None:
+    """D/(1−D) = e^{−U_θ−c}/e^{−U_μ}, compared as log odds where D is neither 0 nor 1."""
+    mix, x, c = Mixture(), np.linspace(-15, 15, 31), 0.3
+    D, Dr, r = mix.discriminator(x, θ, μ, c)
+    logit = mix.energy(x, μ) - mix.energy(x, θ) - c
+    inner = np.abs(logit) < 30
+    np.testing.assert_allclose(D[inner], expit(logit[inner]), rtol=1e-10)
+    np.testing.assert_allclose(r, mix.responsibility(x, θ), rtol=1e-10, atol=1e-300)
+    np.testing.assert_allclose(Dr, D * r, rtol=1e-12, atol=1e-300)
+
+
+@given(st.floats(-600, 600), st.floats(0.1, 100))
+def test_weight_and_its_inverse(θ: float, d: float) -> None:
+    mix = Mixture.separated(d)
+    q = mix.weight_b(θ)
+    assert q == pytest.approx(1 / (1 + math.exp(θ)), rel=1e-14)
+    if 1e-12 < q < 1 - 1e-12:
+        assert theta_of(q) == pytest.approx(θ, rel=1e-3, abs=1e-3)
+    assert theta_of(mix.weight_b(abs(θ))) == pytest.approx(abs(θ), rel=1e-12, abs=1e-12)
+
+
+def test_sign_convention() -> None:
+    """θ > 0 makes mode b light: θ* = 1.4 is q* = 0.198, and q* = 0.8 is θ* = −1.386."""
+    assert Target.exact(1.4).q_star == pytest.approx(0.1978161, abs=1e-7)
+    assert Target.from_q(0.8).θ_star == pytest.approx(-math.log(4), rel=1e-15)
+
+
+@pytest.mark.parametrize("d", [0.5, 4.0, 20.0, 60.0])
+@pytest.mark.parametrize("θ", [-3.0, 0.0, 1.4, 20.0])
+def test_quadrature_gives_the_normaliser_and_the_weight(d: float, θ: float) -> None:
+    """Σ e^{−U}Δ = Z_θ, E[r_θ] = p_b(θ) and E[x] on the target's nodes, to rounding."""
+    target = Target.exact(θ, d)
+    mix, cloud = target.mixture, target.data
+    with np.errstate(under="ignore"):
+        total = np.sum(np.exp(-mix.energy(cloud.x, θ))) * (cloud.x[1] - cloud.x[0])
+    assert math.log(total) == pytest.approx(mix.log_Z(θ), abs=1e-14 * max(d, 10.0))
+    assert cloud.mean(lambda x: mix.responsibility(x, θ)) == pytest.approx(
+        mix.weight_b(θ), rel=1e-12
+    )
+    mean = mix.a + mix.d * mix.weight_b(θ)
+    assert cloud.mean(lambda x: x) == pytest.approx(mean, abs=1e-12 * max(1.0, d))
+
+
+def test_trapezoid_error_of_a_responsibility_is_that_of_its_poles() -> None:
+    """At Δ = c/d the error falls like e^{−2π²/c}: halving c squares it (checked at d = 4)."""
+    target = Target.exact(0.3, 4.0)
+    mix = target.mixture
+
+    def value(c: float) -> float:
+        x = nodes(mix.a - 9, mix.b + 9, c / mix.d, mix.m + 0.2 * c / mix.d)
+        with np.errstate(under="ignore"):
+            w = np.exp(-mix.energy(x, 0.3))
+        return float(w @ mix.responsibility(x, -1.0) / w.sum())
+
+    best = value(0.25)
+    errors = [abs(value(c) - best) for c in (4.0, 2.0)]
+    assert errors[1] < 10 * errors[0] ** 2 * 10
+    assert abs(value(spacing(4.0) * 4.0) - best) < 1e-15
+
+
+@pytest.mark.parametrize("d", [0.0, -1.0, math.nan, math.inf, 101.0])
+def test_impossible_separations_are_refused(d: float) -> None:
+    with pytest.raises(InputError, match="separation"):
+        Mixture.separated(d)
+
+
+def test_far_tails_do_not_overflow() -> None:
+    """At |x| = 10⁴ and θ = ±700 every method is finite, without a floating-point error."""
+    mix, x = Mixture(), np.array([-1e4, -30.0, 0.0, 30.0, 1e4])
+    for θ in (-700.0, 0.0, 700.0):
+        for f in (mix.energy, mix.density, mix.responsibility, mix.overlap, mix.dU_dx,
+                  mix.d2U_dxdx, mix.hyvärinen):  # fmt: skip
+            assert np.isfinite(f(x, θ)).all()
