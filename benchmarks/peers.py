@@ -14,6 +14,7 @@ telescopes, so all of them (and ours) carry S and P = (X_k − X_{k−1})/2 and 
 from __future__ import annotations
 
 import importlib
+import shutil
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
@@ -281,6 +282,8 @@ def torch_compiled(n: int, seed: int, s: Setting, dtype: type) -> Run:
     types; beyond it torch would silently go back to eager.
     """
     torch, dynamo = _need("torch"), _need("torch._dynamo")
+    if not any(map(shutil.which, ("g++", "clang++"))):
+        raise MissingPeer("torch.compile needs a C++ compiler")
     dynamo.config.recompile_limit = dynamo.config.accumulated_recompile_limit = 1000
     torch.manual_seed(seed)
     x = torch.from_numpy(s.start(n, seed, dtype))
@@ -300,7 +303,7 @@ def torchebm(n: int, seed: int, s: Setting, dtype: type) -> Run:
     """
     torch, core, samplers = _need("torch"), _need("torchebm.core"), _need("torchebm.samplers")
 
-    class TwoModes(core.BaseModel):  # type: ignore[misc, name-defined]
+    class TwoModes(core.BaseModel):
         def forward(self, x: Any) -> Any:
             left, right = -0.5 * (x - s.a) ** 2, -s.theta - 0.5 * (x - s.b) ** 2
             return -torch.logaddexp(left, right).squeeze(-1)

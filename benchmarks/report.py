@@ -197,7 +197,7 @@ def _name_ends(ax: Any, ends: list[tuple[float, str, str]], last: int) -> None:
     low, high = ax.get_ylim()
     for (value, name, colour), y in zip(ends, spread(ends, low, high), strict=True):
         ax.annotate(
-            f"{name}  {value:.2g}",
+            f"{name}  {value:.3g}",
             (last, value),
             xytext=(1.03, math.log(y / low) / math.log(high / low)),
             textcoords="axes fraction",

@@ -4,10 +4,10 @@
                                  [--only ours,C] [--check] [--out FILE.md] [--plot FILE.png]
 
 Phase one: every case on one thread, in one process pinned to one CPU, all cases of a size taking
-turns (round-robin), so that a busy neighbour slows them alike; the clock is the process's own CPU
-time, which does not count the neighbour. Phase two: ours on one and on more threads, taking turns,
-in a fresh process that is not pinned, by wall time: the only clock that sees threads, and the one
-that needs a quiet machine. Building, compilation and warm-up are never timed.
+turns, in a new order each round, so that a busy neighbour slows them alike; the clock is the
+process's own CPU time, which does not count the neighbour. Phase two: ours on one and on more
+threads, taking turns, in a fresh process that is not pinned, by wall time: the only clock that sees
+threads, and the one that needs a quiet machine. Building, compilation and warm-up are never timed.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import gc
 import os
+import random
 import sys
 import time
 from collections.abc import Callable
@@ -26,10 +27,10 @@ from typing import Any
 
 import report
 from check import check
-from ours import ours
+from ours import Kind, ours
 from peers import PEERS, Peer
 from report import Result
-from setting import STANDARD, MissingPeer, Run
+from setting import STANDARD, MissingPeer, Run, Setting
 
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
@@ -38,7 +39,11 @@ ONE_THREAD = {
     "NUMBA_NUM_THREADS": "1",
     "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
 }
-OURS = {"ours mixed": "mixed", "ours f32": "float32", "ours Jarzynski": "jarzynski"}
+OURS: dict[str, Kind] = {
+    "ours mixed": "mixed",
+    "ours f32": "float32",
+    "ours Jarzynski": "jarzynski",
+}
 SEED = 20240229
 MEASURED = """\
 One step of persistent contrastive divergence on the two-mode model: noise, Langevin drift, mean
@@ -48,7 +53,7 @@ update and no mean of r: its figures are the sampler alone. C is hand-written fo
 and stands for the limit."""
 
 
-def _ours(n: int, seed: int, setting: Any, kind: Any, threads: int) -> Run:
+def _ours(n: int, seed: int, setting: Setting, kind: Kind, threads: int) -> Run:
     return ours(n, kind, threads, seed, setting)
 
 
@@ -91,7 +96,7 @@ def warm(run: Run, slice_s: float) -> int:
 
 def rounds_at(n: int, rounds: int) -> int:
     """Fewer rounds where a step is long: its own length does the averaging."""
-    return max(3, round(rounds * min(1.0, 1e6 / n)))
+    return max(5, round(rounds * min(1.0, 1e6 / n)))
 
 
 def measure(
@@ -99,15 +104,18 @@ def measure(
 ) -> Result:
     """All cases of one size in turns, then the next size."""
     clock = time.perf_counter if wall else time.process_time
+    shuffle = random.Random(SEED).shuffle
     result = Result({name: {} for name in peers})
     before = os.getloadavg()[0]
     for n in sizes:
         runs = build(peers, n, result.missing)
         steps = {name: warm(run, slice_s) for name, run in runs.items()}
         gc.collect()
+        order = list(runs)
         for _ in range(rounds_at(n, rounds)):
-            for name, run in runs.items():
-                ns = timed(run, steps[name], clock) / (steps[name] * n) * 1e9
+            shuffle(order)  # what one case leaves in the caches is not always the same one's burden
+            for name in order:
+                ns = timed(runs[name], steps[name], clock) / (steps[name] * n) * 1e9
                 result.times[name].setdefault(n, []).append(ns)
         print(f"measured {report.size_label(n)} walkers", file=sys.stderr, flush=True)
     result.times = {name: by_size for name, by_size in result.times.items() if by_size}

@@ -76,6 +76,7 @@ def test_a_closed_pipe_is_no_error() -> None:
 
 PCD = ["flow", "--loss", "pcd"]
 ONE = [*PCD, "--theta-star", "1.4"]
+NCE = ["flow", "--loss", "nce", "--theta-star", "1"]
 BAD = [
     ([*ONE[:2], "pdc", *ONE[3:]], "--loss pdc: unknown; did you mean pcd?"),
     (["flow", "--loss", "maximum", "--theta-star", "1"], "--loss maximum: unknown; choose from ml"),
@@ -104,9 +105,9 @@ BAD = [
     ([*ONE, "--threads", "0"], "--threads 0: allowed is 1 to 256"),
     ([*ONE, "--backend", "gird"], "--backend gird: unknown; did you mean grid?"),
     ([*ONE, "-p", "mu=1"], "-p mu: unknown option; pcd has none"),
-    (["flow", "--loss", "nce", "--theta-star", "1", "-p", "nu=1"], "-p nu: unknown option; did you mean"),
-    (["flow", "--loss", "nce", "--theta-star", "1", "-p", "mu"], "-p mu: allowed is NAME=VALUE"),
-    (["flow", "--loss", "nce", "--theta-star", "1", "-p", "mu=x"], "-p mu=x: allowed is a float"),
+    ([*NCE, "-p", "nu=1"], "-p nu: unknown option; did you mean mu"),
+    ([*NCE, "-p", "mu"], "-p mu: allowed is NAME=VALUE"),
+    ([*NCE, "-p", "mu=x"], "-p mu=x: allowed is a float"),
     ([*PCD, "--data", "none.csv"], "--data none.csv: "),
     ([*PCD, "--data", "empty.csv"], "--data empty.csv: "),
     ([*PCD, "--data", "same.csv"], "--data same.csv: "),

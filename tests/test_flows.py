@@ -106,8 +106,8 @@ def test_maximum_likelihood_reaches_theta_star() -> None:
 @pytest.mark.parametrize("d", range(4, 21, 2))
 @pytest.mark.parametrize(("θ_star", "θ"), [(1.4, 0.0), (-2.0, 3.0)])
 def test_score_matching_is_exact_at_every_size(d: int, θ_star: float, θ: float) -> None:
-    """θ̇ on the grid against 40-digit quadrature of the Fisher divergence's derivative, 1e−6 relative
-    (1e−21 at d = 20: no cancellation), and against the docstring's closed form."""
+    """θ̇ on the grid against 40-digit quadrature of the Fisher divergence's derivative, to 1e−6 of
+    itself (1e−21 at d = 20: no cancellation), and against the docstring's closed form."""
     target = Target.exact(θ_star, float(d))
     ours = solve.run(make("score-matching"), Grid(target, 0.05), θ, 1).velocity[0]
     with mp.workdps(40):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_work_weights_make_a_moving_theta_exact(factor: float) -> None:
         return mix.energy(x, θ) + 0.5 * (y - x) * F + factor * h * F**2
 
     cloud, path = grid.model(1.0), np.linspace(1.0, -1.5, 30)
-    for θ, θ_new in zip(path[:-1], path[1:], strict=True):
+    for θ, θ_new in pairwise(path):
         with np.errstate(under="ignore"):
             cloud = grid.move(cloud, θ, log_g=lambda x, y: α(x, y, θ) - α(y, x, θ_new))  # noqa: B023
     inner = np.abs(grid.x) < 5
