@@ -20,7 +20,7 @@ from toyflows.state import Info, State, Trajectory
 from toyflows.target import Target
 
 Progress = Callable[[int], None]
-WALKER_STEPS_A_CALL = 1 << 26  # 0.1 s, so that Ctrl-C is heard and progress is shown
+WALKER_STEPS_A_CALL = 1 << 23  # 8 ms: Ctrl-C is heard, progress is shown, threads are chosen
 RUNAWAY = 1e8  # far beyond d²/2, where the last basin vanishes
 
 
@@ -111,13 +111,14 @@ def _fused(
     assert state.chains is not None
     n = state.chains.x.size
     steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // n))
-    chunk = backend.at(state.step).persistent(state.chains.x, state.θ, steps, rate * backend.h)  # type: ignore[attr-defined]
-    x, θ, path = chunk
+    θ, path = backend.persistent(  # type: ignore[attr-defined]
+        state.step, state.chains.x, state.θ, steps, rate * backend.h
+    )
     for k, (θ_k, velocity, in_b, crossed) in enumerate(path):
         seen.see(State(state.step + k, θ_k, {}, None), Info(velocity, in_b / n))
         seen.crossings += crossed
     _check(*path[:, 0], θ, step=state.step, dt=backend.h)
-    return State(state.step + steps, θ, {}, Cloud(x))
+    return State(state.step + steps, θ, {}, state.chains)
 
 
 def _check(*values: float, step: int, dt: float) -> None:

@@ -104,25 +104,30 @@ class Walkers:
         m = self.mixture.m
         return float(np.count_nonzero((before.x > m) != (after.x > m)))
 
-    def persistent(self, x: Array, θ: float, steps: int, η: float) -> tuple[Array, float, Array]:
-        """`steps` steps of persistent chains in one kernel: (x, θ, path (steps, 4)).
+    def persistent(
+        self, step: int, x: Array, θ: float, steps: int, η: float
+    ) -> tuple[float, Array]:
+        """`steps` steps of persistent chains from step `step` on in one kernel: θ, path (steps, 4).
 
         The same bits as `steps` times (mean, θ ← θ + η θ̇, move); x (N,) is changed in place.
         path: θ, θ̇, walkers in b and walkers that crossed, of each step.
         """
         mix, data = self.mixture, self._sorted_data
         blocks = _blocks(x.size)
-        size = min(self.threads, blocks)
         sync, sums = np.zeros(1, np.int64), np.empty((2, blocks, 3))
         path = np.empty((steps, 4))
-        seed, step, h = self.seed, self.step, self.h
+        seed, h = self.seed, self.h
 
         def part(rank: int, of: int) -> float:
             return persistent(
                 rank, of, sync, sums, x, steps, seed, step, h, η, mix.a, mix.b, θ, *data, path
             )
 
-        return x, team.run(part, size), path
+        return self._pace.run(part, steps * x.size), path
+
+    @cached_property
+    def _pace(self) -> team.Pace:
+        return team.Pace(min(self.threads, _blocks(self.walkers)))
 
     @cached_property
     def _sorted_data(self) -> tuple[Array, Array, Array]:

@@ -15,7 +15,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from toyflows.kernels.jit import as_i32, as_i64, fma, i64, kernel, wide_vectors
+from toyflows.kernels.jit import as_i32, as_i64, fma, i32, i64, kernel, wide_vectors
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
 from toyflows.kernels.random import BLOCK, HALF, MOVE, normals_of_block, stream_keys
 from toyflows.kernels.team import barrier
@@ -23,16 +23,17 @@ from toyflows.kernels.team import barrier
 SATURATED = 40.0  # 1 − σ(40) = 4e−18
 
 
-def is_negative(v):
-    """1 where the sign bit of v is set, else 0: an integer, so that counts vectorise."""
-    return int(np.signbit(v))
+def plus_negative(count, v):
+    """count + (1 where the sign bit of v is set), in an integer as wide as v, so that it
+    vectorises at v's width."""
+    return count + int(np.signbit(v))
 
 
-@overload(is_negative)
-def _is_negative(v):
+@overload(plus_negative)
+def _plus_negative(count, v):
     if v == types.float32:
-        return lambda v: -i64(as_i32(v) >> 31)
-    return lambda v: -(as_i64(v) >> 63)
+        return lambda count, v: i32(i32(count) - i32(as_i32(v) >> i32(31)))
+    return lambda count, v: i64(count) - (as_i64(v) >> i64(63))
 
 
 @kernel
@@ -59,18 +60,17 @@ def drift_block(x, g, r, h, a, d, m, θ):
     """
     wide_vectors()
     t = x.dtype.type
-    slope, offset = t(d * LOG2E), t(-(d * m + θ) * LOG2E)
+    slope, offset = t(-d * LOG2E), t((d * m + θ) * LOG2E)
     minus_h, mode_a, minus_d, centre = t(-h), t(a), t(-d), t(m)
-    in_b = crossed = 0
+    in_b = crossed = plus_negative(0, t(0.0))
     for j in range(x.size):
         old = x[j]
         rj = sigmoid2(fma(slope, old, offset))
         new = fma(minus_h, fma(minus_d, rj, old - mode_a), old) + t(g[j])
         x[j] = new
         r[j] = rj
-        before, after = is_negative(centre - old), is_negative(centre - new)
-        in_b += before
-        crossed += before ^ after
+        in_b = plus_negative(in_b, centre - old)
+        crossed = plus_negative(crossed, (centre - old) * (centre - new))
     return in_b, crossed
 
 
@@ -92,7 +92,7 @@ def responsibility_block(x, r, d, m, θ):
     """r (n,) = σ(d(x − m) − θ) of x (n ≤ 1024,)."""
     wide_vectors()
     t = x.dtype.type
-    slope, offset = t(d * LOG2E), t(-(d * m + θ) * LOG2E)
+    slope, offset = t(-d * LOG2E), t((d * m + θ) * LOG2E)
     for j in range(x.size):
         r[j] = sigmoid2(fma(slope, x[j], offset))
 

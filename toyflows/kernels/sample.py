@@ -12,7 +12,7 @@ import numpy as np
 
 from toyflows.kernels.jit import f64, i64, kernel, u64, wide_vectors
 from toyflows.kernels.langevin import responsibility_block, tree_sum
-from toyflows.kernels.polynomials import LOG2E, exp2_f64, reciprocal
+from toyflows.kernels.polynomials import LOG2E, exp2_f64
 from toyflows.kernels.random import BLOCK, HALF, fill_bits, normals_of_block, stream_keys
 
 LOWEST = -1000.0  # 2^LOWEST stands for 0
@@ -59,7 +59,7 @@ def hyvärinen_block(x, out, a, d, m, θ):
     for j in range(x.size):
         t = slope * x[j] + offset
         e = exp2_f64(max(-abs(t), LOWEST))
-        y = reciprocal(1.0 + e)  # 1/(1 + e^−|z|)
+        y = 1.0 / (1.0 + e)  # 1/(1 + e^−|z|)
         not_r = e * y if t >= 0.0 else y
         out[j] = d * (e * y * y) * (d * not_r - (x[j] - a))
 
