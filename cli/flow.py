@@ -87,17 +87,39 @@ def flow(
             _show(done)
 
 
-def flows() -> None:
+def flows(
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/.")] = False,
+) -> None:
     """List the training methods, each with its equation and its options."""
     import dataclasses
 
     from toyflows.flows import equation, registry
 
+    if markdown:
+        print(_markdown())
+        return
     for name, method in registry().items():
         print(f"{name:16}{equation(method)}")
         fields = dataclasses.fields(method)  # type: ignore[arg-type]
         if fields:
             print(" " * 16 + "  ".join(f"-p {f.name}={f.default}" for f in fields))
+
+
+def _markdown() -> str:
+    """docs/methods.md: one row a method."""
+    import dataclasses
+
+    from toyflows.flows import equation, registry
+
+    rows = ["# Training methods", "", "Made by `toyflows flows --markdown`; one file each in"]
+    rows[-1] += " `toyflows/flows/`."
+    rows += ["", "| method | | equation | options |", "| --- | --- | --- | --- |"]
+    for name, method in registry().items():
+        fields = dataclasses.fields(method)  # type: ignore[arg-type]
+        options = ", ".join(f"`{f.name}={f.default}`" for f in fields)
+        law = equation(method).replace("|", "\\|")
+        rows.append(f"| `{name}` | {method.title} | {law} | {options} |")
+    return "\n".join(rows)
 
 
 def _options(pairs: list[str]) -> dict[str, str]:

@@ -96,7 +96,7 @@ def test_work_weights_make_a_moving_theta_exact(factor: float) -> None:
     cloud, path = grid.model(1.0), np.linspace(1.0, -1.5, 30)
     for θ, θ_new in pairwise(path):
         with np.errstate(under="ignore"):
-            cloud = grid.move(cloud, θ, log_g=lambda x, y: α(x, y, θ) - α(y, x, θ_new))  # noqa: B023
+            cloud = grid.move(cloud, θ, log_g=lambda x, y: α(x, y, θ) - α(y, x, θ_new))
     inner = np.abs(grid.x) < 5
     error = (cloud.logw + mix.energy(grid.x, path[-1]))[inner]
     assert (np.ptp(error) < 1e-10) == (factor == 0.25)

@@ -1,0 +1,38 @@
+# A newcomer's two commands: `make figures` and `make test`. Each sets up .venv on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: figures test lint docs benchmark clean
+
+figures: .venv/installed
+	$(BIN)/toyflows figures all --out gallery
+
+test: .venv/installed-test
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: .venv/installed
+	$(BIN)/toyflows flows --markdown > docs/methods.md
+
+benchmark: .venv/installed
+	$(BIN)/python benchmarks/walkers.py
+
+clean:
+	rm -rf .venv gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "toyflows needs Python 3.11 or newer; name one: make PYTHON=python3.12 figures"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/installed-%: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@
