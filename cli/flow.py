@@ -65,8 +65,9 @@ def flow(
     Example: toyflows flow --loss pcd --theta-star 1.4
     """
     with refusing():
-        from toyflows import run
+        from toyflows import kernels, run
 
+        kernels.own_process = True
         for path in out or ():
             run.check_out(path)
         with _bars() as report:

@@ -27,7 +27,7 @@ def test_mass_is_kept(d: float, h: float) -> None:
     """Σ w stays 1: the trapezoid rule integrates the Gaussian rows to e^{−2π²·2h/Δ²}."""
     grid = Grid(Target.exact(1.4, d), h)
     cloud = grid.model(0.0)
-    cloud = grid.move(Cloud(cloud.x, np.log(np.maximum(cloud.weights(), 1e-300))), -2.0)
+    cloud = grid.move(Cloud(cloud.x, np.log(np.maximum(cloud.weights, 1e-300))), -2.0)
     with np.errstate(under="ignore"):
         assert np.sum(np.exp(cloud.logw)) == pytest.approx(1.0, abs=3e-15)
 

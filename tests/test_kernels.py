@@ -140,7 +140,7 @@ def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
     target = Target.exact(1.4, 5.0)
     mix, data, steps, h, η = target.mixture, target.data, 30, 0.1, 0.7
     x0 = walkers(1) / 4
-    w = target.data_weights
+    w = target.data.weights
     tail = np.append(np.cumsum(w[::-1])[::-1], 0.0)
     x, path = x0.copy(), np.empty((steps, 4))
     sync, sums = np.zeros(1, np.int64), np.empty((2, 5, 3))
@@ -182,7 +182,7 @@ def test_sums_are_the_means_of_the_integrands() -> None:
 def test_sorted_responsibility_skips_nothing() -> None:
     """Only |z| < 40 is summed; the rest is 0 or 1 to 4e−18."""
     target = Target.exact(0.7, 20.0)
-    mix, w = target.mixture, target.data_weights
+    mix, w = target.mixture, target.data.weights
     tail = np.append(np.cumsum(w[::-1])[::-1], 0.0)
     for θ in (-500.0, -143.0, 0.0, 2.0, 150.0, 500.0):
         got = sorted_responsibility(target.data.x, w, tail, np.empty(1024), mix.d, mix.m, θ)
@@ -211,7 +211,7 @@ def test_uniforms_are_uniform() -> None:
 def test_banded_is_the_dense_matrix(d: float, h: float, θ: float) -> None:
     """Twin: the matrix written out in NumPy. Entries beyond 9 deviations (e^−40) are cut."""
     grid = Grid(Target.exact(1.4, d), h)
-    w = grid.model(0.3).weights()
+    w = grid.model(0.3).weights
     K = grid._gauss.size // 2
     out = np.empty(w.size + 2 * K)
     aim = (grid.x - h * grid.mixture.dU_dx(grid.x, θ) - grid.x[0]) / grid.dx

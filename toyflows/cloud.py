@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,14 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 
-class Cloud(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Cloud:
     """Points x (n,) with log weights logw (n,), or equal weights where logw is None."""
 
     x: Array
     logw: Array | None = None
 
+    @cached_property
     def weights(self) -> Array:
         """Normalised weights w_i/Σw (n,)."""
         if self.logw is None:
@@ -36,11 +39,11 @@ class Cloud(NamedTuple):
         if self.logw is None:
             return float(np.mean(f(self.x)))
         with np.errstate(under="ignore"):
-            return float(self.weights() @ f(self.x))
+            return float(self.weights @ f(self.x))
 
     def effective_size(self) -> float:
         """Kish's effective sample size (Σw)²/Σw²; n where the weights are equal."""
         if self.logw is None:
             return float(self.x.size)
         with np.errstate(under="ignore"):
-            return float(1.0 / np.sum(self.weights() ** 2))
+            return float(1.0 / np.sum(self.weights**2))

@@ -69,11 +69,13 @@ class Mixture:
 
     def weight_b(self, θ: float) -> float:
         """p_b(θ) = σ(−θ)."""
-        return float(expit(np.asarray(-θ, float)))
+        e = math.exp(-min(abs(θ), 700.0))
+        return (e if θ >= 0 else 1.0) / (1.0 + e)
 
     def log_Z(self, θ: float) -> float:
         """log Z_θ = log(1 + e^{−θ}) + ½ log 2π."""
-        return float(softplus(np.asarray(-θ, float))) + 0.5 * math.log(2 * math.pi)
+        larger = max(-θ, 0.0) + math.log1p(math.exp(-min(abs(θ), 700.0)))
+        return larger + 0.5 * math.log(2 * math.pi)
 
     def logit(self, x: Array, θ: float) -> Array:
         """z = d(x − m) − θ: the log odds of mode b at x."""

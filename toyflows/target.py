@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -47,11 +46,6 @@ class Target:
     def q_star(self) -> float:
         """The true weight of mode b, p_b(θ*)."""
         return self.mixture.weight_b(self.θ_star)
-
-    @cached_property
-    def data_weights(self) -> Array:
-        """Normalised weights of the data cloud (n,)."""
-        return self.data.weights()
 
     @classmethod
     def exact(cls, θ_star: float, separation: float = 20.0) -> Target:

@@ -70,15 +70,14 @@ class Grid:
         return Cloud(self.x, -self.mixture.energy(self.x, θ))
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
-        w = self.target.data_weights if cloud is self.target.data else cloud.weights()
         with np.errstate(under="ignore"):  # w·f below the smallest float is zero
-            return integrand(cloud.x, *args) @ w
+            return integrand(cloud.x, *args) @ cloud.weights
 
     def crossed(self, before: Cloud, after: Cloud) -> float:
         return math.nan
 
     def move(self, cloud: Cloud, θ: float, substep: int = 0, log_g: LogG | None = None) -> Cloud:
-        w = cloud.weights()
+        w = cloud.weights
         if log_g is not None:
             P = self.transition(θ) * np.exp(log_g(self.x[:, None], self.x[None, :]))
             return Cloud(self.x, _log(w @ P))

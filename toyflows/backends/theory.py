@@ -28,17 +28,20 @@ def solve(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: f
     """Coordinates (steps + 1, 1 + number of extras) at the times k·dt."""
     extra = flow.extra(target, θ0)
 
-    def velocity(y: Array) -> Array:
-        named = dict(zip(extra, y[1:], strict=True))
-        return np.atleast_1d(flow.separated(target, float(y[0]), θ0, **named)) * rate
+    def velocity(y: list[float]) -> list[float]:
+        told = flow.separated(target, y[0], θ0, **dict(zip(extra, y[1:], strict=True)))
+        return [rate * v for v in (told if isinstance(told, tuple) else (told,))]
 
-    path = np.empty((steps + 1, 1 + len(extra)))
-    path[0] = θ0, *extra.values()
-    for k in range(steps):
-        y = path[k]
+    def along(y: list[float], h: float, k: list[float]) -> list[float]:
+        return [a + h * b for a, b in zip(y, k, strict=True)]
+
+    path = [[θ0, *extra.values()]]
+    for _ in range(steps):
+        y = path[-1]
         k1 = velocity(y)
-        k2 = velocity(y + 0.5 * dt * k1)
-        k3 = velocity(y + 0.5 * dt * k2)
-        k4 = velocity(y + dt * k3)
-        path[k + 1] = y + dt / 6 * (k1 + 2 * k2 + 2 * k3 + k4)
-    return path
+        k2 = velocity(along(y, dt / 2, k1))
+        k3 = velocity(along(y, dt / 2, k2))
+        k4 = velocity(along(y, dt, k3))
+        mean = [(a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(k1, k2, k3, k4, strict=True)]
+        path.append(along(y, dt, mean))
+    return np.array(path)

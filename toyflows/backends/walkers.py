@@ -88,7 +88,7 @@ class Walkers:
             if name == "responsibility":
                 return self._data_responsibility(*args)
             with np.errstate(under="ignore"):
-                return integrand(cloud.x, *args) @ self.target.data_weights
+                return integrand(cloud.x, *args) @ self.target.data.weights
         if cloud.logw is None:
             if name == "responsibility":
                 return self._sum(cloud.x, sample.sum_responsibility, mix.d, mix.m, *args)[0]
@@ -132,7 +132,7 @@ class Walkers:
     @cached_property
     def _sorted_data(self) -> tuple[Array, Array, Array]:
         """Data points (n,), weights (n,), and the weights from each point on (n + 1,)."""
-        x, w = self.target.data.x, self.target.data_weights
+        x, w = self.target.data.x, self.target.data.weights
         return x, w, np.append(np.cumsum(w[::-1])[::-1], 0.0)
 
     def _data_responsibility(self, θ: float) -> float:
@@ -160,6 +160,6 @@ def _blocks(n: int) -> int:
 
 def _mean_in_pieces(cloud: Cloud, f: Callable[..., Any], *args: float) -> Any:
     if cloud.logw is not None:
-        return f(cloud.x, *args) @ cloud.weights()
+        return f(cloud.x, *args) @ cloud.weights
     pieces = [f(cloud.x[i : i + PIECE], *args).sum(axis=-1) for i in range(0, cloud.x.size, PIECE)]
     return sum(pieces) / cloud.x.size

@@ -3,3 +3,6 @@
 Every kernel has a NumPy twin that a test pins it to (mixture.py, backends/grid.py). Nothing here is
 imported by `toyflows --help`, by listing or by refusing: import it where a run starts.
 """
+
+# The command line sets this before a run: see jit.without_blas.
+own_process = False

@@ -12,6 +12,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic, register_jitable
 
+from toyflows import kernels
 from toyflows.files import user_cache
 
 
@@ -41,7 +44,20 @@ def _cache_folder() -> Path | None:
         return None
 
 
+def without_blas() -> None:
+    """Loads numba's arrays as if there were no BLAS: no kernel uses it, and looking for it imports
+    scipy.linalg, 0.3 s. For a process of our own (the command line): a user's own numba code in the
+    same process would find np.dot missing."""
+    sys.modules["scipy.linalg.cython_blas"] = None  # type: ignore[assignment]
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        del sys.modules["scipy.linalg.cython_blas"]
+
+
 CACHE_FOLDER = _cache_folder()
+if kernels.own_process:
+    without_blas()
 
 
 F = TypeVar("F", bound=Callable[..., Any])
