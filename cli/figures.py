@@ -1,0 +1,159 @@
+"""`toyflows figures`: list, one ID…, all, replay MANIFEST."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+from toyflows.files import available_cores
+
+if TYPE_CHECKING:
+    from toyflows.figures._make import Result
+
+app = typer.Typer(
+    help="The figures of the lectures: make them, check their claims, make them again.",
+    no_args_is_help=True,
+)
+
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of figures and gallery.")]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="png, pdf, svg, or several with commas.")
+]
+ScaleOption = Annotated[
+    float, typer.Option(help="Size of the computation, up to 10; 0.05 for a quick look.")
+]
+SeedOption = Annotated[int, typer.Option(help="Of all random numbers.")]
+JobsOption = Annotated[
+    int | None, typer.Option(help="Figures made at a time.", show_default="all processors")
+]
+GALLERY = Path("gallery")
+
+
+@app.command("list")
+def list_figures() -> None:
+    """Every figure and what it shows."""
+    from toyflows.figures import _registry
+
+    with refusing():
+        width = max(map(len, _registry.ids()), default=0)
+        for figure in _registry.ids():
+            print(f"{figure:<{width}}  {_title(figure)}")
+
+
+@app.command()
+def one(
+    figures: Annotated[list[str], typer.Argument(metavar="ID...", help="Which; see `list`.")],
+    out: OutOption = GALLERY,
+    formats: FormatOption = "png",
+    scale: ScaleOption = 1.0,
+    seed: SeedOption = 0,
+    jobs: JobsOption = None,
+) -> None:
+    """Make some figures."""
+    with refusing():
+        _make(figures, out, formats, scale, seed, jobs)
+
+
+@app.command("all")
+def all_figures(
+    out: OutOption = GALLERY,
+    formats: FormatOption = "png",
+    scale: ScaleOption = 1.0,
+    seed: SeedOption = 0,
+    jobs: JobsOption = None,
+) -> None:
+    """Make every figure; what is finished already stays as it is."""
+    from toyflows.figures import _registry
+
+    with refusing():
+        _make(_registry.ids(), out, formats, scale, seed, jobs)
+
+
+@app.command()
+def replay(
+    manifest: Annotated[Path, typer.Argument(help="The manifest.json of a gallery.")],
+    out: Annotated[Path | None, typer.Option(help="Keep the new figures in this folder.")] = None,
+    jobs: JobsOption = None,
+) -> None:
+    """Make a gallery's figures again, and say which numbers moved."""
+    from toyflows.figures import _replay
+    from toyflows.figures._make import read_manifest
+
+    with refusing():
+        count = len(read_manifest(manifest)["figures"])
+        with _shown(count) as progress:
+            found = _replay.replay(manifest, out, _jobs(jobs), progress)
+    for line in found.versions:
+        print(f"version: {line}")
+    for line in found.moved:
+        print(f"moved: {line}")
+    if found.moved:
+        raise typer.Exit(1)
+    print(f"same: {found.figures} figures, {found.numbers} numbers")
+
+
+def _make(
+    figures: list[str], out: Path, formats: str, scale: float, seed: int, jobs: int | None
+) -> None:
+    from toyflows.figures import _make
+
+    wanted = [name.strip() for name in formats.split(",")]
+    with _shown(len(set(figures))) as progress:
+        results = _make.make(figures, out, wanted, scale, seed, _jobs(jobs), progress)
+    if not results:
+        raise InputError("figure", "all", "there are no figure files")
+    for result in results:
+        if result.trace:
+            print(result.trace, file=sys.stderr)
+    print(f"gallery: {out / _make.GALLERY}")
+    if any(result.entry is None for result in results):
+        raise typer.Exit(1)
+
+
+def _jobs(asked: int | None) -> int:
+    return available_cores() if asked is None else asked
+
+
+def _title(figure: str) -> str:
+    from toyflows.figures import _registry
+
+    try:
+        return _registry.describe(figure).title
+    except _registry.NotAFigure as error:
+        return f"({error})"
+
+
+@contextlib.contextmanager
+def _shown(count: int) -> Iterator[Callable[[Result], None]]:
+    """A line on stdout for each result; on a terminal a bar with the time left on stderr."""
+
+    def line(result: Result) -> None:
+        print(f"{result.figure:<18} {result.seconds:7.2f} s  {result.message}", flush=True)
+
+    if not sys.stderr.isatty():
+        yield line
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    bar = Progress(
+        "figures", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # lines above the bar; a pipe gets them as they are
+    )  # fmt: skip
+    task = bar.add_task("figures", total=count)
+
+    def line_and_step(result: Result) -> None:
+        line(result)
+        bar.advance(task)
+
+    with bar:
+        yield line_and_step

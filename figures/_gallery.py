@@ -1,0 +1,197 @@
+"""The gallery: one page that holds the pictures themselves, so it can be sent or put on a stick.
+
+It shows what manifest.json says, nothing else: the figures of earlier calls stay.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from toyflows.files import whole_file
+
+SHOWN = (("png", "image/png"), ("svg", "image/svg+xml"))  # the first that was made
+STYLE = """
+:root { color-scheme: light dark; --ink: #222; --soft: #595959; --paper: #fff; --card: #f5f5f3;
+  --line: #d9d9d6; --link: #0060a0; --bad: #a33200 }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #eaeaea; --soft: #b0b0b0; --paper: #16181b; --card: #202327; --line: #3b4046;
+    --link: #7cc4f5; --bad: #ffa27a } }
+* { box-sizing: border-box }
+html { font: clamp(1.06rem, 0.9rem + 0.45vw, 1.5rem)/1.55 system-ui, "Segoe UI", Helvetica, Arial,
+  sans-serif; color: var(--ink); background: var(--paper); scroll-behavior: smooth }
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto } }
+body { max-width: 64rem; margin: 0 auto; padding: 2rem 1.25rem 4rem }
+h1, h2 { line-height: 1.2; text-wrap: balance }
+h1 { font-size: 2em; margin: 0 0 .3em }
+h2 { font-size: 1.4em; margin: 0 0 .7em }
+p { max-width: 46em; margin: .7em 0 }
+a { color: var(--link); text-underline-offset: .15em }
+a:focus-visible { outline: 3px solid var(--link); outline-offset: 3px; border-radius: 2px }
+nav ol { padding: 0; margin: 1.2em 0 0; list-style: none; columns: 24em 2; column-gap: 2.5em }
+nav li { break-inside: avoid; padding: .2em 0 }
+section { margin-top: 2.2rem; padding-top: 2.2rem; border-top: 1px solid var(--line) }
+figure { margin: 0 }
+img { display: block; width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
+  border-radius: 6px }
+pre { overflow-x: auto; margin: .7em 0; font-size: .9em }
+.claim { width: fit-content; max-width: 100%; overflow-x: auto; margin: 1em 0; padding: .6em 1em;
+  background: var(--card); border-radius: 6px }
+table { border-collapse: collapse; font-size: .88em; font-variant-numeric: tabular-nums }
+caption { text-align: left; font-weight: 600; padding-bottom: .3em }
+sup { line-height: 0 }
+th, td { padding: .2em 0 .2em 1.6em; text-align: right; white-space: nowrap; font-weight: 400 }
+thead th { color: var(--soft); border-bottom: 1px solid var(--line) }
+tbody th, thead th:first-child { padding-left: 0; text-align: left; white-space: normal }
+.made { color: var(--soft); font-size: .88em }
+.failed { color: var(--bad); font-weight: 600 }
+@media print { section { break-inside: avoid } nav { display: none } }
+"""
+
+
+def write(out: Path, book: dict[str, Any]) -> Path:
+    """Writes the page of the manifest `book`, whose pictures lie in `out`."""
+    path = out / "index.html"
+    with whole_file(path) as temporary:
+        temporary.write_text(page(out, book), encoding="utf-8")
+    return path
+
+
+def page(out: Path, book: dict[str, Any]) -> str:
+    """The whole document."""
+    made, failed = book["figures"], book["failed"]
+    versions = ", ".join(f"{name} {number}" for name, number in book["versions"].items())
+    all_ids = sorted({*made, *failed})
+    contents = "\n".join(
+        f'<li><a href="#{escape(i)}">{_heading(i, made.get(i))}</a></li>' for i in all_ids
+    )
+    sections = "\n".join(_section(out, i, made.get(i), failed.get(i)) for i in all_ids)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="toyflows">
+<title>toyflows: the figures</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<header>
+<h1>How generative models learn</h1>
+<p>Every figure states a claim, and the numbers that prove it were checked by code when the figure
+was made. Data are blue, the exact law is vermilion, walkers are green, the lecture’s formula is
+dashed grey. <code>toyflows figures replay manifest.json</code> makes the same numbers again.</p>
+</header>
+<nav aria-label="Figures">
+<ol>
+{contents}
+</ol>
+</nav>
+<main>
+{sections}
+</main>
+<footer>
+<section><p class="made">Last run with {escape(versions)}.</p></section>
+</footer>
+</body>
+</html>
+"""
+
+
+def _section(out: Path, figure: str, entry: dict[str, Any] | None, failure: str | None) -> str:
+    """One figure: picture, caption, the claim's numbers, how it was made."""
+    parts = [f"<h2>{_heading(figure, entry)}</h2>"]
+    if failure is not None:
+        older = " The picture below is from before." if entry is not None else ""
+        notice = f"Not made in the last run: {escape(str(failure))}.{older}"
+        parts.append(f'<p class="failed">{notice}</p>')
+    if entry is not None:
+        caption = f"<figcaption>\n{_paragraphs(entry['caption'])}\n</figcaption>"
+        parts += [
+            f"<figure>\n{_picture(out, entry)}\n{caption}\n</figure>",
+            _claim(entry["claim"]),
+            f'<p class="made">{_made(figure, entry)}</p>',
+        ]
+    body = "\n".join(parts)
+    return f'<section id="{escape(figure)}">\n{body}\n</section>'
+
+
+def _heading(figure: str, entry: dict[str, Any] | None) -> str:
+    return _prose(entry["title"]) if entry is not None else escape(figure.replace("_", " "))
+
+
+def _prose(text: str) -> str:
+    """Escaped, with the docstrings' e^{−t} as a superscript."""
+    return re.sub(r"\^\{([^{}]*)\}", r"<sup>\1</sup>", escape(text))
+
+
+def _picture(out: Path, entry: dict[str, Any]) -> str:
+    for suffix, kind in SHOWN:
+        for name in entry["files"]:
+            if name.endswith(suffix) and (out / name).is_file():
+                inside = base64.b64encode((out / name).read_bytes()).decode()
+                alt = escape(entry["title"])
+                return f'<img alt="{alt}" src="data:{kind};base64,{inside}">'
+    return '<p class="failed">The picture is not in this folder any more.</p>'
+
+
+def _paragraphs(text: str) -> str:
+    """Paragraphs; what is indented in the docstring is a formula, and stays as it is."""
+    blocks = [block for block in re.split(r"\n\s*\n", text) if block.strip()]
+    return "\n".join(
+        f"<pre>{escape(block)}</pre>" if block.startswith(" ") else f"<p>{_prose(block)}</p>"
+        for block in blocks
+    )
+
+
+def _claim(claim: dict[str, Any]) -> str:
+    """The checked numbers as a table; empty where the figure claims nothing."""
+    if not claim:
+        return ""
+    rows = "\n".join(_row(name, value) for name, value in claim.items())
+    heads = "".join(f'<th scope="col">{c}</th>' for c in ("", "found", "expected", "±"))
+    return f"""<div class="claim" tabindex="0" role="region" aria-label="Claim"><table>
+<caption>Checked</caption>
+<thead><tr>{heads}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table></div>"""
+
+
+def _row(name: str, value: Any) -> str:
+    cells = _compared(value) if isinstance(value, dict) else (shown(value), "", "")
+    columns = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f'<tr><th scope="row">{escape(name)}</th>{columns}</tr>'
+
+
+def _compared(checked: dict[str, Any]) -> tuple[str, str, str]:
+    """Found, expected and margin of a stats.Checked, as HTML. A bound is told from an equality by
+    what it detects, which is nothing; its margin is only the room that was left."""
+    found, expected, margin = (checked.get(part, "") for part in ("value", "expected", "margin"))
+    numbers = not any(isinstance(n, str) for n in (found, expected))
+    if numbers and margin and not checked.get("detects"):
+        return shown(found), f"{'≤' if found <= expected else '≥'} {shown(expected)}", ""
+    return shown(found), shown(expected), shown(margin, 3)
+
+
+def shown(value: Any, precision: int = 6) -> str:
+    """A number as HTML, with a true minus and powers of ten; text as it is."""
+    if isinstance(value, str | bool):
+        return escape(str(value))
+    digits, _, exponent = f"{value:.{precision}g}".replace("-", "−").partition("e")
+    if not exponent:
+        return digits
+    power = f"10<sup>{exponent.removeprefix('+').replace('−0', '−').removeprefix('0')}</sup>"
+    return power if digits == "1" else f"{digits} × {power}"
+
+
+def _made(figure: str, entry: dict[str, Any]) -> str:
+    links = [
+        f'<a href="{escape(name)}">{escape(name.rpartition(".")[2])}</a>' for name in entry["files"]
+    ]
+    how = f"Made in {entry['seconds']:.1f} s (scale {entry['scale']:g}, seed {entry['seed']})"
+    return f"<code>{escape(figure)}</code> · {how} · {' · '.join(links)}"
