@@ -32,8 +32,7 @@ def ours(n: int, dtype: Kind, threads: int, seed: int, setting: Setting = STANDA
 
     def run(steps: int) -> float:
         nonlocal done, θ
-        sync, sums = np.zeros(1, np.int64), np.empty((2, blocks, 3))
-        path = np.empty((steps, 4))
+        sync, sums, path = team.new_sync(threads), np.empty((2, blocks, 3)), np.empty((steps, 4))
 
         def part(rank: int, of: int) -> float:
             return float(persistent(

@@ -11,6 +11,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from toyflows.figures import _registry
+from toyflows.figures._manifest import GALLERY
 from toyflows.files import whole_file
 
 SHOWN = (("png", "image/png"), ("svg", "image/svg+xml"))  # the first that was made
@@ -54,7 +56,7 @@ tbody th, thead th:first-child { padding-left: 0; text-align: left; white-space:
 
 def write(out: Path, book: dict[str, Any]) -> Path:
     """Writes the page of the manifest `book`, whose pictures lie in `out`."""
-    path = out / "index.html"
+    path = out / GALLERY
     with whole_file(path) as temporary:
         temporary.write_text(page(out, book), encoding="utf-8")
     return path
@@ -64,7 +66,7 @@ def page(out: Path, book: dict[str, Any]) -> str:
     """The whole document."""
     made, failed = book["figures"], book["failed"]
     versions = ", ".join(f"{name} {number}" for name, number in book["versions"].items())
-    all_ids = sorted({*made, *failed})
+    all_ids = _registry.in_order({*made, *failed})
     contents = "\n".join(
         f'<li><a href="#{escape(i)}">{_heading(i, made.get(i))}</a></li>' for i in all_ids
     )
@@ -169,13 +171,13 @@ def _row(name: str, value: Any) -> str:
 
 
 def _compared(checked: dict[str, Any]) -> tuple[str, str, str]:
-    """Found, expected and margin of a stats.Checked, as HTML. A bound is told from an equality by
-    what it detects, which is nothing; its margin is only the room that was left."""
+    """Found, expected and margin of a stats.Checked, as HTML; a bound's margin is only the room
+    that was left."""
     found, expected, margin = (checked.get(part, "") for part in ("value", "expected", "margin"))
-    numbers = not any(isinstance(n, str) for n in (found, expected))
-    if numbers and margin and not checked.get("detects"):
-        return shown(found), f"{'≤' if found <= expected else '≥'} {shown(expected)}", ""
-    return shown(found), shown(expected), shown(margin, 3)
+    kind = checked.get("kind", "=")
+    if kind == "=":
+        return shown(found), shown(expected), shown(margin, 3)
+    return shown(found), f"{shown(kind)} {shown(expected)}", ""
 
 
 def shown(value: Any, precision: int = 6) -> str:

@@ -1,16 +1,18 @@
 """Which figures there are: one per file of this folder whose name does not begin with "_".
 
-Listing and refusing read the files' docstrings without importing them, so neither costs the import
-of numpy, numba, scipy or matplotlib.
+Listing and refusing read the files' docstrings, and their place in the lecture (`ORDER = 10`),
+without importing them, so neither costs the import of numpy, numba, scipy or matplotlib.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import importlib.util
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
@@ -19,6 +21,7 @@ from toyflows.errors import InputError
 
 FOLDER = Path(__file__).parent
 PARTS = ("compute", "claim", "draw")
+LAST = 1000  # the ORDER of a figure that states none
 
 
 class NotAFigure(RuntimeError):
@@ -33,14 +36,44 @@ class Description(NamedTuple):
 
 
 def ids() -> list[str]:
-    """The stems of the figure files, sorted."""
-    return sorted(p.stem for p in FOLDER.glob("*.py") if p.name[0] not in "._")
+    """The stems of the figure files in the lecture's order: by their ORDER, then by name."""
+    return sorted(_stems(), key=lambda figure: (_order(figure), figure))
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """`names` as ids() has them; those that are no figures at the end."""
+    places = {figure: place for place, figure in enumerate(ids())}
+    return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+
+
+def _stems() -> list[str]:
+    return [p.stem for p in FOLDER.glob("*.py") if p.name[0] not in "._"]
+
+
+def _order(figure: str) -> int:
+    """The file's constant ORDER, LAST where it has none or cannot be read."""
+    try:
+        body = _parsed((FOLDER / f"{figure}.py").read_bytes()).body
+    except (OSError, SyntaxError, ValueError):
+        return LAST
+    for line in body:
+        if isinstance(line, ast.Assign) and isinstance(line.value, ast.Constant):
+            names = [target.id for target in line.targets if isinstance(target, ast.Name)]
+            if "ORDER" in names and type(line.value.value) is int:
+                return line.value.value
+    return LAST
+
+
+@functools.cache
+def _parsed(source: bytes) -> ast.Module:
+    """Kept, since the order of all figures is asked for again after each of them."""
+    return ast.parse(source)
 
 
 def path_of(figure: str) -> Path:
     """Its file. Raises InputError, naming the nearest, where there is none."""
-    known = ids()
-    if figure not in known:
+    if figure not in _stems():
+        known = ids()
         near = difflib.get_close_matches(figure, known, n=2, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
         raise InputError("figure", figure, f"unknown; {hint}")
@@ -51,7 +84,7 @@ def describe(figure: str) -> Description:
     """Title and caption, read from the source. Raises InputError; NotAFigure without docstring."""
     path = path_of(figure)
     try:
-        text = ast.get_docstring(ast.parse(path.read_bytes()))
+        text = ast.get_docstring(_parsed(path.read_bytes()))
     except (SyntaxError, ValueError) as error:  # ValueError: null bytes
         raise NotAFigure(f"{_module(figure)} is not Python: {error}") from None
     if not text:

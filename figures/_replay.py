@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.errors import InputError
-from toyflows.figures import _make, _registry
+from toyflows.figures import _cache, _make, _manifest, _registry
 
-Numbers = dict[str, Any]
+Numbers = dict[tuple[str, str], Any]  # by line of the claim and part of it
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ def replay(
 
     The new figures are kept in the folder `out`, if one is given. Raises InputError.
     """
-    _make.check(1.0, 0, jobs)
-    book = _make.read_manifest(manifest)["figures"]
+    _manifest.check(1.0, 0, jobs)
+    book = _manifest.read_manifest(manifest)["figures"]
     if out is not None and out.resolve() == manifest.resolve().parent:
         raise InputError("out", out, "holds the manifest itself; allowed is another folder")
     known = set(_registry.ids())
@@ -50,43 +50,44 @@ def replay(
             moved.append(f"{result.figure}: {result.message}")
         else:
             moved += [f"{result.figure} {line}" for line in _moved(before, result.entry["claim"])]
-    numbers = sum(len(_flat(entry["claim"])) for entry in book.values())
+    numbers = sum(part != "kind" for entry in book.values() for _, part in _flat(entry["claim"]))
     return Replay(len(book), numbers, moved, _versions(book))
 
 
-def _flat(claim: Numbers) -> Numbers:
-    """{"drift": {"value": v, "margin": m}} → {"drift": v, "drift margin": m}."""
-    flat = {}
-    for name, value in claim.items():
-        for part, number in value.items() if isinstance(value, dict) else [("value", value)]:
-            flat[name if part == "value" else f"{name} {part}"] = number
-    return flat
+def _flat(claim: _manifest.Book) -> Numbers:
+    """{"drift": {"value": v, "margin": m}} → {("drift", "value"): v, ("drift", "margin"): m}."""
+    return {
+        (name, part): number
+        for name, value in claim.items()
+        for part, number in _manifest.parts(value).items()
+    }
 
 
-def _moved(before: Numbers, after: Numbers) -> list[str]:
+def _moved(before: _manifest.Book, after: _manifest.Book) -> list[str]:
     """One line for each number that differs; repr tells floats apart to the last bit."""
     old, new = _flat(before), _flat(after)
     return [
-        f"{name} {_text(old, name)} → {_text(new, name)}{_relative(old.get(name), new.get(name))}"
-        for name in old | new
-        if _text(old, name) != _text(new, name)
+        f"{name}{'' if part == 'value' else ' ' + part} "
+        f"{_text(was)} → {_text(now)}{_relative(was, now)}"
+        for name, part in old | new
+        if _text(was := old.get((name, part))) != _text(now := new.get((name, part)))
     ]
 
 
-def _text(numbers: Numbers, name: str) -> str:
-    value = numbers.get(name, "nothing")
-    return repr(value) if not isinstance(value, str) else value
+def _text(value: Any) -> str:
+    """A manifest has no null: None is a number that one of the two claims does not have."""
+    return "nothing" if value is None else value if isinstance(value, str) else repr(value)
 
 
 def _relative(old: Any, new: Any) -> str:
     """The size of the move, where both are numbers."""
-    if isinstance(old, str | None) or isinstance(new, str | None):
-        return ""
+    if isinstance(old, str | None) or isinstance(new, str | None) or old == new:
+        return ""  # equal, and yet they differ: 0.0 and −0.0, 1 and 1.0
     return f" (relative {abs(new - old) / max(abs(new), abs(old)):.1e})"
 
 
-def _versions(book: Numbers) -> list[str]:
-    now = _make.versions()
+def _versions(book: _manifest.Book) -> list[str]:
+    now = _cache.versions()
     return sorted({
         f"{name} was {was}, is {now.get(name, 'not used')}"
         for entry in book.values()

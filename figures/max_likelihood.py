@@ -26,6 +26,7 @@ from toyflows.flows import make
 from toyflows.stats import Checked, at_most, close, mean, slope
 from toyflows.target import Target
 
+ORDER = 20
 FLOW = make("ml")
 Q_STAR, DT, STEPS, WALKERS = 0.8, 0.1, 1000, 100_000
 STARTS = (6.0, 3.0, 0.0, -3.0, -6.0)

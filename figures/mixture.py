@@ -20,6 +20,7 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.target import Target
 
+ORDER = 10
 Q_STAR, D, TOLERANCE = 0.8, 20.0, 1e-6
 PANELS = (r"density $\rho_\theta$", r"energy $U_\theta$",
           r"slope $\partial_x U_\theta$", r"responsibility $\partial_\theta U_\theta$")  # fmt: skip

@@ -22,6 +22,7 @@ from toyflows.flows import make
 from toyflows.stats import Checked, at_most, close, proportion
 from toyflows.target import Target
 
+ORDER = 50
 FLOW = make("pcd")
 Q_STAR, START, DT, STEPS, WALKERS = 0.8, 0.0, 0.05, 2000, 1_000_000
 FOLLOWED, PIECE = 14, 8  # paths that are kept, and the steps between two of their points

@@ -27,6 +27,7 @@ from toyflows.mixture import expit
 from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
+ORDER = 170
 FLOWS = {
     "ML": make("ml"),
     "score matching": make("score-matching"),

@@ -26,6 +26,7 @@ from toyflows.state import Trajectory
 from toyflows.stats import Checked, at_least, at_most, close, mean, proportion
 from toyflows.target import Target
 
+ORDER = 60
 FLOW = make("pcd")
 Q_STAR, START, TIME, WALKERS, REPLICAS = 0.8, 0.0, 5000, 8_000, 16
 DX = 0.06  # of the grid: 0.4 of the default's nodes, the same turns to 1e-3

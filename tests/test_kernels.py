@@ -143,7 +143,7 @@ def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
     w = target.data.weights
     tail = np.append(np.cumsum(w[::-1])[::-1], 0.0)
     x, path = x0.copy(), np.empty((steps, 4))
-    sync, sums = np.zeros(1, np.int64), np.empty((2, 5, 3))
+    sync, sums = team.new_sync(size), np.empty((2, 5, 3))
 
     def part(rank: int, of: int) -> float:
         return persistent(

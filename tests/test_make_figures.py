@@ -20,7 +20,7 @@ import pytest
 
 from toyflows import stats
 from toyflows.errors import InputError
-from toyflows.figures import _gallery, _make, _registry, _replay
+from toyflows.figures import _cache, _gallery, _make, _manifest, _registry, _replay
 from toyflows.figures._registry import NotAFigure
 
 # A figure that notes each call of compute in a file, so that calls in other processes are seen.
@@ -150,6 +150,66 @@ def test_a_dropped_file_is_found_listed_and_made(
     ]  # fmt: skip
 
 
+def test_figures_are_in_the_order_of_the_lecture(
+    drop: Drop, folder: Path, out: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """By ORDER, then by name, also in the manifest and the gallery."""
+    drop("alpha")
+    drop("beta", head="ORDER = 30")
+    drop("gamma", head="ORDER = 4", expected="0")
+    drop("delta", head="ORDER = 30")
+    drop("epsilon", head="ORDER = 1001")
+    drop("gone", head="ORDER = 1")
+    ids = ["gamma", "beta", "delta", "alpha", "epsilon"]
+    assert _registry.ids() == ["gone", *ids]
+    _make.make(["epsilon", "gone", "beta"], out)
+    (folder / "gone.py").unlink()
+    assert cli(monkeypatch, "list") == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ids
+    assert cli(monkeypatch, "all", "--out", out, "--jobs", 1) == 1
+    assert list(manifest(out)["figures"]) == ["beta", "delta", "alpha", "epsilon", "gone"]
+    page = Page((out / "index.html").read_text())
+    assert [s["id"] for s in page.all("section") if "id" in s] == [*ids, "gone"]
+
+
+@pytest.mark.parametrize(
+    ("text", "order"),
+    [
+        ("ORDER = 7\nraise SystemExit", 7),  # read, never imported
+        ("A = ORDER = 7", 7),
+        ("", 1000),
+        ("def f():\n    ORDER = 7", 1000),
+        ('"""\nORDER = 7\n"""', 1000),
+        ("ORDER = True", 1000),
+        ("ORDER = '7'", 1000),
+        ("ORDER = 7\nif:", 1000),
+        ("ORDER = 7\n\0", 1000),
+    ],
+)
+def test_the_order_is_read_from_the_source(text: str, order: int, folder: Path) -> None:
+    for place in (order - 1, order + 1):
+        (folder / f"at_{place}.py").write_text(f"ORDER = {place}\n")
+    (folder / "x.py").write_text(text)
+    assert _registry.ids() == [f"at_{order - 1}", "x", f"at_{order + 1}"]
+
+
+def test_the_lectures_own_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_registry, "FOLDER", Path(_registry.__file__).parent)
+    first = ["mixture", "max_likelihood", "no_learning", "nce_bias", "mode_collapse"]
+    known = [*first, "pcd_long_run", "old_faithful"]
+    assert [figure for figure in _registry.ids() if figure in known] == known
+
+
+def test_a_figure_may_define_a_dataclass(drop: Drop) -> None:
+    """dataclasses looks an annotation that is text up in sys.modules."""
+    head = '\nfrom dataclasses import dataclass\n@dataclass\nclass Pair:\n    x: "float"\n'
+    drop("has_a_dataclass", head=head)
+    module = _registry.load("has_a_dataclass")
+    assert module.Pair(0.5).x == 0.5
+    assert sys.modules.pop("toyflows.figures.has_a_dataclass") is module
+
+
 def test_describe_reads_without_importing(folder: Path) -> None:
     text = (
         '"""A title\nin two lines! Then more.\n\nCaption.\n\n    formula\n"""\nraise SystemExit\n'
@@ -213,11 +273,12 @@ def test_the_manifest_has_everything_and_names_no_machine(drop: Drop, out: Path)
     entry = book["figures"]["alpha"]
     assert entry == result.entry
     assert (entry["scale"], entry["seed"], entry["title"]) == (0.5, 7, "A line")
-    assert entry["files"] == {f"alpha.{f}": _make._sha(out / f"alpha.{f}") for f in ("png", "svg")}
+    assert entry["files"] == {f"alpha.{f}": _cache.sha(out / f"alpha.{f}") for f in ("png", "svg")}
     y = np.random.default_rng(7).random(8) * 0.5
     total = {"value": y.sum(), "expected": y.sum(), "margin": 1e-9, "false_fail": 0.0}
     assert entry["claim"] == {
-        "total": total | {"detects": 1e-9}, "first": y[0], "n": 8, "text": "ä", "far": "inf",
+        "total": total | {"detects": 1e-9, "kind": "="},
+        "first": y[0], "n": 8, "text": "ä", "far": "inf",
     }  # fmt: skip
     for word in (str(out), os.uname().nodename, "/root", str(Path.home())):
         assert word not in (out / "manifest.json").read_text()
@@ -335,11 +396,11 @@ def test_compute_is_cached_by_everything_it_depends_on(
     path.write_text(path.read_text() + "# an edit\n")
     make("1", scale=0.5)
     make("2", scale=0.5)  # hit
-    monkeypatch.setattr(_make, "_sources", lambda: "the library was edited")
+    monkeypatch.setattr(_cache, "sources", lambda: "the library was edited")
     make("3", scale=0.5)
     assert counts == [1, 1, 1, 2, 3, 4, 4, 5]
     kept = list((tmp_path / "cache" / "figures").iterdir())
-    assert len(kept) == _make.KEPT
+    assert len(kept) == _cache.KEPT
     kept[0].write_bytes(b"PK torn")
     for damaged in kept:
         damaged.write_bytes(kept[0].read_bytes())
@@ -352,20 +413,20 @@ def test_library_and_shared_code_are_in_the_key(
 ) -> None:
     """Copies of both trees: an edit of any file that a figure can depend on changes the hash."""
     library, figures = tmp_path / "toyflows", tmp_path / "shared"
-    shutil.copytree(Path(_make.toyflows.__file__).parent, library)
-    shutil.copytree(Path(_make.__file__).parent, figures)
+    shutil.copytree(Path(_cache.toyflows.__file__).parent, library)
+    shutil.copytree(Path(_cache.__file__).parent, figures)
     (library / "figures").mkdir(exist_ok=True)  # where an installed package has them
-    monkeypatch.setattr(_make.toyflows, "__file__", str(library / "__init__.py"))
-    monkeypatch.setattr(_make, "__file__", str(figures / "_make.py"))
-    seen = {_make._sources()}
+    monkeypatch.setattr(_cache.toyflows, "__file__", str(library / "__init__.py"))
+    monkeypatch.setattr(_cache, "__file__", str(figures / "_cache.py"))
+    seen = {_cache.sources()}
     edited = ("mixture.py", "kernels/jit.py", "datasets/old_faithful.csv")
     shared = ("_style.py", "toyflows.mplstyle")
     for path in [library / e for e in edited] + [figures / s for s in shared]:
         path.write_bytes(path.read_bytes() + b"\n")
-        seen.add(_make._sources())
+        seen.add(_cache.sources())
     assert len(seen) == 6
     (library / "figures" / "other.py").write_text("x = 1\n")  # another figure
-    assert _make._sources() in seen
+    assert _cache.sources() in seen
 
 
 def test_an_edit_while_a_figure_is_made_is_not_kept_under_the_old_key(
@@ -456,7 +517,7 @@ def test_ctrl_c_keeps_what_is_finished(jobs: int, drop: Drop, folder: Path, out:
 def test_two_runs_in_one_folder_are_kept_apart(drop: Drop, out: Path) -> None:
     drop("alpha")
     _make.make(["alpha"], out)
-    with _make._own(out), pytest.raises(InputError, match="another run is writing"):
+    with _manifest.own(out), pytest.raises(InputError, match="another run is writing"):
         _make.make(["alpha"], out, seed=1)
     assert _make.make(["alpha"], out, seed=1)[0].message == "made"
 
@@ -466,6 +527,18 @@ def test_a_worker_that_dies_is_reported(drop: Drop, out: Path) -> None:
     drop("beta", pause="import os; os._exit(9)")
     results = _make.make(["alpha", "beta"], out, jobs=2)
     assert {r.message for r in results} == {"not made: a worker process died (BrokenProcessPool)"}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_figure_has_one_thread(
+    jobs: int, drop: Drop, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    for name in ("alpha", "beta"):
+        drop(name, head="from toyflows.files import available_cores",
+             pause="assert available_cores() == 1")  # fmt: skip
+    assert [r.message for r in _make.make(["alpha", "beta"], out, jobs=jobs)] == ["made", "made"]
+    assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
 # ------------------------------------------------------------------ replay
@@ -499,6 +572,8 @@ def test_replay_names_what_moved(
     nearly = math.nextafter(was, 1.0)  # one bit
     book["figures"]["alpha"]["claim"]["first"] = nearly
     del book["figures"]["alpha"]["claim"]["text"]
+    book["figures"]["alpha"]["claim"]["gone"] = {"value": 0.5, "kind": "≤"}
+    book["figures"]["alpha"]["claim"]["total"] |= {"kind": "≥", "false_fail": -0.0}
     book["figures"]["delta"]["versions"]["numpy"] = "1.0"
     (out / "manifest.json").write_text(json.dumps(book))
     drop("beta", expected="total + 1")
@@ -509,10 +584,16 @@ def test_replay_names_what_moved(
     relative = abs(was - nearly) / nearly
     assert lines[0] == f"version: numpy was 1.0, is {np.__version__}"
     assert lines[1] == "moved: gamma: there is no such figure any more"
-    assert lines[2] == f"moved: alpha first {nearly!r} → {was!r} (relative {relative:.1e})"
-    assert lines[3] == "moved: alpha text nothing → ä"
-    assert lines[4].startswith("moved: beta: claim fails: the total")
-    assert len(lines) == 5
+    assert lines[2:8] == [
+        "moved: alpha total false_fail -0.0 → 0.0",
+        "moved: alpha total kind ≥ → =",
+        f"moved: alpha first {nearly!r} → {was!r} (relative {relative:.1e})",
+        "moved: alpha gone 0.5 → nothing",
+        "moved: alpha gone kind ≤ → nothing",
+        "moved: alpha text nothing → ä",
+    ]
+    assert lines[8].startswith("moved: beta: claim fails: the total")
+    assert len(lines) == 9
 
 
 def entry(**changes: Any) -> str:
@@ -649,13 +730,18 @@ def test_prose_in_the_gallery() -> None:
 def test_bounds_are_shown_as_bounds() -> None:
     rows = [
         (stats.at_most("", 1.0, 2.0), ("1", "≤ 2", "")),
+        (stats.at_most("", 2.0, 2.0), ("2", "≤ 2", "")),
         (stats.at_least("", 3.0, 2.0), ("3", "≥ 2", "")),
+        (stats.at_least("", 2.0, 2.0), ("2", "≥ 2", "")),
+        (stats.close("", 2.0, 2.0), ("2", "2", "0")),
         (stats.close("", 2.0, 2.5, atol=1.0), ("2", "2.5", "1")),
         (stats.mean("", [1.0, 2.0, 3.0], 2.0, bias=1.0), None),
     ]
     for checked, cells in rows:
         shown = _gallery._compared(checked.numbers())
         assert shown == cells or (cells is None and shown[2] != "")
+    assert _gallery._compared({"value": 1, "expected": "inf", "kind": "≤"}) == ("1", "≤ inf", "")
+    assert _gallery._compared({"value": 1, "kind": "<i>"})[1] == "&lt;i&gt; "
 
 
 # ------------------------------------------------------------------ bad input

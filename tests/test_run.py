@@ -179,6 +179,19 @@ def test_memory_is_asked_first(monkeypatch) -> None:
     assert files.free_memory() > 1 << 20
 
 
+@pytest.mark.parametrize(
+    ("asked", "cores"),
+    [(None, 6), ("1", 1), (" 4 ", 4), ("64", 6), ("0", 6), ("-2", 6), ("4,2", 6), ("", 6)],
+)
+def test_cores_are_at_most_omp_num_threads(asked: str | None, cores: int, monkeypatch) -> None:
+    monkeypatch.setattr(files.os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("OMP_NUM_THREADS", asked)
+    assert files.available_cores() == cores
+    assert small(walkers=100_000, time=0.1, backends=["walkers"]).threads == cores
+
+
 def test_memory_of_walkers_is_flat() -> None:
     """Twenty times the steps take no more memory: paths are not stored."""
     import tracemalloc

@@ -25,6 +25,21 @@ def test_exact_checks() -> None:
         stats.at_most("x", math.nan, 1.0)
 
 
+def test_what_was_compared_is_said() -> None:
+    """The kind is the last field: those before it keep their places."""
+    assert stats.at_most("x", 1.0, 3.0) == stats.Checked(1.0, 3.0, 2.0, 0.0, 0.0, "≤")
+    assert stats.at_least("x", 3.0, 1.0) == stats.Checked(3.0, 1.0, 2.0, 0.0, 0.0, "≥")
+    x = np.linspace(0, 1, 9)
+    for checked in (
+        stats.Checked(1.0, 1.0, 0.0),
+        stats.close("x", 1.0, 1.0),
+        stats.slope("x", x, x, 1.0, rtol=0.1),
+        stats.mean("x", x, 0.5),
+        stats.proportion("x", 5, 10, 0.5),
+    ):
+        assert checked.kind == checked.numbers()["kind"] == "="
+
+
 def test_slope() -> None:
     x = np.linspace(0, 1, 9)
     assert stats.slope("s", x, 2 * x + 1, 2.0, rtol=1e-12).value == pytest.approx(2.0)

@@ -52,8 +52,10 @@ def user_cache() -> Path:
 
 
 def available_cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors this process may use, at most OMP_NUM_THREADS where that is set to a number."""
+    n = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").strip()
+    return min(n, int(asked)) if asked.isdecimal() and int(asked) > 0 else n
 
 
 def free_memory() -> int:

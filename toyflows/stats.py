@@ -23,15 +23,17 @@ class ClaimError(AssertionError):
 @dataclass(frozen=True)
 class Checked:
     """What was compared: |value − expected| ≤ margin held. `false_fail` is 0 for an exact check;
-    `detects` is the smallest |true − expected| that is caught with probability 0.99."""
+    `detects` is the smallest |true − expected| that is caught with probability 0.99. Where `kind`
+    is "≤" or "≥", value ≤ expected or ≥ expected held, and `margin` is the room that was left."""
 
     value: float
     expected: float
     margin: float
     false_fail: float = 0.0
     detects: float = 0.0
+    kind: str = "="
 
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, float | str]:
         """For a manifest."""
         return asdict(self)
 
@@ -48,14 +50,14 @@ def at_most(what: str, value: float, bound: float) -> Checked:
     """value ≤ bound."""
     if not value <= bound:
         raise ClaimError(f"{what}: {value:.6g} is not at most {bound:.6g}")
-    return Checked(float(value), float(bound), float(abs(bound - value)))
+    return Checked(float(value), float(bound), float(abs(bound - value)), kind="≤")
 
 
 def at_least(what: str, value: float, bound: float) -> Checked:
     """value ≥ bound."""
     if not value >= bound:
         raise ClaimError(f"{what}: {value:.6g} is not at least {bound:.6g}")
-    return Checked(float(value), float(bound), float(abs(bound - value)))
+    return Checked(float(value), float(bound), float(abs(bound - value)), kind="≥")
 
 
 def slope(what: str, x: ArrayLike, y: ArrayLike, expected: float, *, rtol: float) -> Checked:

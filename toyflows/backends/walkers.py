@@ -114,8 +114,8 @@ class Walkers:
         """
         mix, data = self.mixture, self._sorted_data
         blocks = _blocks(x.size)
-        sync, sums = np.zeros(1, np.int64), np.empty((2, blocks, 3))
-        path = np.empty((steps, 4))
+        sums, path = np.empty((2, blocks, 3)), np.empty((steps, 4))
+        sync = team.new_sync(self.threads)
         seed, h = self.seed, self.h
 
         def part(rank: int, of: int) -> float:

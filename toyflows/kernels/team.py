@@ -3,7 +3,8 @@
 A step of 10⁵ walkers takes 0.1 ms, so threads must meet as often. Numba's own layers do not fit:
 OpenMP's threads spin for as long as the neighbour holds the processor (40 × slower than one thread
 on a busy machine), workqueue needs 0.1 ms a launch. Here Python threads enter the kernel once for
-many steps and meet at a counter; who waits long gives its time slice away (sched_yield).
+many steps, take blocks from each other, and meet at a counter; who waits long gives its time slice
+away (sched_yield).
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from numba import types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from toyflows.kernels.jit import kernel
 
+APART = 16  # counters stand this far apart, so that no two threads write to one cache line
+LONGEST = 8  # blocks taken at once: 8 µs
 SPINS = 20_000  # looks at the counter, about 20 µs, before giving the time slice away
 _yield = types.ExternalFunction(
     "SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32()
@@ -52,14 +57,36 @@ def look(typingctx, counter):
 
 
 @kernel
-def barrier(counter, everyone):
-    """Waits until `everyone` arrivals have been counted since the counter was 0."""
-    add_one(counter)
+def meet(sync, everyone):
+    """Waits until `everyone` arrivals have been counted since sync was zero."""
+    add_one(sync)
     spins = 0
-    while look(counter) < everyone:
+    while look(sync) < everyone:
         spins += 1
         if spins > SPINS:
             _yield()
+
+
+@kernel
+def next_share(sync, rank, size, turn, step, blocks):
+    """The next (first, last) blocks for thread `rank` in its `turn`-th share; (0, 0): none is left.
+
+    Thread n owns the n-th part of the blocks, and with turn = 0 a thread takes from its own part;
+    afterwards from the others', so that a thread that was held up does not hold up all. In each
+    step each thread draws from each part until it is empty, hence one number too many a thread.
+    """
+    owner = (rank + turn) % size
+    start, end = owner * blocks // size, (owner + 1) * blocks // size
+    length = max(1, min(LONGEST, (end - start) // 8))
+    pieces = (end - start + length - 1) // length
+    place = APART * (1 + owner)
+    first = start + length * (add_one(sync[place:]) - step * (pieces + size))
+    return (first, min(first + length, end)) if first < end else (0, 0)
+
+
+def new_sync(size: int) -> NDArray[np.int64]:
+    """Counters for a team: of arrivals, and of the pieces taken from each thread's part."""
+    return np.zeros(APART * (1 + size), np.int64)
 
 
 class Pace:

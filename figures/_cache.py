@@ -1,0 +1,113 @@
+"""What compute gave, kept under a key that names everything it can depend on.
+
+The key is of the figure's file, the library's sources, scale, seed and versions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zipfile import BadZipFile
+
+import toyflows
+from toyflows.errors import InputError
+from toyflows.figures import _registry
+from toyflows.files import user_cache, whole_file
+
+if TYPE_CHECKING:
+    from toyflows.cloud import Array
+
+KEPT = 4  # computations of a figure in the cache: two sizes or seeds, before and after an edit
+DAY = 86400.0
+
+
+# ------------------------------------------------------------------ the key
+def key(figure: str, scale: float, seed: int, common: str) -> str:
+    """Of one computation; `common` is sources()."""
+    own = sha(_registry.path_of(figure))
+    return hashlib.sha256(f"{own} {common} {scale!r} {seed}".encode()).hexdigest()
+
+
+def sources() -> str:
+    """The hash of everything that all figures depend on: library, shared figure code, versions."""
+    library, figures = Path(toyflows.__file__).parent, Path(__file__).parent
+    paths = [
+        path
+        for suffix in ("*.py", "*.csv")
+        for path in library.rglob(suffix)
+        if path.relative_to(library).parts[0] not in ("cli", "figures")  # inside, when installed
+    ]
+    paths += [*figures.glob("_*.py"), *figures.glob("*.mplstyle")]
+    total = hashlib.sha256(json.dumps(versions()).encode())
+    for path in sorted(paths):
+        total.update(f"{path.name} {sha(path)}\n".encode())
+    return total.hexdigest()
+
+
+def sha(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Of everything that the numbers and pictures may depend on."""
+    packages = ("numpy", "numba", "scipy", "matplotlib")
+    found = {"toyflows": toyflows.__version__} | {name: version(name) for name in packages}
+    return found | {"python": platform.python_version()}
+
+
+# ------------------------------------------------------------------ the files
+def arrays(figure: str, given: Mapping[str, Any]) -> dict[str, Array]:
+    """What compute gave, as arrays that a file can hold."""
+    import numpy as np
+
+    data = {name: np.asarray(values) for name, values in given.items()}
+    for name, values in data.items():
+        if values.dtype.hasobject:
+            raise _registry.NotAFigure(
+                f"toyflows.figures.{figure}: compute gives objects as {name!r}, "
+                "allowed are arrays of numbers and of text"
+            )
+    return data
+
+
+def place(figure: str, key: str) -> Path | None:
+    """The file of a computation, there or not; None where there can be no cache."""
+    try:
+        return user_cache() / "figures" / f"{figure}-{key}.npz"
+    except RuntimeError:  # no home folder
+        return None
+
+
+def cached(path: Path) -> tuple[dict[str, Array], float] | None:
+    """compute's arrays and the seconds it took."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+        seconds = float(found.pop("seconds"))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        return None  # not there, or not whole
+    return {name.removeprefix("data/"): values for name, values in found.items()}, seconds
+
+
+def keep(path: Path, data: dict[str, Array], seconds: float, figure: str) -> None:
+    """Writes the cache, and drops the oldest; a cache that cannot be written is no cache."""
+    import numpy as np
+
+    with contextlib.suppress(OSError, InputError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
+            named: dict[str, Any] = {f"data/{name}": values for name, values in data.items()}
+            np.savez(temporary, seconds=seconds, **named)
+        aged = sorted(path.parent.glob(f"{figure}-*.npz"), key=lambda p: -p.stat().st_mtime)
+        dead = [p for p in path.parent.glob(".*.npz") if time.time() - p.stat().st_mtime > DAY]
+        for old in aged[KEPT:] + dead:
+            old.unlink(missing_ok=True)

@@ -1,0 +1,87 @@
+"""What the documents say is what happens: README's commands and lines, the table of methods."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+CALLS = re.findall(r"^    \.venv/bin/toyflows (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
+
+
+def test_readme_has_ten_lines_of_command_line() -> None:
+    assert len(CALLS) == 10
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_readme_commands_run(call: str, tmp_path: Path) -> None:
+    script = "from toyflows.cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script, *shlex.split(call)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in re.findall(r"--out (\S+)", call):
+        assert (tmp_path / name).stat().st_size > 1000
+
+
+def test_readme_numbers_are_what_the_command_prints() -> None:
+    """|θ̇| of score matching, as README quotes it."""
+    import toyflows
+
+    quoted = re.search(r"\|θ̇\| = (\S+)", README)
+    assert quoted is not None
+    run = toyflows.flow("score-matching", theta_star=1.4, backends=["grid"], time=1.0)
+    assert f"{run.verdict.number:.1e}" == quoted[1]
+
+
+def test_readme_python_lines_run(tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
+    assert code is not None
+    assert len(code[1].strip().splitlines()) == 10
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code[1]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("mode collapse ")
+    assert [p.name for p in tmp_path.iterdir()] == ["run.npz"]
+
+
+def test_links_of_the_documents_exist() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text("utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_table_of_methods_is_current() -> None:
+    """Each row of docs/methods.md is what `toyflows flows --markdown` prints (`make docs`)."""
+    from toyflows.cli.flow import _markdown
+
+    printed = _markdown().splitlines()
+    rows = (ROOT / "docs" / "methods.md").read_text("utf-8").splitlines()
+    assert len(rows) >= 9
+    assert [row for row in rows if row not in printed] == []
+
+
+def test_nothing_private_is_committed() -> None:
+    """No build output, cache, or path of a machine in the tracked files."""
+    git = shutil.which("git")
+    if git is None or not (ROOT / ".git").exists():  # an unpacked source archive
+        return
+    files = subprocess.run(
+        [git, "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert not [f for f in files if re.search(r"__pycache__|egg-info|^\.venv|^gallery|\.npz$", f)]
+    for name in files:
+        if name.endswith((".png", ".csv")):
+            continue
+        text = (ROOT / name).read_text("utf-8")
+        assert not re.search(r"/(?:home|Users|root)/\w+|/work/", text.replace("/root/(", "")), name
