@@ -199,9 +199,12 @@ def main() -> int:
     single = in_fresh_process(one_thread, options.only, *shape, env=ONE_THREAD)
     several = None
     if options.threads != [1]:
-        several = in_fresh_process(more_threads, options.threads, *shape, env={})
+        longer = options.sizes, options.rounds, 5 * slice_s  # threads are started at each timing
+        several = in_fresh_process(more_threads, options.threads, *longer, env={})
     page = text(single, several, options.threads)
     print(page)
+    if options.out and options.plot and options.out.parent == options.plot.parent:
+        page += f"\n![ns per walker-step by number of walkers]({options.plot.name})\n"
     if options.out:
         options.out.write_text(page, encoding="utf-8")
     if options.plot:
