@@ -101,6 +101,8 @@ class Walkers:
         return _mean_in_pieces(cloud, integrand, *args)
 
     def crossed(self, before: Cloud, after: Cloud) -> float:
+        if before is after:
+            return 0.0
         m = self.mixture.m
         return float(np.count_nonzero((before.x > m) != (after.x > m)))
 
