@@ -6,7 +6,7 @@ half size: steps of 0.5, at least 4,000 walkers a run.) Corrects [C], "θ(t) →
 mode that θ disfavours is gone at |θ| = d²/2 = 200, and its walkers leave it before that; θ then
 swings back, in a hysteresis loop that shrinks slowly. In continuous time the first turn is at
 θ = −142.98, t = 518.63 (Fokker–Planck, tests/fokker_planck.py). A step of Langevin shifts it: by
-−1.44 in θ and +5.3 in t at 0.1, by at most 1.65 and 6.7 up to 0.5, by −0.18 and +0.6 at 0.005.
+−1.44 in θ and +5.3 in t at 0.1, by at most 1.65 and 6.8 up to 0.5, by −0.18 and +0.6 at 0.005.
 Source: [C] Coste, Generative models, how they work and how to train them, June 2024.
 """
 
