@@ -293,3 +293,56 @@ def test_options_are_read_by_the_type_of_their_default() -> None:
             make("nce", **options)
     with pytest.raises(InputError, match="did you mean score-matching"):
         make("score_matching")
+
+
+def test_crossings_are_counted_alike_and_predicted_by_the_grid() -> None:
+    """At d = 3 walkers cross all the time: kernel and step() count the same, and their number per
+    step is the exact law's probability to change sides (binomial, false-fail rate 1e−6)."""
+    target, n, flow = Target.exact(0.4, 3.0), 40_000, make("pcd")
+    backend = Walkers(target, 0.05, n, seed=6)
+    run = solve.run(flow, backend, 0.2, 40)
+    state, count = flow.start(backend, 0.2), 0.0
+    for k in range(40):
+        assert run.crossings[k] == count
+        after, _ = flow.step(backend, state, 0.05)
+        count += backend.crossed(state.chains, after.chains)
+        state = after
+    assert run.crossings[-1] == count
+    grid = Grid(target, 0.05)
+    law, side = grid.model(0.2), grid.x > grid.mixture.m
+    with np.errstate(under="ignore"):
+        leaves = law.weights @ (grid.transition(0.2) * (side[:, None] != side[None, :])).sum(axis=1)
+    centre = 0.5 * law.weights[grid.x == grid.mixture.m].sum()  # the node at m is on both sides
+    crossed = int(run.crossings[1])
+    assert abs(crossed / n - leaves) < 5 * math.sqrt(leaves / n) + 2 * centre
+    assert crossed > 100
+
+
+# ------------------------------------------------------------------ the lecture's curves
+def test_theory_solves_its_equation() -> None:
+    """Against solutions in closed form: PCD's line, score matching's
+    tanh((θ*−θ)/4) = tanh((θ*−θ0)/4) e^{−κt/2}, and ML's t(θ), the integral of dθ/(p_b(θ) − q*)."""
+    target = Target.exact(1.4, 3.0)
+    q, star = target.q_star, 1.4
+    t = np.arange(401) * 0.05
+
+    def path(name: str, rate: float = 2.0) -> np.ndarray:
+        return solve.lecture(make(name), target, 0.3, 0.05, 400, rate).θ
+
+    assert path("pcd") == pytest.approx(0.3 + 2 * t * (1 / (1 + math.exp(0.3)) - q), abs=1e-12)
+    κ = 2 * math.sqrt(2 * math.pi) * 3 / 16 * math.exp(-9 / 8) / math.cosh(star / 2)
+    wanted = star - 4 * np.arctanh(math.tanh((star - 0.3) / 4) * np.exp(-κ * t / 2))
+    assert path("score-matching") == pytest.approx(wanted, abs=1e-9)
+    u, u0, C = np.exp(path("ml")), math.exp(0.3), 1 - q
+    time = (np.log(u / u0) / C - np.log((C - q * u) / (C - q * u0)) / (q * C)) / 2
+    assert time == pytest.approx(t, abs=1e-6)
+
+
+def test_theory_is_of_order_four() -> None:
+    """Halving dt divides the error by 16, up to a tenth."""
+    target, flow = Target.exact(-2.0, 20.0), make("nce", mu=0.7, learn_c=True)
+    ends = [
+        solve.lecture(flow, target, 3.0, h, round(8 / h), rate=4.0).θ[-1]
+        for h in (0.1, 0.05, 0.025)
+    ]
+    assert (ends[0] - ends[1]) / (ends[1] - ends[2]) == pytest.approx(16, rel=0.1)

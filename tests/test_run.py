@@ -204,3 +204,26 @@ def test_memory_of_walkers_is_flat() -> None:
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
     assert peaks[0] < 300_000 * 8 * 1.3 + 2_000_000
+
+
+def test_a_file_is_replaced_at_once_or_not_at_all(tmp_path: Path) -> None:
+    """Who reads the old file goes on reading it whole; a failed block leaves it, and no other."""
+    path = tmp_path / "x.txt"
+    path.write_text("old" * 1000)
+    with path.open() as reader:
+        with files.whole_file(path) as temporary:
+            temporary.write_text("new")
+            assert path.read_text() == "old" * 1000
+            assert temporary.suffix == ".txt"
+        assert reader.read() == "old" * 1000
+    assert path.read_text() == "new"
+
+    def interrupted() -> None:
+        with files.whole_file(path) as temporary:
+            temporary.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text() == "new"
+    assert [p.name for p in tmp_path.iterdir()] == ["x.txt"]

@@ -85,3 +85,11 @@ def test_noise_of_walkers_is_not_a_bias() -> None:
     tail = run.backends["walkers"].θ[-40:]
     assert np.std(tail) > 0.02
     assert run.verdict.kind == "converges"
+
+
+def test_mode_collapse_names_the_predicted_drift_and_the_crossings() -> None:
+    run = toyflows.flow("pcd", q_star=0.8, theta0=1.0, walkers=2_000, time=20.0)
+    predicted = 1 / (1 + math.e) - 0.8
+    assert run.verdict.kind == "mode collapse"
+    assert f"p_b(θ0) − q* = {predicted:+.4f}" in run.verdict.says
+    assert "the 2,000 walkers changed mode 0 times" in run.verdict.says
