@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import toyflows
 from toyflows import files
@@ -170,6 +172,29 @@ def test_theory_has_only_some_methods(monkeypatch) -> None:
     assert list(small("ml").backends) == ["grid", "walkers"]
     with pytest.raises(InputError, match="no closed form"):
         small("ml", backends=["theory"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    method=st.sampled_from(
+        [("ml", {}), ("score-matching", {}), ("pcd", {}), ("nce", {"mu": -300.0, "learn_c": True}),
+         ("nce", {"mu": 300.0}), ("nce", {"normalised": True})]
+    ),
+    theta_star=st.sampled_from([0.0, 1e-9, -1.4, 700.0, -700.0]) | st.floats(-30, 30),
+    theta0=st.sampled_from([0.0, 700.0, -700.0]) | st.floats(-300, 300),
+    separation=st.sampled_from([0.01, 1.0, 20.0, 100.0]) | st.floats(0.1, 60),
+    dt=st.sampled_from([1e-3, 0.05, 1.0, 1.99]),
+    rate=st.sampled_from([1e-6, 1.0, 3.9]),
+    walkers=st.sampled_from([1, 2, 1023, 1024, 1025]),
+    steps=st.integers(1, 40),
+)  # fmt: skip
+def test_every_allowed_run_ends_in_a_verdict(method, steps, dt, **numbers) -> None:
+    """No traceback, no floating-point error, nothing that JSON cannot say, at any extreme."""
+    loss, options = method
+    run = toyflows.flow(loss, dt=dt, time=steps * dt, **numbers, **options)
+    told = json.loads(json.dumps(run.to_dict(), allow_nan=False))
+    assert told["verdict"]["kind"]
+    assert len(told["backends"]["grid"]["t"]) == steps + 1
 
 
 def test_memory_is_asked_first(monkeypatch) -> None:

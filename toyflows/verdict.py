@@ -97,6 +97,12 @@ class _Path:
 
 def judge(run: Trajectory, target: Target) -> Verdict:
     """The verdict on a recorded run of at least two records."""
+    # Speeds may be 1e−304: their products are 0 and the times they need infinite, as they should.
+    with np.errstate(under="ignore", over="ignore"):
+        return _judge(run, target)
+
+
+def _judge(run: Trajectory, target: Target) -> Verdict:
     path = _Path(run, target)
     gap0, gap = abs(path.gap[0]), float(np.max(np.abs(path.gap[path.tail])))
     fastest = float(np.max(np.abs(run.velocity)))
@@ -146,7 +152,8 @@ def _biased(path: _Path, limit: float) -> Verdict:
 def _no_learning(path: _Path, fastest: float) -> Verdict:
     left = abs(path.gap[-1]) / fastest if fastest > 0 else math.inf
     says = (
-        f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take a time of {left:.0e}; "
+        f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take "
+        f"{f'a time of {left:.0e}' if math.isfinite(left) else 'for ever'}; "
         "the loss does not see the weight."
     )
     return Verdict("no learning", fastest, says)

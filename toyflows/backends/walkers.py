@@ -145,7 +145,8 @@ class Walkers:
         """Means (k,) over x by a kernel that leaves block sums."""
         sums = np.zeros((_blocks(x.size), 3))
         self._share(x.size, lambda lo, hi: kernel(x, lo, hi, sums, *args))
-        return np.cumsum(sums, axis=0)[-1] / x.size  # in block order
+        with np.errstate(under="ignore"):
+            return np.cumsum(sums, axis=0)[-1] / x.size  # in block order
 
     def _share(self, n: int, work: Callable[[int, int], None]) -> None:
         """work(first, last) on this backend's threads, each its share of the blocks of n points."""

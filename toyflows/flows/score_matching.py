@@ -34,17 +34,30 @@ class ScoreMatching(Flow):
         return float(ops.mean(negatives, ops.mixture.hyvärinen, θ))
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
-        """√(2π) d/16 · e^{−d²/8} sinh((θ*−θ)/2)/cosh(θ*/2)."""
-        d, θ_star = target.mixture.d, target.θ_star
-        tilt = math.sinh((θ_star - θ) / 2) / math.cosh(θ_star / 2)
-        return math.sqrt(2 * math.pi) * d / 16 * math.exp(-d * d / 8) * tilt
+        """(πd/8) [(1−q*) φ(x̂ − a) − q* φ(b − x̂)] with the ridge x̂ = m + θ/d: the data that each
+        mode has there. At θ = 0 this is √(2π) d/16 · e^{−d²/8} tanh(θ*/2)."""
+        mix, q = target.mixture, target.q_star
+        x = mix.ridge(θ)
+        at_ridge = (1 - q) * _normal(x - mix.a) - q * _normal(mix.b - x)
+        return math.pi * mix.d / 8 * at_ridge
 
     def separated_error(self, target: Target, θ: float) -> float:
-        """Relative error ≤ (θ² + 4⟨u²⟩)/(2d²): 1 − e^{−z} ≤ z under the integral, whose variable
-        is s = (θ + 2u)/d with u distributed as sech³ u, ⟨u²⟩ = π²/4 − 2."""
-        spread = 4 * (math.pi**2 / 4 - 2)
-        relative = (θ * θ + spread) / (2 * target.mixture.d**2)
+        """Relative error ≤ max(2⟨u²⟩/d², (1−λ²)/cos(πλ/2) − 1), λ = 2|θ|/d² < 3.
+
+        With s = (θ + 2u)/d and u distributed as sech³ u, the integral is e^{−θ²/2d²} π/d times
+        ⟨cosh(λu) e^{−2u²/d²}⟩; ⟨cosh λu⟩ = (1−λ²)/cos(πλ/2) and so ⟨u²⟩ = π²/4 − 2.
+        """
+        d = target.mixture.d
+        λ = 2 * abs(θ) / d**2
+        if λ >= 3:
+            return math.inf
+        mean_cosh = 4 / math.pi if abs(λ - 1) < 1e-6 else (1 - λ**2) / math.cos(math.pi * λ / 2)
+        relative = max(2 * (math.pi**2 / 4 - 2) / d**2, mean_cosh - 1)
         return relative * abs(self.separated(target, θ, θ))
 
     def fixed_point(self, target: Target) -> float | None:
         return target.θ_star
+
+
+def _normal(x: float) -> float:
+    return math.exp(-min(x * x / 2, 700.0)) / math.sqrt(2 * math.pi)
