@@ -137,3 +137,20 @@ def test_first_turning_point_of_the_lecture_tends_to_the_fokker_planck_equation(
     assert np.all(np.array(ratios) > 1.38)
     assert np.all(ratios[1] > ratios[0])
     assert np.all(np.abs(errors[2]) < [2.5, 0.7])
+
+
+def test_data_points_are_moved_to_the_nodes() -> None:
+    """Points anywhere, as the user's data are: after a step the law is the Gaussian mixture around
+    their images, whose mean and second moment are known; and the nodes of the exact data law, which
+    are not the grid's, give the law that the grid's own nodes give."""
+    points = np.array([-1.7, -0.3, 0.011, 2.9])
+    target, h = Target.of_points(points, -2.0, 2.0, 0.4), 0.07
+    grid = Grid(target, h)
+    T = points - h * grid.mixture.dU_dx(points, 0.6)
+    after = grid.move(grid.data_particles(), 0.6)
+    assert after.mean(lambda x: x) == pytest.approx(T.mean(), abs=1e-13)
+    assert after.mean(np.square) == pytest.approx(np.mean(T**2) + 2 * h, abs=1e-13)
+    exact = Grid(Target.exact(0.4, 4.0), h)
+    one, other = (exact.move(c, 0.6) for c in (exact.data_particles(), exact.model(0.4)))
+    assert one.x is other.x
+    assert np.max(np.abs(one.weights - other.weights)) < 1e-15

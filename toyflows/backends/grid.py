@@ -77,24 +77,31 @@ class Grid:
         return math.nan
 
     def move(self, cloud: Cloud, θ: float, substep: int = 0, log_g: LogG | None = None) -> Cloud:
+        """From points anywhere (nodes, data) to weights on the nodes."""
         w = cloud.weights
         if log_g is not None:
-            P = self.transition(θ) * np.exp(log_g(self.x[:, None], self.x[None, :]))
-            return Cloud(self.x, _log(w @ P))
+            with np.errstate(under="ignore"):
+                P = self.transition(θ, cloud.x) * np.exp(log_g(cloud.x[:, None], self.x[None, :]))
+                return Cloud(self.x, _log(w @ P))
         from toyflows.kernels.banded import apply_banded
 
         K = self._gauss.size // 2
-        out = np.empty(w.size + 2 * K)
-        target = (self.x - self.h * self.mixture.dU_dx(self.x, θ) - self.x[0]) / self.dx
-        apply_banded(w, target, self.dx, self.h, self._gauss, out)
+        out = np.empty(self.x.size + 2 * K)
+        apply_banded(w, (self._pushed(cloud.x, θ) - self.x[0]) / self.dx, self.dx, self.h,
+                     self._gauss, out)  # fmt: skip
         return Cloud(self.x, _log(out[K:-K]))
 
-    def transition(self, θ: float) -> Array:
-        """The kernel as a matrix P (n, n), P_ij = N(x_j; T(x_i), 2h)Δ: the banded kernel's twin."""
-        T = self.x - self.h * self.mixture.dU_dx(self.x, θ)
+    def transition(self, θ: float, x: Array | None = None) -> Array:
+        """The kernel as a matrix P (len(x), n), P_ij = N(x_j; T(x_i), 2h)Δ, from the points x (by
+        default the nodes): the banded kernel's twin."""
+        T = self._pushed(self.x if x is None else x, θ)
         with np.errstate(under="ignore"):  # entries far from the diagonal are zero
             P = np.exp(-((self.x[None, :] - T[:, None]) ** 2) / (4 * self.h))
             return P * (self.dx / math.sqrt(4 * math.pi * self.h))
+
+    def _pushed(self, x: Array, θ: float) -> Array:
+        """T(x) = x − h ∂_xU_θ(x)."""
+        return x - self.h * self.mixture.dU_dx(x, θ)
 
 
 def _log(w: Array) -> Array:

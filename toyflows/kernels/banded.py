@@ -41,14 +41,15 @@ def add_row(out, p, gauss):
 
 @kernel
 def apply_banded(w, target, dx, h, gauss, out):
-    """out (n + 2K,) = weights after one step; w (n,) before it; target (n,) = (T(x_i) − x_0)/dx in
-    nodes; gauss (2K + 1,) = exp(−k²dx²/4h) dx/√(4πh). Entry K of out belongs to node 0."""
+    """out (n + 2K,) = weights on n nodes after one step; w (sources,) before it; target (sources,)
+    = (T(x_i) − node 0)/dx; gauss (2K + 1,) = exp(−k²dx²/4h) dx/√(4πh). Entry K of out is node 0;
+    a source whose target lies beyond the nodes is lost."""
     K = gauss.size // 2
     p = np.empty(gauss.size)
     out[:] = 0.0
     for i in range(w.size):
         centre = int(np.rint(target[i]))
-        if w[i] > 0.0 and 0 <= centre < w.size:
+        if w[i] > 0.0 and 0 <= centre < out.size - 2 * K:
             δ = (target[i] - centre) * dx
             log_q = dx * δ / (2.0 * h)
             powers(p, w[i] * math.exp(-δ * δ / (4.0 * h) - K * log_q), math.exp(log_q))
