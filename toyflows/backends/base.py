@@ -31,6 +31,9 @@ class Backend(Protocol):
     def at(self, step: int) -> Self:
         """The backend at that step."""
 
+    def with_step(self, h: float) -> Self:
+        """The backend whose kernel has the step h."""
+
     def data(self) -> Cloud:
         """The law of the data, exactly."""
 

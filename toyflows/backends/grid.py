@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,9 @@ class Grid:
     def at(self, step: int) -> Grid:
         return self
 
+    def with_step(self, h: float) -> Grid:
+        return _grid(self.target, h)
+
     def data(self) -> Cloud:
         return self.target.data
 
@@ -102,6 +105,12 @@ class Grid:
     def _pushed(self, x: Array, θ: float) -> Array:
         """T(x) = x − h ∂_xU_θ(x)."""
         return x - self.h * self.mixture.dU_dx(x, θ)
+
+
+@lru_cache(maxsize=8)
+def _grid(target: Target, h: float) -> Grid:
+    """Kept, because its nodes and kernel are."""
+    return Grid(target, h)
 
 
 def _log(w: Array) -> Array:

@@ -45,6 +45,9 @@ class Walkers:
     def at(self, step: int) -> Walkers:
         return replace(self, step=step)
 
+    def with_step(self, h: float) -> Walkers:
+        return replace(self, h=h)
+
     def data(self) -> Cloud:
         return self.target.data
 

@@ -1,0 +1,58 @@
+"""Contrastive divergence: the negatives are data points, moved by a few steps of Langevin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from toyflows.errors import InputError
+from toyflows.flows.ml import MaximumLikelihood
+
+if TYPE_CHECKING:
+    from toyflows.backends.base import Backend
+    from toyflows.cloud import Cloud
+    from toyflows.target import Target
+
+
+@dataclass(frozen=True)
+class CD(MaximumLikelihood):
+    """θ̇ = E_{p_data P_θ^k}[∂_θU_θ] − E_data[∂_θU_θ]
+
+    Each chain starts at a data point, and the positive phase averages over the same points. As the
+    chain's step h → 0, CD-1 is h/2 times the descent of E_data|∂_xU_θ − ∂_xU_*|² (Hyvärinen 2007),
+    h times `score-matching`, which descends half of that: as blind to the weight. As k passes the
+    mixing time, P_θ^k forgets the data and CD-k is maximum likelihood. `h` is the chain's own
+    step, 0 the run's dt. Source: Hinton 2002.
+    """
+
+    name = "cd"
+    title = "Contrastive divergence"
+    k: int = 1
+    h: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.k < 1:
+            raise InputError("p", f"k={self.k}", "allowed is k ≥ 1")
+        if not 0 <= self.h < 2:
+            raise InputError("p", f"h={self.h}", "allowed is 0 < h < 2, or 0 for the run's dt")
+
+    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+        chain = ops if self.h == 0 else ops.with_step(self.h)
+        cloud = chain.data_particles()
+        for j in range(self.k):
+            cloud = chain.move(cloud, θ, substep=j)
+        return cloud
+
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
+        r = ops.mixture.responsibility
+        return float(ops.mean(negatives, r, θ) - ops.mean(ops.data_particles(), r, θ))
+
+    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
+        return None
+
+    def separated_error(self, target: Target, θ: float) -> float:
+        return math.nan
+
+    def fixed_point(self, target: Target) -> float | None:
+        return None
