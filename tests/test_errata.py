@@ -36,7 +36,9 @@ def test_2_flow_of_nce_climbs_the_classifiers_likelihood() -> None:
     """θ̇ = +∇_θ of E_data[log D] + E_μ[log(1−D)]; minus it, or the value itself, is not the flow."""
 
     def likelihood(θ: float) -> float:
-        D = lambda x: MIX.discriminator(x, θ, 0.5, 0.0)[0]  # noqa: E731
+        def D(x):
+            return MIX.discriminator(x, θ, 0.5, 0.0)[0]
+
         return TARGET.data.mean(lambda x: np.log(D(x))) + GRID.model(0.5).mean(
             lambda x: np.log1p(-D(x))
         )

@@ -24,7 +24,7 @@ def whole_file(path: Path, option: str = "out") -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp's 0600 is not what users expect
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is not what users expect
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

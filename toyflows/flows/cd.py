@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toyflows.errors import InputError
-from toyflows.flows.ml import MaximumLikelihood
+from toyflows.flows.base import Flow
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
-    from toyflows.target import Target
 
 
 @dataclass(frozen=True)
-class CD(MaximumLikelihood):
+class CD(Flow):
     """θ̇ = E_{p_data P_θ^k}[∂_θU_θ] − E_data[∂_θU_θ]
 
     Each chain starts at a data point, and the positive phase averages over the same points. As the
@@ -47,12 +45,3 @@ class CD(MaximumLikelihood):
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
         r = ops.mixture.responsibility
         return float(ops.mean(negatives, r, θ) - ops.mean(ops.data_particles(), r, θ))
-
-    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
-        return None
-
-    def separated_error(self, target: Target, θ: float) -> float:
-        return math.nan
-
-    def fixed_point(self, target: Target) -> float | None:
-        return None

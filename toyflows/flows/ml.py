@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from toyflows.flows.base import Flow
 
@@ -32,7 +32,7 @@ class MaximumLikelihood(Flow):
         r = ops.mixture.responsibility
         return float(ops.mean(negatives, r, θ) - ops.mean(ops.data(), r, θ))
 
-    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
+    def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         return target.mixture.weight_b(θ) - target.q_star
 
     def separated_error(self, target: Target, θ: float) -> float:
