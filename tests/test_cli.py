@@ -78,8 +78,8 @@ PCD = ["flow", "--loss", "pcd"]
 ONE = [*PCD, "--theta-star", "1.4"]
 NCE = ["flow", "--loss", "nce", "--theta-star", "1"]
 BAD = [
-    ([*ONE[:2], "pdc", *ONE[3:]], "--loss pdc: unknown; did you mean pcd?"),
-    (["flow", "--loss", "maximum", "--theta-star", "1"], "--loss maximum: unknown; choose from ml"),
+    ([*ONE[:2], "pdc", *ONE[3:]], "--loss pdc: unknown; did you mean pcd"),
+    (["flow", "--loss", "maximum", "--theta-star", "1"], "--loss maximum: unknown; choose from "),
     (["flow", "--theta-star", "1"], "--loss"),
     (PCD, "--theta-star and --q-star: neither is given"),
     ([*ONE, "--q-star", "0.5"], "--theta-star and --q-star: both are given"),
