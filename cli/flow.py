@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refusing, say
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,31 +92,27 @@ def flows(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/.")] = False,
 ) -> None:
     """List the training methods, each with its equation and its options."""
-    import dataclasses
-
-    from toyflows.flows import equation, registry
+    from toyflows.flows import equation, options_of, registry
 
     if markdown:
         print(_markdown())
         return
     for name, method in registry().items():
         print(f"{name:16}{equation(method)}")
-        fields = dataclasses.fields(method)  # type: ignore[arg-type]
+        fields = options_of(method)
         if fields:
             print(" " * 16 + "  ".join(f"-p {f.name}={f.default}" for f in fields))
 
 
 def _markdown() -> str:
     """docs/methods.md: one row a method."""
-    import dataclasses
-
-    from toyflows.flows import equation, registry
+    from toyflows.flows import equation, options_of, registry
 
     rows = ["# Training methods", "", "Made by `toyflows flows --markdown`; one file each in"]
     rows[-1] += " `toyflows/flows/`."
     rows += ["", "| method | | equation | options |", "| --- | --- | --- | --- |"]
     for name, method in registry().items():
-        fields = dataclasses.fields(method)  # type: ignore[arg-type]
+        fields = options_of(method)
         options = ", ".join(f"`{f.name}={f.default}`" for f in fields)
         law = equation(method).replace("|", "\\|")
         rows.append(f"| `{name}` | {method.title} | {law} | {options} |")
@@ -205,4 +201,6 @@ def _show(run: Run) -> None:
     import webbrowser
 
     with tempfile.NamedTemporaryFile(suffix=".png", prefix="toyflows-", delete=False) as file:
-        webbrowser.open(run.save(file.name).as_uri())
+        picture = run.save(file.name)
+    if not webbrowser.open(picture.as_uri()):
+        say(f"--show found no viewer; the picture is {picture}")

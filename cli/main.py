@@ -76,7 +76,7 @@ def main() -> None:
     except BrokenPipeError:  # `toyflows flows | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except Exception as error:
+    except Exception as error:  # re-raised unless it is one of typer's refusals
         if not hasattr(error, "format_message"):
             raise
         if text := _named(error):  # empty where typer has just printed the help

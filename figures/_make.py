@@ -172,7 +172,7 @@ def build(task: Task) -> Result:
         message = f"claim fails: {error}"
     except _registry.NotAFigure as error:
         message = str(error)
-    except Exception as error:
+    except Exception as error:  # a figure's own bug: the others are made, its author gets the trace
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     message = " ".join(message.split())
     return Result(task.figure, time.perf_counter() - start, message, entry, trace)

@@ -7,7 +7,6 @@ without importing them, so neither costs the import of numpy, numba, scipy or ma
 from __future__ import annotations
 
 import ast
-import difflib
 import functools
 import importlib.util
 import re
@@ -17,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
-from toyflows.errors import InputError
+from toyflows.errors import InputError, nearest
 
 FOLDER = Path(__file__).parent
 PARTS = ("compute", "claim", "draw")
@@ -74,9 +73,7 @@ def path_of(figure: str) -> Path:
     """Its file. Raises InputError, naming the nearest, where there is none."""
     if figure not in _stems():
         known = ids()
-        near = difflib.get_close_matches(figure, known, n=2, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(known)}"
-        raise InputError("figure", figure, f"unknown; {hint}")
+        raise InputError("figure", figure, f"unknown; {nearest(figure, known)}")
     return FOLDER / f"{figure}.py"
 
 

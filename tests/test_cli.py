@@ -68,6 +68,19 @@ def test_doctor_says_that_all_is_well() -> None:
     assert "WRONG" not in done.stdout
 
 
+@pytest.mark.parametrize("opens", [True, False])
+def test_show_opens_the_picture_or_says_where_it_is(opens: bool, monkeypatch, capsys) -> None:
+    from toyflows.cli import flow
+
+    asked = []
+    monkeypatch.setattr("webbrowser.open", lambda uri: asked.append(uri) or opens)
+    flow._show(toyflows.flow("ml", theta_star=1.0, backends=["grid"], time=1.0))
+    picture = Path(asked[0].removeprefix("file://"))
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert (str(picture) in capsys.readouterr().err) != opens
+    picture.unlink()
+
+
 def test_a_closed_pipe_is_no_error() -> None:
     script = f"{sys.executable} -c 'from toyflows.cli.main import main; main()' flows | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False)

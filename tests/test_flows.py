@@ -260,6 +260,19 @@ def test_the_fused_kernel_is_the_flows_own_step(name: str) -> None:
     assert np.array_equal([i.mode_b for i in seen], fused.mode_b[:-1])
 
 
+def test_a_run_does_not_depend_on_how_it_is_cut_into_calls(monkeypatch) -> None:
+    """60 steps in one kernel call or in 9, on one thread or on two that take turns."""
+    target, flow = Target.exact(1.4, 5.0), make("pcd")
+    whole = solve.run(flow, Walkers(target, 0.05, 3_000, 7), 0.2, 60)
+    monkeypatch.setattr(solve, "WALKER_STEPS_A_CALL", 7 * 3_000)
+    told = []
+    cut = solve.run(flow, Walkers(target, 0.05, 3_000, 7, threads=2), 0.2, 60, progress=told.append)
+    assert told == [7, 14, 21, 28, 35, 42, 49, 56, 60]
+    for column in ("t", "θ", "velocity", "mode_b", "crossings"):
+        assert np.array_equal(getattr(cut, column), getattr(whole, column)), column
+    assert np.array_equal(cut.state.chains.x, whole.state.chains.x)
+
+
 def test_a_changed_step_is_not_fused() -> None:
     """A subclass of a fused flow that changes its step does not get the old kernel."""
 

@@ -248,3 +248,24 @@ def test_same_bits_for_any_threads_cold_and_cached(tmp_path) -> None:
     assert list((tmp_path / "cache").glob("kernels-*/**/*.nbi"))
     assert [bits(n, env) for n in (1, 2, 3)] == [cold] * 3
     assert bits(2, unwritable) == cold
+
+
+def test_the_pace_is_that_of_the_faster_way(monkeypatch) -> None:
+    """With a made clock: the team is tried, then one thread, then the faster one is taken; at every
+    16th call the other is tried again, and kept once it has become the faster one."""
+    now, cost, taken = [0.0], {1: 2.0, 2: 5.0}, []
+
+    def run(f, size):
+        taken.append(size)
+        now[0] += cost[size]
+
+    monkeypatch.setattr(team, "run", run)
+    monkeypatch.setattr(team.time, "perf_counter", lambda: now[0])
+    pace = team.Pace(2)
+    for _ in range(17):
+        pace.run(lambda rank, of: None, 1)
+    assert taken == [2, *[1] * 15, 2]
+    cost[2] = 1.0
+    for _ in range(17):
+        pace.run(lambda rank, of: None, 1)
+    assert taken[17:] == [*[1] * 15, 2, 2]

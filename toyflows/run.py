@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import difflib
 import io
 import json
 import math
@@ -25,9 +24,9 @@ from toyflows import data as datasets
 from toyflows import solve
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
-from toyflows.errors import InputError
+from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
-from toyflows.flows import Flow, make
+from toyflows.flows import Flow, make, options_of
 from toyflows.state import State, Trajectory
 from toyflows.target import LARGEST_THETA, Target
 from toyflows.verdict import Verdict, judge
@@ -111,7 +110,7 @@ class Run:
         s = self.settings
         out: dict[str, Any] = {
             "loss": s.loss,
-            "options": dataclasses.asdict(self.flow),  # type: ignore[call-overload]
+            "options": {f.name: getattr(self.flow, f.name) for f in options_of(type(self.flow))},
             "theta_star": self.target.θ_star,
             "q_star": self.target.q_star,
             "theta0": s.theta0,
@@ -276,8 +275,7 @@ def _check_ranges(
 def _checked_backends(backends: Sequence[str] | None) -> list[str]:
     for name in backends or ():
         if name not in BACKENDS:
-            near = difflib.get_close_matches(name, BACKENDS, 1, 0.3) or [", ".join(BACKENDS)]
-            raise InputError("backend", name, f"unknown; did you mean {near[0]}?")
+            raise InputError("backend", name, f"unknown; {nearest(name, BACKENDS)}")
     return [name for name in BACKENDS if backends is None or not backends or name in backends]
 
 

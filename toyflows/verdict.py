@@ -154,7 +154,7 @@ def _no_learning(path: _Path, fastest: float) -> Verdict:
     says = (
         f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take "
         f"{f'a time of {left:.0e}' if math.isfinite(left) else 'for ever'}; "
-        "the loss does not see the weight."
+        "this run does not learn the weight."
     )
     return Verdict("no learning", fastest, says)
 

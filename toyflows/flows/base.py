@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import difflib
 import functools
 import importlib
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from toyflows.errors import InputError
+from toyflows.errors import InputError, nearest
 from toyflows.state import Info, State
 
 if TYPE_CHECKING:
@@ -128,6 +127,11 @@ def equation(flow: type[Flow]) -> str:
     return (flow.__doc__ or "").strip().splitlines()[0]
 
 
+def options_of(flow: type[Flow]) -> tuple[dataclasses.Field[Any], ...]:
+    """The method's own options: the fields of its dataclass."""
+    return dataclasses.fields(cast(Any, flow))
+
+
 def make(name: str, **options: Any) -> Flow:
     """The flow of that name with its options; values given as text are read by the field's type.
 
@@ -135,18 +139,13 @@ def make(name: str, **options: Any) -> Flow:
     """
     known = registry()
     if name not in known:
-        raise InputError("loss", name, f"unknown; {_nearest(name, list(known))}")
-    fields = {f.name: f for f in dataclasses.fields(known[name])}  # type: ignore[arg-type]
+        raise InputError("loss", name, f"unknown; {nearest(name, known)}")
+    fields = {f.name: f for f in options_of(known[name])}
     for key in options:
         if key not in fields:
-            near = _nearest(key, list(fields)) if fields else f"{name} has none"
+            near = nearest(key, fields) if fields else f"{name} has none"
             raise InputError("p", key, f"unknown option; {near}")
     return known[name](**{k: _read(k, v, fields[k].default) for k, v in options.items()})
-
-
-def _nearest(word: str, words: list[str]) -> str:
-    near = difflib.get_close_matches(word, words, n=2, cutoff=0.4)
-    return f"did you mean {' or '.join(near)}?" if near else "choose from " + ", ".join(words)
 
 
 def _read(name: str, value: Any, default: Any) -> Any:

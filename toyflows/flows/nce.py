@@ -64,7 +64,7 @@ class NCE(Flow):
         p_noise = mix.weight_b(self.mu)
         if self.normalised:
             c = mix.log_Z(θ) - mix.log_Z(self.mu)
-        D_a, D_b = _sigmoid(-c), _sigmoid(self.mu - θ - c)
+        D_a, D_b = mix.weight_b(c), mix.weight_b(θ + c - self.mu)
         in_b = p_noise * D_b - q * (1 - D_b)
         dc = in_b + (1 - p_noise) * D_a - (1 - q) * (1 - D_a)
         if self.normalised:
@@ -82,7 +82,3 @@ class NCE(Flow):
             return target.θ_star
         log_Z = target.mixture.log_Z
         return target.θ_star + log_Z(target.θ_star) - log_Z(self.mu)
-
-
-def _sigmoid(z: float) -> float:
-    return 0.5 * (1.0 + math.tanh(0.5 * z))

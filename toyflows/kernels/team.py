@@ -1,10 +1,10 @@
 """A team of threads inside one kernel: the walkers' parallelism, without OpenMP.
 
 A step of 10⁵ walkers takes 0.1 ms, so threads must meet as often. Numba's own layers do not fit:
-OpenMP's threads spin for as long as the neighbour holds the processor (40 × slower than one thread
-on a busy machine), workqueue needs 0.1 ms a launch. Here Python threads enter the kernel once for
-many steps, take blocks from each other, and meet at a counter; who waits long gives its time slice
-away (sched_yield).
+OpenMP's threads spin for as long as a neighbour holds the processor (the prototype was then 40 ×
+slower than one thread), workqueue needs 0.1 ms a launch. Here Python threads enter the kernel once
+for many steps, take blocks from each other, and meet at a counter; who waits long gives its time
+slice away (sched_yield).
 """
 
 from __future__ import annotations
