@@ -83,5 +83,5 @@ def _checks() -> list[tuple[str, bool, str]]:
 def _chains(run: Trajectory) -> bytes:
     """Every bit of the walkers at the end."""
     assert run.state is not None
-    assert run.state.chains is not None
-    return run.state.chains.x.tobytes()
+    assert run.state.cold is not None
+    return run.state.cold.x.tobytes()

@@ -155,13 +155,14 @@ def _print(run: Run, out: list[Path]) -> None:
     """The compact table, the verdict, and where the files are."""
     from rich import box
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from toyflows.flows import equation
 
     mix, target, s = run.target.mixture, run.target, run.settings
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{s.loss}[/]   {equation(type(run.flow))}", markup=True)
+    console.print(f"[bold]{s.loss}[/]   {escape(equation(type(run.flow)))}")
     console.print(f"target  θ* = {target.θ_star:+.4f}   q* = {target.q_star:.4f}   "
                   "(q: weight of mode b; θ > 0 makes mode b light)")  # fmt: skip
     console.print(f"start   θ0 = {s.theta0:+.4f}   q0 = {mix.weight_b(s.theta0):.4f}   "

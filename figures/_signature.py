@@ -127,7 +127,7 @@ def _densities(axes: Axes, run: Run) -> None:
     names = [(f"data: {target.q_star:.3f} in b", DATA), (f"model: {q:.3f} in b", EXACT)]
     walkers = run.backends.get("walkers")
     if walkers is not None and walkers.state is not None and run.flow.has_negatives:
-        chains = walkers.state.chains
+        chains = walkers.state.cold
         if chains is not None:
             heights, edges = np.histogram(chains.x, 90, (x[0], x[-1]), density=True)
             axes.stairs(heights, edges, color=WALKERS, lw=1.6)

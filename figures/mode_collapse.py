@@ -58,8 +58,8 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
 def _walk(backend: Walkers) -> dict[str, Array]:
     """The walkers, run in pieces: between two of them one may look at each walker."""
     run, paths, histograms = solve.run(FLOW, backend, START, steps=0), [], []
-    while run.state is not None and run.state.chains is not None:
-        x = run.state.chains.x
+    while run.state is not None and run.state.cold is not None:
+        x = run.state.cold.x
         paths.append(x[:FOLLOWED].copy())
         if run.state.step in SHOWN:
             histograms.append(np.histogram(x, EDGES)[0] / (x.size * np.diff(EDGES)))

@@ -117,7 +117,7 @@ BAD = [
     ([*ONE, "--seed", "-1"], "--seed -1: allowed is 0 ≤ seed < 2^63"),
     ([*ONE, "--threads", "0"], "--threads 0: allowed is 1 to 256"),
     ([*ONE, "--backend", "gird"], "--backend gird: unknown; did you mean grid?"),
-    ([*ONE, "-p", "mu=1"], "-p mu: unknown option; pcd has none"),
+    ([*ONE, "-p", "mu=1"], "-p mu: unknown option; choose from kernel"),
     ([*NCE, "-p", "nu=1"], "-p nu: unknown option; did you mean mu"),
     ([*NCE, "-p", "mu"], "-p mu: allowed is NAME=VALUE"),
     ([*NCE, "-p", "mu=x"], "-p mu=x: allowed is a float"),

@@ -128,7 +128,7 @@ def test_langevin_is_its_numpy_twin(θ: float) -> None:
     """x − h∂_xU + √(2h) ξ with the same ξ: the float32 noise and 2e−14 in r leave 1e−6."""
     x = walkers()
     y, h = x.copy(), 0.05
-    langevin(y, 0, 5, 3, 11, random.MOVE, h, MIX.a, MIX.b, θ)
+    langevin(y, 0, 5, 3, 11, random.MOVE, h, 1.0, MIX.a, MIX.b, θ)
     ξ = np.empty(N)
     random.normals(ξ, 3, 11, random.MOVE)
     assert np.max(np.abs(y - (x - h * MIX.dU_dx(x, θ) + np.sqrt(2 * h) * ξ))) < 1e-6
@@ -212,10 +212,11 @@ def test_banded_is_the_dense_matrix(d: float, h: float, θ: float) -> None:
     """Twin: the matrix written out in NumPy. Entries beyond 9 deviations (e^−40) are cut."""
     grid = Grid(Target.exact(1.4, d), h)
     w = grid.model(0.3).weights
-    K = grid._gauss.size // 2
+    gauss = grid._gauss(1.0)
+    K = gauss.size // 2
     out = np.empty(w.size + 2 * K)
     aim = (grid.x - h * grid.mixture.dU_dx(grid.x, θ) - grid.x[0]) / grid.dx
-    apply_banded(w, aim, grid.dx, h, grid._gauss, out)
+    apply_banded(w, aim, grid.dx, h, gauss, out)
     with np.errstate(under="ignore"):
         wanted = w @ grid.transition(θ)
     assert np.max(np.abs(out[K:-K] - wanted)) < 1e-16

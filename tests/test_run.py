@@ -40,9 +40,8 @@ def test_to_dict_has_the_documented_keys(loss: str) -> None:
         assert ("mode_b" in columns) == (name != "theory" and loss != "score-matching")
     assert set(out["verdict"]) == {"kind", "number", "says"}
     assert (out["q_star"], out["seed"]) == (pytest.approx(1 / (1 + math.exp(1.4))), 3)
-    assert out["options"] == (
-        {} if loss != "nce" else {"mu": 0.0, "normalised": False, "learn_c": False}
-    )
+    options = {"nce": {"mu": 0.0, "normalised": False, "learn_c": False}, "pcd": {"kernel": "ula"}}
+    assert out["options"] == options.get(loss, {})
 
 
 def test_q_star_is_the_same_run() -> None:

@@ -108,6 +108,24 @@ class Mixture:
         """∂_xxU = 1 − d² r(1 − r)."""
         return 1.0 - self.d**2 * self.overlap(x, θ)
 
+    def work(self, x: Array, y: Array, θ: float, θ_new: float, h: float) -> Array:
+        """α_θ(x, y) − α_θ'(y, x),  α_θ(x, y) = U_θ(x) + ½(y−x)∂_xU_θ(x) + ¼h(∂_xU_θ(x))².
+
+        As ρ_θ(x) P_θ(x, y) ∝ e^{−α_θ(x,y) − (y−x)²/4h}, this is log of ρ_θ'(y) P_θ'(y, x) over
+        ρ_θ(x) P_θ(x, y), up to Z: the log weight that keeps a Langevin chain at ρ_θ while θ moves
+        (Carbone et al. 2023, eq. 14), and with θ' = θ the log Metropolis ratio of MALA.
+        """
+
+        def α(x: Array, y: Array, θ: float) -> Array:
+            F = self.dU_dx(x, θ)
+            return self.energy(x, θ) + 0.5 * (y - x) * F + 0.25 * h * F**2
+
+        return α(x, y, θ) - α(y, x, θ_new)
+
+    def tilt(self, x: Array, y: Array, θ: float, θ_new: float) -> Array:
+        """U_θ(y) − U_θ'(y): the log weight after a step that leaves ρ_θ invariant."""
+        return self.energy(y, θ) - self.energy(y, θ_new)
+
     def hyvärinen(self, x: Array, θ: float) -> Array:
         """∂_θ[ ∂_xxU − ½(∂_xU)² ] = d r(1−r) [ d(1−r) − (x−a) ]   (Hyvärinen 2005, eq. 4).
 
@@ -117,6 +135,26 @@ class Mixture:
         with np.errstate(under="ignore"):
             not_r = expit(-self.logit(x, θ))
             return self.d * self.overlap(x, θ) * (self.d * not_r - (x - self.a))
+
+    def noised(self, σ: float) -> Mixture:
+        """The law of m + (x + σε − m)/s, s = √(1 + σ²): the same weights at separation d/s.
+
+        Noise only brings the modes nearer, in units of their new spread s.
+        """
+        half = 0.5 * self.d / math.sqrt(1 + σ**2)
+        return Mixture(self.m - half, self.m + half)
+
+    def denoising(self, pairs: Array, θ: float, σ: float) -> Array:
+        """−(s_θ(y) + ε/σ) ∂_θs_θ(y) at pairs (y, ε) (2, n), with the score s_θ of noised data.
+
+        Minus the θ-gradient of ½|s_θ(x + σε) + ε/σ|² (Vincent 2011, eq. 10; the score's target is
+        −ε/σ for standard normal ε).
+        """
+        y, ε = pairs
+        mix, s = self.noised(σ), math.sqrt(1 + σ**2)
+        u = self.m + (y - self.m) / s
+        with np.errstate(under="ignore"):
+            return (ε / σ - mix.dU_dx(u, θ) / s) * mix.d / s * mix.overlap(u, θ)
 
     def discriminator(self, x: Array, θ: float, μ: float, c: float) -> Array:
         """(D, D r_θ, r_θ) (3, n) with D = e^{−U_θ−c}/(e^{−U_θ−c} + e^{−U_μ}) = σ(U_μ − U_θ − c).

@@ -27,7 +27,7 @@ from toyflows.cloud import Cloud
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
 from toyflows.flows import Flow, make, options_of
-from toyflows.state import State, Trajectory
+from toyflows.state import Particles, State, Trajectory
 from toyflows.target import LARGEST_THETA, Target
 from toyflows.verdict import Verdict, judge
 
@@ -180,6 +180,7 @@ def flow(
         if value is not None and not math.isfinite(value):
             raise InputError(name, value, "allowed is a finite number")
     _check_ranges(theta0, time, dt, rate, walkers, seed, threads)
+    names = _applicable(method, names, backends, data)
     target = _target(theta_star, q_star, separation, data, modes)
     settings = Settings(
         loss, options, float(theta0), float(time), float(dt), float(rate), int(walkers), int(seed),
@@ -279,6 +280,18 @@ def _checked_backends(backends: Sequence[str] | None) -> list[str]:
     return [name for name in BACKENDS if backends is None or not backends or name in backends]
 
 
+def _applicable(
+    method: Flow, names: list[str], asked: Sequence[str] | None, data: str | None
+) -> list[str]:
+    """The backends on which the method runs; InputError where none of those asked for is."""
+    if data is not None and method.needs_density:
+        raise InputError("data", data, f"{method.name} needs the density of the data, not points")
+    left = [name for name in names if method.sampled or name != "walkers"]
+    if asked and not left:
+        raise InputError("backend", "walkers", f"{method.name} is a quadrature; take grid")
+    return left
+
+
 def check_out(path: Path) -> None:
     """Raises InputError unless a run can be saved there."""
     if path.suffix not in SUFFIXES:
@@ -304,9 +317,8 @@ def _threads(threads: int | None, walkers: int) -> int:
 # ------------------------------------------------------------------ saving and loading
 def _columns(run: Trajectory) -> dict[str, Any]:
     out: dict[str, Any] = {"t": run.t.tolist(), "theta": run.θ.tolist()}
-    out |= {name: values.tolist() for name, values in run.extra.items()}
-    if np.isfinite(run.mode_b).all():
-        out["mode_b"] = run.mode_b.tolist()
+    more = run.extra | run.seen | {"mode_b": run.mode_b}
+    out |= {name: values.tolist() for name, values in more.items() if np.isfinite(values).all()}
     if run.walkers is not None:
         out["walkers"] = run.walkers
     return out
@@ -337,15 +349,30 @@ def _arrays(run: Run) -> dict[str, Any]:
         for column in COLUMNS:
             out[f"{name}/{column}"] = getattr(tr, "θ" if column == "theta" else column)
         out |= {f"{name}/extra/{key}": values for key, values in tr.extra.items()}
+        out |= {f"{name}/seen/{key}": values for key, values in tr.seen.items()}
         if tr.state is None:
             continue
         s = tr.state
         out[f"{name}/state"] = json.dumps({"step": s.step, "theta": s.θ, "extra": s.extra})
-        if s.chains is not None:
-            out[f"{name}/chains/x"] = s.chains.x
-            if s.chains.logw is not None:
-                out[f"{name}/chains/logw"] = s.chains.logw
+        ladder = isinstance(s.chains, tuple)
+        clouds = s.chains if isinstance(s.chains, tuple) else (s.chains,) if s.chains else ()
+        for k, cloud in enumerate(clouds):
+            place = f"{name}/chains/{k}" if ladder else f"{name}/chains"
+            out[f"{place}/x"] = cloud.x
+            if cloud.logw is not None:
+                out[f"{place}/logw"] = cloud.logw
     return out
+
+
+def _chains(a: dict[str, Any], place: str) -> Particles | None:
+    """The particles saved at `place`: a cloud, or the clouds of a ladder."""
+    if f"{place}/x" in a:
+        return Cloud(a[f"{place}/x"], a.get(f"{place}/logw"))
+    ladder: list[Cloud] = []
+    while f"{place}/{len(ladder)}/x" in a:
+        k = len(ladder)
+        ladder.append(Cloud(a[f"{place}/{k}/x"], a.get(f"{place}/{k}/logw")))
+    return tuple(ladder) or None
 
 
 def load(path: str | Path) -> Run:
@@ -375,16 +402,16 @@ def _from_arrays(a: dict[str, Any]) -> Run:
 
 def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
     t, θ, velocity, mode_b, crossings = (a[f"{name}/{column}"] for column in COLUMNS)
-    start = f"{name}/extra/"
-    extra = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
+    extra, seen = (
+        {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
+        for start in (f"{name}/extra/", f"{name}/seen/")
+    )
     state = None
     if f"{name}/state" in a:
         kept = json.loads(str(a[f"{name}/state"]))
-        x, logw = a.get(f"{name}/chains/x"), a.get(f"{name}/chains/logw")
-        state = State(
-            kept["step"], kept["theta"], kept["extra"], None if x is None else Cloud(x, logw)
-        )
+        chains = _chains(a, f"{name}/chains")
+        state = State(kept["step"], kept["theta"], kept["extra"], chains)
     walkers = s.walkers if name == "walkers" else None
     return Trajectory(
-        s.loss, name, s.dt, s.rate, t, θ, velocity, mode_b, crossings, extra, state, walkers
+        s.loss, name, s.dt, s.rate, t, θ, velocity, mode_b, crossings, extra, seen, state, walkers
     )

@@ -35,7 +35,7 @@ class Recorder:
     def see(self, state: State, info: Info, final: bool = False) -> None:
         if final or state.step % self.every == 0:
             row = (state.step, state.θ, info.velocity, info.mode_b, self.crossings)
-            self.rows.append((*row, *state.extra.values()))
+            self.rows.append((*row, *state.extra.values(), *info.seen.values()))
 
     def columns(self) -> Array:
         return np.array(self.rows).T
@@ -56,10 +56,10 @@ def run(
     A run that continues another is that run's continuation bit for bit. `progress` is told the
     steps done now and then. Raises Diverged where θ is no longer finite, or beyond ±1e8.
     """
-    fused = flow.fused and hasattr(backend, "persistent")
+    fused = (flow.fused, getattr(flow, "kernel", "ula")) in getattr(backend, "sweeps", ())
     if state is None:
         state = flow.start(backend, θ0)
-    elif fused and state.chains is not None:  # the kernel moves its walkers in place
+    elif fused and isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
         state = state._replace(chains=Cloud(state.chains.x.copy()))
     advance = _fused if fused else _stepwise
     seen, last = Recorder(every), state.step + steps
@@ -69,11 +69,14 @@ def run(
         state = advance(flow, backend, state, rate, last, seen)
         if progress is not None:
             progress(steps - last + state.step)
-    seen.see(state, flow.observe(backend, state), final=True)
-    step, θ, velocity, mode_b, crossings, *extra = seen.columns()
+    info = flow.observe(backend, state)
+    seen.see(state, info, final=True)
+    step, θ, velocity, mode_b, crossings, *more = seen.columns()
+    extra, watched = more[: len(state.extra)], more[len(state.extra) :]
     return Trajectory(
         flow.name, backend.name, backend.h, rate, step * backend.h, θ, velocity, mode_b, crossings,
-        dict(zip(state.extra, extra, strict=True)), state, getattr(backend, "walkers", None),
+        dict(zip(state.extra, extra, strict=True)), dict(zip(info.seen, watched, strict=True)),
+        state, getattr(backend, "walkers", None),
     )  # fmt: skip
 
 
@@ -108,8 +111,8 @@ def _fused(
     flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
 ) -> State:
     """The same steps in one kernel call (kernels/langevin.persistent)."""
-    assert state.chains is not None
-    n = state.chains.x.size
+    assert isinstance(state.chains, Cloud)
+    n = state.chains.size
     steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // n))
     θ, path = backend.persistent(  # type: ignore[attr-defined]
         state.step, state.chains.x, state.θ, steps, rate * backend.h

@@ -11,6 +11,8 @@ import numpy as np
 
 from toyflows.cloud import Array, Cloud
 
+Particles = Cloud | tuple[Cloud, ...]  # several clouds: one a temperature
+
 
 class State(NamedTuple):
     """θ and further named coordinates after `step` steps, with the persistent particles."""
@@ -18,20 +20,28 @@ class State(NamedTuple):
     step: int
     θ: float
     extra: dict[str, float]
-    chains: Cloud | None
+    chains: Particles | None
+
+    @property
+    def cold(self) -> Cloud | None:
+        """The persistent particles at temperature 1: of a ladder, the first cloud."""
+        return self.chains[0] if isinstance(self.chains, tuple) else self.chains
 
 
 class Info(NamedTuple):
-    """Seen at a state: θ̇, the fraction of negatives in mode b (nan: the method has none)."""
+    """Seen at a state: θ̇, the fraction of negatives in mode b (nan: the method has none), and what
+    else the method wants recorded, by name."""
 
     velocity: float
     mode_b: float
+    seen: dict[str, float] = {}  # noqa: RUF012  (never changed)
 
 
 @dataclass(frozen=True)
 class Trajectory:
     """A recorded run. Arrays are (n,), one entry a record: t = step·dt, θ, θ̇ (per unit of `rate`),
-    mode_b, and the crossings of the centre so far, summed over walkers (nan where not counted)."""
+    mode_b, and the crossings of the centre so far, summed over walkers (nan where not counted);
+    `extra` holds the coordinates beyond θ, `seen` the method's own numbers (log Z, …)."""
 
     flow: str
     backend: str
@@ -43,6 +53,7 @@ class Trajectory:
     mode_b: Array
     crossings: Array
     extra: dict[str, Array] = field(default_factory=dict)
+    seen: dict[str, Array] = field(default_factory=dict)
     state: State | None = None
     walkers: int | None = None
 
@@ -61,4 +72,5 @@ class Trajectory:
             mode_b=join(self.mode_b, later.mode_b),
             crossings=join(self.crossings, self.crossings[-1] + later.crossings),
             extra={name: join(self.extra[name], later.extra[name]) for name in self.extra},
+            seen={name: join(self.seen[name], later.seen[name]) for name in self.seen},
         )

@@ -10,10 +10,19 @@ from collections.abc import Callable
 from typing import Any, Protocol, Self
 
 from toyflows.cloud import Array, Cloud
+from toyflows.errors import InputError, nearest
 from toyflows.mixture import Mixture
+from toyflows.state import Particles
 from toyflows.target import Target
 
-LogG = Callable[[Array, Array], Array]
+LogG = Callable[..., Array]
+KERNELS = ("ula", "mala")  # unadjusted Langevin, and with Metropolis' acceptance (Besag 1994)
+
+
+def check_kernel(kernel: str) -> None:
+    """Raises InputError for a kernel that no backend has."""
+    if kernel not in KERNELS:
+        raise InputError("p", f"kernel={kernel}", f"unknown; {nearest(kernel, KERNELS)}")
 
 
 class Backend(Protocol):
@@ -43,14 +52,49 @@ class Backend(Protocol):
     def model(self, θ: float) -> Cloud:
         """Particles distributed as ρ_θ, independent of all others."""
 
-    def move(self, cloud: Cloud, θ: float, substep: int = 0, log_g: LogG | None = None) -> Cloud:
-        """cloud · P_θ, one step of unadjusted Langevin; weights times exp(log_g(x, y)).
+    def noise(self, spread: float, many: int = 1) -> Cloud:
+        """Particles distributed as N(m, spread²), `many` times as many as in other clouds."""
 
-        `substep` numbers the moves within one step of the flow.
+    def noised(self, σ: float, substep: int = 0) -> Cloud:
+        """Noised data: pairs x (2, n) of y = x + σε and of ε, ε standard normal.
+
+        On the grid the second is E[ε | y], which is all that an integrand linear in ε asks for.
         """
+
+    def move(
+        self,
+        cloud: Cloud,
+        θ: float,
+        *,
+        substep: int = 0,
+        kernel: str = "ula",
+        temperature: float = 1.0,
+        log_g: LogG | None = None,
+        args: tuple[float, ...] = (),
+    ) -> Cloud:
+        """cloud · P_θ, a step y = x − h∂_xU + √(2hT) ξ; weights times exp(log_g(x, y, *args)).
+
+        kernel "mala" accepts it with probability min(1, e^{work(x,y)/T}), so that e^{−U_θ/T} is
+        invariant; "ula" takes it as it is. `substep` numbers the moves within one step of the flow.
+        """
+
+    def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
+        """(1 − p) first + p second: each particle replaced by the second's with probability p."""
+
+    def pick(self, cloud: Cloud, one_in: int) -> Cloud:
+        """One particle in `one_in` of the cloud, chosen at random."""
+
+    def put(self, cloud: Cloud, picked: Cloud, one_in: int) -> Cloud:
+        """The cloud with `picked` put back in the places it was picked from, at the same step."""
+
+    def resample(self, cloud: Cloud, below: float) -> Cloud:
+        """The same law and mass with equal weights, where the effective size is < below·n."""
+
+    def effective_size(self, cloud: Cloud) -> float:
+        """(Σw)²/Σw² as a share of n; nan where particles have no identity."""
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
         """E_cloud[integrand(x, *args)]: a number, or (k,) for an integrand of shape (k, n)."""
 
-    def crossed(self, before: Cloud, after: Cloud) -> float:
+    def crossed(self, before: Particles, after: Particles) -> float:
         """How many particles changed sides; nan where particles have no identity."""

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows.backends.base import LogG
 from toyflows.cloud import Array, Cloud
@@ -21,6 +22,7 @@ from toyflows.kernels import random, sample, team
 from toyflows.kernels.langevin import langevin, persistent, sorted_responsibility
 from toyflows.kernels.random import BLOCK
 from toyflows.mixture import Mixture
+from toyflows.state import Particles
 from toyflows.target import Target
 
 PIECE = 1 << 16  # points a NumPy sum looks at together
@@ -37,6 +39,7 @@ class Walkers:
     threads: int = 1
     step: int = 0
     name = "walkers"
+    sweeps = (("plain", "ula"),)  # what `persistent` can do: sweep and kernel
 
     @property
     def mixture(self) -> Mixture:
@@ -54,9 +57,7 @@ class Walkers:
     def data_particles(self) -> Cloud:
         if not self.target.empirical:
             return self._draw(self.target.θ_star, random.DATA)
-        u = np.empty(self.walkers)
-        sample.uniforms(u, self.seed, self.step, random.DATA)
-        x = self.target.data.x
+        u, x = self._uniform(self.walkers, random.DATA, 0), self.target.data.x
         return Cloud(x[(u * x.size).astype(np.intp)])
 
     def model(self, θ: float) -> Cloud:
@@ -74,16 +75,77 @@ class Walkers:
         )
         return Cloud(x)
 
-    def move(self, cloud: Cloud, θ: float, substep: int = 0, log_g: LogG | None = None) -> Cloud:
-        y, mix = cloud.x.copy(), self.mixture
-        seed, step, stream = self.seed, self.step, random.MOVE + substep
+    def noise(self, spread: float, many: int = 1) -> Cloud:
+        x = np.empty(many * self.walkers)
+        random.normals(x, self.seed, self.step, random.NOISE)
+        return Cloud(self.mixture.m + spread * x)
+
+    def noised(self, σ: float, substep: int = 0) -> Cloud:
+        ε = np.empty(self.walkers)
+        random.normals(ε, self.seed, self.step, random.substream(random.NOISE, substep))
+        return Cloud(np.stack([self.data_particles().x + σ * ε, ε]))
+
+    def move(
+        self,
+        cloud: Cloud,
+        θ: float,
+        *,
+        substep: int = 0,
+        kernel: str = "ula",
+        temperature: float = 1.0,
+        log_g: LogG | None = None,
+        args: tuple[float, ...] = (),
+    ) -> Cloud:
+        x, y, mix, T = cloud.x, cloud.x.copy(), self.mixture, temperature
+        seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
         self._share(
-            y.size, lambda lo, hi: langevin(y, lo, hi, seed, step, stream, self.h, mix.a, mix.b, θ)
+            y.size,
+            lambda lo, hi: langevin(y, lo, hi, seed, step, stream, self.h, T, mix.a, mix.b, θ),
         )
+        if kernel == "mala":
+            u = self._uniform(y.size, random.ACCEPT, substep)
+            with np.errstate(divide="ignore"):
+                y = np.where(np.log(u) < mix.work(x, y, θ, θ, self.h) / T, y, x)
         if log_g is None:
             return Cloud(y, cloud.logw)
         before = np.zeros(y.size) if cloud.logw is None else cloud.logw
-        return Cloud(y, before + log_g(cloud.x, y))
+        return Cloud(y, before + log_g(x, y, *args))
+
+    def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
+        u = self._uniform(first.size, random.COIN, substep)
+        return Cloud(np.where(u < p, second.x, first.x))
+
+    def pick(self, cloud: Cloud, one_in: int) -> Cloud:
+        return Cloud(cloud.x[self._places(cloud, one_in)])
+
+    def put(self, cloud: Cloud, picked: Cloud, one_in: int) -> Cloud:
+        x = cloud.x.copy()
+        x[self._places(cloud, one_in)] = picked.x
+        return Cloud(x)
+
+    def _places(self, cloud: Cloud, one_in: int) -> NDArray[np.intp]:
+        """One place, chosen at random, in each of the cloud's size/one_in groups of `one_in`."""
+        n = cloud.size // one_in
+        u = self._uniform(n, random.PICK, 0)
+        return one_in * np.arange(n) + (one_in * u).astype(np.intp)
+
+    def _uniform(self, n: int, purpose: int, substep: int) -> Array:
+        """Uniform numbers (n,) in [0, 1) of this step."""
+        u = np.empty(n)
+        sample.uniforms(u, self.seed, self.step, random.substream(purpose, substep))
+        return u
+
+    def resample(self, cloud: Cloud, below: float) -> Cloud:
+        """Systematic resampling (Kitagawa 1996): one uniform number for all n."""
+        if cloud.effective_size() >= below * cloud.size:
+            return cloud
+        n, u = cloud.size, self._uniform(1, random.RESAMPLE, 0)[0]
+        ends = np.cumsum(cloud.weights)
+        chosen = np.searchsorted(ends / ends[-1], (np.arange(n) + u) / n, side="right")
+        return Cloud(cloud.x[np.minimum(chosen, n - 1)]).of_mass(cloud.log_mass)
+
+    def effective_size(self, cloud: Cloud) -> float:
+        return cloud.effective_size() / cloud.size
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
         name, mix = integrand.__name__, self.mixture
@@ -103,7 +165,11 @@ class Walkers:
                 return self._sum(cloud.x, sample.count_in_b, mix.m)[0]
         return _mean_in_pieces(cloud, integrand, *args)
 
-    def crossed(self, before: Cloud, after: Cloud) -> float:
+    def crossed(self, before: Particles, after: Particles) -> float:
+        if isinstance(before, tuple) and isinstance(after, tuple):  # of a ladder, the coldest
+            before, after = before[0], after[0]
+        assert isinstance(before, Cloud)
+        assert isinstance(after, Cloud)
         if before is after:
             return 0.0
         m = self.mixture.m
@@ -167,5 +233,6 @@ def _blocks(n: int) -> int:
 def _mean_in_pieces(cloud: Cloud, f: Callable[..., Any], *args: float) -> Any:
     if cloud.logw is not None:
         return f(cloud.x, *args) @ cloud.weights
-    pieces = [f(cloud.x[i : i + PIECE], *args).sum(axis=-1) for i in range(0, cloud.x.size, PIECE)]
-    return sum(pieces) / cloud.x.size
+    n, x = cloud.size, cloud.x
+    pieces = [f(x[..., i : i + PIECE], *args).sum(axis=-1) for i in range(0, n, PIECE)]
+    return sum(pieces) / n

@@ -22,6 +22,7 @@ from toyflows.state import Info, State
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.state import Particles
     from toyflows.target import Target
 
 
@@ -31,34 +32,48 @@ class Flow:
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
     has_negatives: ClassVar[bool] = True
-    fused: ClassVar[bool] = False  # is step() what kernels/langevin.persistent does?
+    fused: ClassVar[str] = ""  # the sweep of Walkers.persistent that step() is, if it is one
+    sampled: ClassVar[bool] = True  # does it run on walkers? If not, it is a quadrature
+    needs_density: ClassVar[bool] = False  # of the data: then it does not run on the user's points
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A flow that changes an inherited step is no longer the one the kernel knows."""
         super().__init_subclass__(**kwargs)
-        steps = {"init", "negatives", "velocity", "advance", "step", "extra"}
+        steps = {"init", "negatives", "velocity", "store", "advance", "step", "extra", "watch"}
         if "fused" not in vars(cls) and steps & set(vars(cls)):
-            cls.fused = False
+            cls.fused = ""
 
     def extra(self, target: Target, θ0: float) -> dict[str, float]:
         """Start values of the coordinates beyond θ."""
         return {}
 
-    def init(self, ops: Backend, θ0: float) -> Cloud | None:
-        """The persistent particles at t = 0."""
+    def init(self, ops: Backend, θ0: float) -> Particles | None:
+        """The persistent particles at t = 0: one cloud, or one a temperature."""
         return None
 
-    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         """The particles that `velocity` averages over."""
-        return chains
+        return cast("Cloud | None", chains)
 
     def velocity(self, ops: Backend, θ: float, negatives: Any, **extra: float) -> Any:
         """θ̇, or the tuple (θ̇, then the rates of the extra coordinates in their order)."""
         raise NotImplementedError
 
-    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Cloud | None) -> Cloud | None:
+    def store(self, ops: Backend, chains: Any, negatives: Cloud | None) -> Particles | None:
+        """The persistent particles with this step's negatives put among them (a buffer)."""
+        return cast("Particles | None", chains)
+
+    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Any) -> Particles | None:
         """How the persistent particles follow θ."""
-        return chains
+        return cast("Particles | None", chains)
+
+    def watch(self, ops: Backend, θ: float, chains: Any) -> dict[str, float]:
+        """Further numbers to be recorded with θ, by name (log_Z, effective_size)."""
+        return {}
+
+    def chain_time(self, dt: float) -> float | None:
+        """Langevin time that a chain has from its fresh start to its use; None: no such chains."""
+        return None
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
         """The lecture's velocity for well-separated modes, formed as `velocity`; None: none."""
@@ -79,24 +94,26 @@ class Flow:
     def step(self, ops: Backend, state: State, η: float) -> tuple[State, Info]:
         """One step of size η = rate·dt, and what was seen before it."""
         ops = ops.at(state.step)
-        rates, info = self._look(ops, state)
+        rates, info, negatives = self._look(ops, state)
         θ = state.θ + η * rates[0]
         moved = {k: v + η * r for (k, v), r in zip(state.extra.items(), rates[1:], strict=True)}
-        chains = self.advance(ops, state.θ, θ, state.chains)
+        chains = self.store(ops, state.chains, negatives)
+        chains = self.advance(ops, state.θ, θ, chains)
         return State(state.step + 1, θ, moved, chains), info
 
     def observe(self, ops: Backend, state: State) -> Info:
         """What the next step will see."""
         return self._look(ops.at(state.step), state)[1]
 
-    def _look(self, ops: Backend, state: State) -> tuple[tuple[float, ...], Info]:
+    def _look(self, ops: Backend, state: State) -> tuple[tuple[float, ...], Info, Cloud | None]:
         negatives = self.negatives(ops, state.θ, state.chains)
         v = self.velocity(ops, state.θ, negatives, **state.extra)
         rates = v if isinstance(v, tuple) else (v,)
         mode_b = math.nan
         if self.has_negatives and negatives is not None:
             mode_b = float(ops.mean(negatives, ops.mixture.in_b))
-        return rates, Info(float(rates[0]), mode_b)
+        seen = self.watch(ops, state.θ, state.chains)
+        return rates, Info(float(rates[0]), mode_b, seen), negatives
 
 
 @functools.cache

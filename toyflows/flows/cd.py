@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from toyflows.backends.base import check_kernel
 from toyflows.errors import InputError
 from toyflows.flows.base import Flow
 
@@ -28,19 +29,24 @@ class CD(Flow):
     title = "Contrastive divergence"
     k: int = 1
     h: float = 0.0
+    kernel: str = "ula"
 
     def __post_init__(self) -> None:
+        check_kernel(self.kernel)
         if self.k < 1:
             raise InputError("p", f"k={self.k}", "allowed is k ≥ 1")
         if not 0 <= self.h < 2:
             raise InputError("p", f"h={self.h}", "allowed is 0 < h < 2, or 0 for the run's dt")
 
-    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         chain = ops if self.h == 0 else ops.with_step(self.h)
         cloud = chain.data_particles()
         for j in range(self.k):
-            cloud = chain.move(cloud, θ, substep=j)
+            cloud = chain.move(cloud, θ, substep=j, kernel=self.kernel)
         return cloud
+
+    def chain_time(self, dt: float) -> float:
+        return self.k * (self.h or dt)
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
         r = ops.mixture.responsibility

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from toyflows.flows.base import Flow
 
@@ -25,7 +25,7 @@ class MaximumLikelihood(Flow):
     name = "ml"
     title = "Maximum likelihood"
 
-    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return ops.model(θ)
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:

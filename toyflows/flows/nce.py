@@ -42,7 +42,7 @@ class NCE(Flow):
     def extra(self, target: Target, θ0: float) -> dict[str, float]:
         return {"c": 0.0} if self.learn_c else {}
 
-    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return ops.model(self.mu)
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:

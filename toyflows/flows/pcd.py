@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from toyflows.backends.base import check_kernel
 from toyflows.flows.ml import MaximumLikelihood
 
 if TYPE_CHECKING:
@@ -24,17 +25,20 @@ class PCD(MaximumLikelihood):
 
     name = "pcd"
     title = "Persistent contrastive divergence"
-    fused = True
+    fused = "plain"
+    kernel: str = "ula"
+
+    def __post_init__(self) -> None:
+        check_kernel(self.kernel)
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:
         return ops.model(θ0)
 
-    def negatives(self, ops: Backend, θ: float, chains: Cloud | None) -> Cloud | None:
+    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return chains
 
-    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Cloud | None) -> Cloud | None:
-        assert chains is not None
-        return ops.move(chains, θ)
+    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Any) -> Any:
+        return ops.move(chains, θ, kernel=self.kernel)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         return target.mixture.weight_b(θ0) - target.q_star

@@ -75,14 +75,14 @@ def drift_block(x, g, r, h, a, d, m, θ):
 
 
 @kernel
-def langevin(x, first, last, seed, step, stream, h, a, b, θ):
-    """One step in place for the blocks first ≤ block < last of x (N,)."""
+def langevin(x, first, last, seed, step, stream, h, T, a, b, θ):
+    """One step at temperature T in place for the blocks first ≤ block < last of x (N,)."""
     bits = np.empty(HALF, np.uint64)
     g = np.empty(BLOCK, np.float32)
     r = np.empty(BLOCK, x.dtype)
     k1, k2 = stream_keys(seed, step, stream)
     for block in range(first, last):
-        normals_of_block(bits, g, block, k1, k2, math.sqrt(2.0 * h))
+        normals_of_block(bits, g, block, k1, k2, math.sqrt(2.0 * h * T))
         xs = x[block * BLOCK : (block + 1) * BLOCK]
         drift_block(xs, g, r, h, a, b - a, 0.5 * (a + b), θ)
 

@@ -27,11 +27,18 @@ from toyflows.kernels.polynomials import cos_quarter_f32, log_f32, sin_quarter_f
 BLOCK = 1024  # walkers a block: scratch of one block stays in the L1 cache
 HALF = BLOCK // 2
 
-# Streams: the purposes of randomness within one step. MOVE + j is the j-th move of that step.
-DATA, MODEL, MODES, MOVE = 1, 2, 3, 16
+# Streams: the purposes of randomness within one step; MODES is added to DATA or MODEL.
+DATA, MODEL, MODES, NOISE, COIN, PICK = 1, 2, 3, 6, 7, 8
+ACCEPT, SWAP, RESAMPLE, MOVE = 9, 10, 11, 16
+PURPOSES = 32
 
 GOLDEN, MIX_1, MIX_2 = u64(0x9E3779B97F4A7C15), u64(0xBF58476D1CE4E5B9), u64(0x94D049BB133111EB)
 S27, S30, S31 = u64(27), u64(30), u64(31)
+
+
+def substream(purpose, substep):
+    """The stream of the `substep`-th use of a purpose within one step."""
+    return purpose + PURPOSES * substep
 
 
 @device
