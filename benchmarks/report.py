@@ -24,7 +24,7 @@ FAMILIES = {
 }
 
 
-STYLES = {"f32 noise": "-.", "f32 ": "--", "Jarzynski": ":"}
+STYLES = {"f32 noise": "-.", "f32 ": "--", "Jarzynski": ":", "MALA": "-."}
 
 
 @dataclass
@@ -69,6 +69,7 @@ GOALS = [
     Goal("ours f32", "JAX f32", 7.0),
     Goal("ours f32", "torch.compile f32", 4.5),
     Goal("ours f32", "torchebm f32", 65.0),
+    Goal("ours MALA", "ours mixed", 2.5, at_most=True),
     Goal("ours Jarzynski", "NumPy Jarzynski naive f64", 14.0),
     Goal("ours Jarzynski", "NumPy Jarzynski f64", 14.0),
     Goal("ours Jarzynski", "JAX Jarzynski f64", 7.5),

@@ -42,6 +42,7 @@ ONE_THREAD = {
 OURS: dict[str, Kind] = {
     "ours mixed": "mixed",
     "ours f32": "float32",
+    "ours MALA": "mala",
     "ours Jarzynski": "jarzynski",
 }
 SEED = 20240229

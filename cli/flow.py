@@ -74,7 +74,7 @@ def flow(
             done = run.flow(
                 loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
                 time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
-                threads=threads, data=data, modes=modes, report=report, **_options(p or []),
+                threads=threads, data=data, modes=modes, report=report, options=_options(p or []),
             )  # fmt: skip
         for path in out or ():
             done.save(path)
@@ -158,6 +158,7 @@ def _print(run: Run, out: list[Path]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from toyflows import linear
     from toyflows.flows import equation
 
     mix, target, s = run.target.mixture, run.target, run.settings
@@ -181,6 +182,10 @@ def _print(run: Run, out: list[Path]) -> None:
     console.print(table)
     console.print(f"verdict [bold]{run.verdict.kind}[/] ({run.verdict.number:.6g})")
     console.print(run.verdict.says)
+    if run.eigenvalues is not None:
+        console.print(f"eigenvalues at rest  {linear.in_words(run.eigenvalues)}")
+    for alarm in run.alarms:
+        console.print(f"[bold]alarm[/]   {alarm}")
     for path in out:
         console.print(f"saved   {path}")
 

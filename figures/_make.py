@@ -20,7 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from toyflows.figures import _cache, _manifest, _registry, _workers
+from toyflows import workers
+from toyflows.figures import _cache, _manifest, _registry
 from toyflows.figures._manifest import FORMATS, Book
 from toyflows.figures._manifest import GALLERY as GALLERY  # for the command line
 from toyflows.figures._manifest import read_manifest as read_manifest  # the same
@@ -134,9 +135,9 @@ def _results(todo: Sequence[Task], made: Book, jobs: int) -> Generator[Result, N
         else:
             waiting.append(task)
     if min(jobs, len(waiting)) > 1:
-        yield from _workers.in_workers(build, waiting, min(jobs, len(waiting)), _died)
+        yield from workers.in_workers(build, waiting, min(jobs, len(waiting)), _died)
     else:
-        with _workers.environment(_workers.BLAS):  # heard by a numpy that is not imported yet
+        with workers.environment(workers.BLAS):  # heard by a numpy that is not imported yet
             yield from map(build, waiting)
 
 

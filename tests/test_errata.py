@@ -112,6 +112,38 @@ def test_6_gradient_of_the_likelihood() -> None:
         assert abs(slope(L, θ) - printed) > 0.01
 
 
+@np.errstate(under="ignore")
+def test_7_target_of_denoising_score_matching() -> None:
+    """Over pairs (x, ε) by quadrature, σ = 2: the mean of −ε/σ given x + σε is the score, that of
+    ε/σ minus it; θ̇ descends the correct loss, to θ*, and not the printed one, to −0.77."""
+    target, σ, θ_star = Target.exact(0.5, 6.0), 2.0, 0.5
+    data, ε = target.data, np.linspace(-9, 9, 181)
+    w = data.weights[:, None] * (np.exp(-(ε**2) / 2) / np.exp(-(ε**2) / 2).sum())
+    y = data.x[:, None] + σ * ε
+    noised, s = target.mixture.noised(σ), math.sqrt(1 + σ**2)
+
+    def score(y, θ: float):
+        return -noised.dU_dx(y / s, θ) / s
+
+    def loss(θ: float, sign: float) -> float:
+        return 0.5 * float(np.sum(w * (score(y, θ) + sign * ε / σ) ** 2))
+
+    for at in (-6.0, 1.5, 5.0):  # a window of width 0.4 around each point
+        near = np.exp(-(((y - at) / 0.2) ** 2)) * w
+        best = float(np.sum(near * -ε / σ) / near.sum())
+        mean_score = float(np.sum(near * score(y, θ_star)) / near.sum())
+        assert best == pytest.approx(mean_score, abs=1e-10)
+        assert abs(-best - mean_score) > 0.05
+    flow = make("denoising", sigma=σ)
+    for θ in (-1.0, 1.5, θ_star):
+        descent = -slope(lambda t: loss(t, 1.0), θ)
+        assert solve.velocity(flow, Grid(target, 0.1), θ) == pytest.approx(descent, abs=1e-9)
+        assert abs(descent + slope(lambda t: loss(t, -1.0), θ)) > 0.005
+    rest = -0.7721787
+    assert abs(slope(lambda t: loss(t, 1.0), θ_star)) < 1e-9
+    assert slope(lambda t: loss(t, -1.0), rest) == pytest.approx(0, abs=1e-6)
+
+
 def test_every_section_has_its_test() -> None:
     text = (Path(__file__).parent.parent / "docs" / "errata.md").read_text("utf-8")
     numbers = re.findall(r"^## (\d+)\.", text, re.MULTILINE)

@@ -10,13 +10,18 @@ import sys
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from sweep_noise import sweep_noise
 
 from toyflows import stats
 from toyflows.backends.grid import Grid
+from toyflows.backends.walkers import Walkers
+from toyflows.cloud import Cloud
 from toyflows.kernels import polynomials, random, sample, team
 from toyflows.kernels.banded import apply_banded
+from toyflows.kernels.chains import persistent
 from toyflows.kernels.jit import f32, kernel
-from toyflows.kernels.langevin import langevin, persistent, sorted_responsibility, tree_sum
+from toyflows.kernels.langevin import langevin, sorted_responsibility, tree_sum
+from toyflows.kernels.metropolis import metropolis
 from toyflows.mixture import Mixture
 from toyflows.target import Target
 
@@ -39,6 +44,8 @@ def _apply(which, x, out):
             out[i] = polynomials.exp2_f64(x[i])
         elif which == 5:
             out[i] = polynomials.sigmoid2(x[i])
+        elif which == 7:
+            out[i] = polynomials.log2_f64(x[i])
         else:
             out[i] = polynomials.sigmoid2(f32(x[i]))
 
@@ -53,6 +60,7 @@ def _apply(which, x, out):
         (4, -30.0, 1.0, lambda x: np.exp2(x), 1e-14),
         (5, -60.0, 60.0, lambda x: 1 / (1 + np.exp2(x)), 4e-15),
         (6, -60.0, 60.0, lambda x: 1 / (1 + np.exp2(x)), 4e-7),
+        (7, 1e-3, 4.0, np.log2, 2e-15),
     ],
 )
 def test_polynomials(which, low, high, truth, error) -> None:
@@ -72,6 +80,10 @@ def test_small_values_keep_their_relative_accuracy() -> None:
     assert np.max(np.abs(out / np.exp2(-x) - 1)) < 5e-15
     _apply(5, x, out)
     assert np.max(np.abs(out * (1 + np.exp2(x)) - 1)) < 5e-15
+    for power in (-119.7, -3.0, 1e-9, 0.3, 119.7):
+        _apply(7, np.exp2(power) * np.linspace(1, 2, x.size), out)
+        wanted = power + np.log2(np.linspace(1, 2, x.size))
+        assert np.max(np.abs(out - wanted)) < 4e-16 * max(abs(power), 1.0)
 
 
 def normals(n: int, seed: int = 1, step: int = 0, stream: int = 7) -> np.ndarray:
@@ -134,6 +146,77 @@ def test_langevin_is_its_numpy_twin(θ: float) -> None:
     assert np.max(np.abs(y - (x - h * MIX.dU_dx(x, θ) + np.sqrt(2 * h) * ξ))) < 1e-6
 
 
+def near_and_far(d: float, seed: int = 0) -> tuple[Mixture, np.ndarray]:
+    """Walkers around both modes, between them and far outside."""
+    rng, mix = np.random.default_rng(seed), Mixture.separated(d)
+    return mix, rng.choice([mix.a, mix.b, 0.0], N) + rng.choice([0.3, 1.0, 5.0], N) * rng.normal(
+        size=N
+    )
+
+
+@pytest.mark.parametrize("T", [1.0, 0.3, 4.0, 50.0])
+@pytest.mark.parametrize(
+    ("d", "h", "θ"),
+    [(3.0, 0.3, 0.4), (20.0, 0.05, -150.0), (20.0, 0.5, 1.4), (8.0, 1.2, 20.0), (100.0, 0.3, -2e3)],
+)
+def test_metropolis_is_its_numpy_twin(d: float, h: float, θ: float, T: float) -> None:
+    """The same noise and uniform numbers: each walker where log u < work/T puts it, to 1e−12.
+
+    A walker decides otherwise only where u is within 1e−12 of its ratio: none among 10⁵.
+    """
+    mix, x = near_and_far(d)
+    got, accept = x.copy(), random.ACCEPT
+    metropolis(got, 0, 5, 3, 11, random.MOVE, accept, h, T, mix.a, mix.b, θ)
+    ξ, u = sweep_noise(N, 3, 11, np.sqrt(2 * h * T))
+    y = x - h * mix.dU_dx(x, θ) + ξ
+    accepted = np.log(u) < mix.work(x, y, θ, θ, h) / T
+    assert np.max(np.abs(got - np.where(accepted, y, x))) < 1e-12 * (d + h * abs(x).max())
+    assert 0.005 < accepted.mean() < 0.999
+
+
+SMALL = Mixture.separated(3.0)
+
+
+def share_after(kernel: str, T: float, seed: int) -> float:
+    """E[r] after 40 steps of h = 0.3 at θ = 0.7 from 40,000 independent draws of ρ_θ^(1/T)."""
+    backend = Walkers(Target.exact(0.7, 3.0), 0.3, 40_000, seed)
+    cloud = backend.model(0.7) if T == 1.0 else tempered(backend, T)
+    for k in range(40):
+        cloud = backend.at(k).move(cloud, 0.7, kernel=kernel, temperature=T)
+    return backend.mean(cloud, SMALL.responsibility, 0.7)
+
+
+def tempered(backend: Walkers, T: float) -> Cloud:
+    """Independent draws of e^{−U_θ/T} by the inverse of its distribution function on fine nodes."""
+    x = np.linspace(-16, 16, 40_001)
+    law = np.cumsum(np.exp(-SMALL.energy(x, 0.7) / T))
+    u = backend._uniform(backend.walkers, random.DATA, 0)
+    return Cloud(np.interp(u, (law - 0.5 * law[0]) / law[-1], x))
+
+
+def law_of_r(T: float) -> float:
+    x = np.linspace(-30, 30, 60_001)
+    with np.errstate(under="ignore"):
+        w = np.exp(-SMALL.energy(x, 0.7) / T)
+        return float(w @ SMALL.responsibility(x, 0.7) / w.sum())
+
+
+@pytest.mark.parametrize("T", [1.0, 2.5])
+def test_metropolis_leaves_the_law_invariant(T: float) -> None:
+    """E[r_θ] at d = 3, h = 0.3 over 24 replicas (false-fail rate 1e−6), to 0.004."""
+    wanted = law_of_r(T)
+    assert T != 1.0 or wanted == pytest.approx(SMALL.weight_b(0.7), abs=1e-12)
+    replicas = [share_after("mala", T, seed) for seed in range(24)]
+    assert stats.mean("E[r]", replicas, wanted, bias=1e-6).detects < 0.004
+
+
+def test_without_metropolis_the_bias_of_the_step_is_seen() -> None:
+    """The same test without acceptance fails, as it must: ULA's law is another one."""
+    replicas = [share_after("ula", 1.0, seed) for seed in range(24)]
+    with pytest.raises(stats.ClaimError):
+        stats.mean("E[r]", replicas, law_of_r(1.0))
+
+
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
     """θ, θ̇, walkers in b and crossings of 30 steps against the same steps written in NumPy."""
@@ -147,8 +230,9 @@ def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
 
     def part(rank: int, of: int) -> float:
         return persistent(
-            rank, of, sync, sums, x, steps, 3, 0, h, η, mix.a, mix.b, 0.2, data.x, w, tail, path
-        )
+            rank, of, sync, sums, x, steps, 3, 0, h, η, mix.a, mix.b, 0.2, data.x, w, tail, path,
+            None,
+        )  # fmt: skip
 
     last = team.run(part, size)
     θ, y = 0.2, x0.copy()
@@ -162,6 +246,19 @@ def test_persistent_is_stepwise_numpy_for_any_team(size: int) -> None:
         θ, y = θ + η * v, new
     assert last == pytest.approx(θ, abs=1e-5)
     assert np.max(np.abs(x - y)) < 1e-4
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_metropolis_chains_are_the_same_bits_for_any_team(size: int) -> None:
+    """30 steps of `persistent` on one thread and on a team."""
+    target = Target.exact(1.4, 3.0)
+    one, team_of = (Walkers(target, 0.3, N, seed=3, threads=n) for n in (1, size))
+    ends = []
+    for backend in (one, team_of):
+        chains, θ, path = backend.persistent("plain", "mala", 0, backend.model(0.2), 0.2, 30, 0.5)
+        ends.append((chains.x, θ, path))
+    assert all(np.array_equal(mine, theirs) for mine, theirs in zip(*ends, strict=True))
+    assert path[:, 3].min() > 10
 
 
 def test_sums_are_the_means_of_the_integrands() -> None:
@@ -228,9 +325,11 @@ import toyflows
 run = toyflows.flow("pcd", theta_star=1.4, separation=7., time=5, walkers=30_000, seed=9,
                     threads=int(sys.argv[1]))
 nce = toyflows.flow("nce", theta_star=1.4, time=2, walkers=30_000, threads=int(sys.argv[1]))
+work = toyflows.flow("jarzynski", theta_star=1.4, separation=3., time=2, walkers=30_000,
+                     threads=int(sys.argv[1]), backends=["walkers"]).backends["walkers"]
 tr = run.backends["walkers"]
 parts = [tr.θ, tr.mode_b, tr.crossings, tr.state.chains.x, nce.backends["walkers"].θ,
-         run.backends["grid"].θ]
+         run.backends["grid"].θ, work.θ, work.state.chains.logw, work.seen["log_Z"]]
 print(hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest())
 """
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.integrate import quad
 
 from toyflows.errors import InputError
 from toyflows.mixture import Mixture, expit, theta_of
@@ -106,6 +107,27 @@ def test_trapezoid_error_of_a_responsibility_is_that_of_its_poles() -> None:
     errors = [abs(value(c) - best) for c in (4.0, 2.0)]
     assert errors[1] < 10 * errors[0] ** 2 * 10
     assert abs(value(spacing(4.0) * 4.0) - best) < 1e-15
+
+
+@pytest.mark.parametrize(("d", "θ"), [(3.0, 0.0), (6.0, 1.4), (10.0, -4.0)])
+def test_mixing_time_is_both_weights_over_the_capacity(d: float, θ: float) -> None:
+    """p_a p_b ∫_a^b dx/ρ_θ by adaptive quadrature."""
+    mix = Mixture.separated(d)
+    integral = quad(lambda x: 1 / mix.density(np.array([x]), θ)[0], mix.a, mix.b, limit=400)[0]
+    weights = mix.weight_b(θ) * (1 - mix.weight_b(θ))
+    assert mix.mixing_time(θ) == pytest.approx(weights * integral, rel=1e-7)
+    assert Mixture.separated(100.0).mixing_time(0.0) == math.inf
+
+
+@pytest.mark.parametrize("d", [2.1, 4.0, 20.0])
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_basin_vanishes_where_it_is_said_to(d: float, sign: int) -> None:
+    """∂_xU has three zeros before ±bistable_up_to and one beyond."""
+    mix, x = Mixture.separated(d), np.linspace(-d, d, 400_001)
+    for share, zeros in ((0.999, 3), (1.001, 1)):
+        slope = mix.dU_dx(x, sign * share * mix.bistable_up_to)
+        assert np.count_nonzero(np.diff(slope > 0)) == zeros
+    assert Mixture.separated(1.9).bistable_up_to == 0.0
 
 
 @pytest.mark.parametrize("d", [0.0, -1.0, math.nan, math.inf, 101.0])

@@ -31,7 +31,7 @@ def test_to_dict_has_the_documented_keys(loss: str) -> None:
     out = json.loads(json.dumps(small(loss, seed=3).to_dict(), allow_nan=False))
     assert list(out) == [
         "loss", "options", "theta_star", "q_star", "theta0", "separation", "time", "dt", "rate",
-        "seed", "backends", "verdict",
+        "seed", "backends", "verdict", "eigenvalues", "alarms",
     ]  # fmt: skip
     assert set(out["backends"]) == {"theory", "grid", "walkers"}
     for name, columns in out["backends"].items():

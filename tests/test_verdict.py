@@ -61,6 +61,9 @@ def path(θ, dt: float = 0.1, noise: float = 0.0) -> Verdict:
         (lambda t: 1 + 5 * math.sin(0.3 * t) * math.exp(-0.1 * t), "converges"),
         (lambda t: 1 - 8 * math.cos(0.3 * t) * math.exp(-0.01 * t), "oscillates"),
         (lambda t: 1.0, "converges"),
+        (lambda t: 1 - 0.4 * math.exp(-t) - 0.6 * math.exp(-0.015 * t), "converges"),
+        (lambda t: 1 - 0.9 / (1 + 0.3 * t) ** 0.4, "converges"),
+        (lambda t: 0.6 - 0.4 * math.exp(-t) - 0.2 * math.exp(-0.015 * t), "biased"),
     ],
 )
 def test_paths_made_by_hand(θ, kind: str) -> None:

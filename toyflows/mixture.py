@@ -175,6 +175,34 @@ class Mixture:
         """m + θ/d, where z = 0 and both modes are equally responsible."""
         return self.m + θ / self.d
 
+    def mixing_time(self, θ: float) -> float:
+        """p_a p_b ∫_a^b dx/ρ_θ(x): the relaxation time of Langevin dynamics between the modes.
+
+        Both weights over the capacity (Bovier & den Hollander 2015): asymptotically exact for
+        separated modes, where it is of the order of e^{d²/8}; inf beyond the floats.
+        """
+        x, dx = np.linspace(self.a, self.b, 4001, retstep=True)
+        U = self.energy(x, θ)
+        simpson = np.where(np.arange(x.size) % 2, 4.0, 2.0) / 3.0
+        simpson[[0, -1]] = 1.0 / 3.0
+        top = float(U.max())
+        with np.errstate(under="ignore"):
+            integral = float(simpson @ np.exp(U - top)) * float(dx)
+        p_b = self.weight_b(θ)
+        log_time = top + self.log_Z(θ) + math.log(p_b * self.weight_b(-θ) * integral)
+        return math.exp(log_time) if log_time < 709.0 else math.inf
+
+    @property
+    def bistable_up_to(self) -> float:
+        """|θ| beyond which U_θ has one basin only: ½d²s − 2 artanh s, s = √(1 − 4/d²); 0 if d ≤ 2.
+
+        Where ∂_xxU = 0 on the ridge's flanks, r(1−r) = 1/d², and ∂_xU = 0 there fixes θ.
+        """
+        if self.d <= 2:
+            return 0.0
+        s = math.sqrt(1 - 4 / self.d**2)
+        return 0.5 * self.d**2 * s - 2 * math.atanh(s)
+
     def piecewise(self, x: Array, θ: float) -> Array:
         """The lecture's (ρ, U, ∂_xU, ∂_θU) (4, n) of well-separated modes: σ(z) as a step at z = 0.
 

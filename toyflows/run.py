@@ -11,7 +11,7 @@ import dataclasses
 import io
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +19,19 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows import data as datasets
-from toyflows import solve
+from toyflows import linear, solve
+from toyflows.alarms import alarms
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
 from toyflows.flows import Flow, make, options_of
+from toyflows.limits import check_ranges
 from toyflows.state import Particles, State, Trajectory
-from toyflows.target import LARGEST_THETA, Target
+from toyflows.target import Target
 from toyflows.verdict import Verdict, judge
 
 if TYPE_CHECKING:
@@ -38,7 +41,6 @@ BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
 COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
 RECORDS = 2000  # rows a run keeps, about
-MOST_STEPS = 100_000_000
 Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
 
 
@@ -88,7 +90,22 @@ class Run:
             seen = self.backends["walkers"]
             if seen.t.size == judged.t.size:  # what the walkers add: how often they crossed
                 judged = replace(judged, crossings=seen.crossings, walkers=seen.walkers)
-        return judge(judged, self.target)
+        found = judge(judged, self.target)
+        turning = "" if self.eigenvalues is None else linear.motion(self.eigenvalues)
+        return replace(found, says=f"{found.says} {turning}".rstrip())
+
+    @cached_property
+    def eigenvalues(self) -> NDArray[np.complex128] | None:
+        """Of the run linearised where it rests, on the exact law and in the run's own time: `rate`
+        times the flow's (linear.py)."""
+        λ = linear.eigenvalues(self.flow, Grid(self.target, self.settings.dt))
+        return None if λ is None else self.settings.rate * λ
+
+    @property
+    def alarms(self) -> list[str]:
+        """Why not to trust the particles, from the walkers where they ran, else from the grid."""
+        name = next((n for n in ("walkers", "grid") if n in self.backends), None)
+        return [] if name is None else alarms(self.flow, self.target, self.backends[name])
 
     def resume(self, time: float, report: Report | None = None) -> Run:
         """The same run continued to `time`: bit for bit what an uninterrupted run would be, up to
@@ -124,6 +141,9 @@ class Run:
             out["data"] = {"source": s.data, "points": self.target.data.x.size}
         out["backends"] = {name: _columns(run) for name, run in self.backends.items()}
         out["verdict"] = dataclasses.asdict(self.verdict)
+        λ = self.eigenvalues
+        out["eigenvalues"] = None if λ is None else [[z.real, z.imag] for z in λ.tolist()]
+        out["alarms"] = self.alarms
         return out
 
     def save(self, path: str | Path) -> Path:
@@ -165,21 +185,23 @@ def flow(
     data: str | None = None,
     modes: tuple[float, float] | None = None,
     report: Report | None = None,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Run:
     """Runs the training method `loss` towards θ* (or q* = p_b(θ*)) or towards data, from θ0.
 
     θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
-    steps of the same dt. `options` are the method's own (docs/methods.md). Raises InputError for
-    whatever cannot be run, before anything is computed.
+    steps of the same dt. Further arguments, or `options`, are the method's own (docs/methods.md;
+    only `options` can hold a gan's "loss"). Raises InputError for whatever cannot be run, before
+    anything is computed.
     """
+    options = {**(options or {}), **more}
     method = make(loss, **options)
     names = _checked_backends(backends)
-    numbers = {"theta0": theta0, "separation": separation, "time": time, "dt": dt, "rate": rate}
-    for name, value in {**numbers, "theta_star": theta_star, "q_star": q_star}.items():
+    for name, value in {"theta_star": theta_star, "q_star": q_star}.items():
         if value is not None and not math.isfinite(value):
             raise InputError(name, value, "allowed is a finite number")
-    _check_ranges(theta0, time, dt, rate, walkers, seed, threads)
+    check_ranges(theta0, time, dt, rate, walkers, seed, threads, separation=separation)
     names = _applicable(method, names, backends, data)
     target = _target(theta_star, q_star, separation, data, modes)
     settings = Settings(
@@ -251,28 +273,6 @@ def _target(
     return Target.from_q(q_star, separation)
 
 
-def _check_ranges(
-    theta0: float, time: float, dt: float, rate: float, walkers: int, seed: int, threads: int | None
-) -> None:
-    if not abs(theta0) <= LARGEST_THETA:
-        raise InputError("theta0", theta0, f"allowed is |θ0| ≤ {LARGEST_THETA:g}")
-    if not 0 < dt < 2:
-        raise InputError("dt", dt, "allowed is 0 < dt < 2, where Langevin in a mode is stable")
-    if not time >= dt:
-        raise InputError("time", time, f"allowed is at least one step, dt = {dt:g}")
-    if not time / dt <= MOST_STEPS:
-        raise InputError("time", time, f"allowed is at most {MOST_STEPS:,} steps of dt = {dt:g}")
-    if not 0 < rate * dt < 8:
-        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}, where Euler's step of θ "
-                         f"is stable at dt = {dt:g}")  # fmt: skip
-    if walkers < 1:
-        raise InputError("walkers", walkers, "allowed is 1 or more")
-    if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
-    if threads is not None and not 1 <= threads <= 256:
-        raise InputError("threads", threads, "allowed is 1 to 256")
-
-
 def _checked_backends(backends: Sequence[str] | None) -> list[str]:
     for name in backends or ():
         if name not in BACKENDS:
@@ -300,8 +300,9 @@ def check_out(path: Path) -> None:
 
 
 def _check_memory(method: Flow, walkers: int) -> None:
-    """One float64 a walker; two sets while a flow is moved step by step outside the kernel."""
-    need = 8 * walkers * (1 if method.fused or not method.has_negatives else 2) + (100 << 20)
+    """One float64 a persistent particle; two sets while a flow is moved step by step."""
+    sets = method.copies * (1 if method.fused or not method.has_negatives else 2)
+    need = 8 * walkers * sets + (100 << 20)
     free = free_memory()
     if need > free:
         raise InputError("walkers", f"{walkers:,}", f"needs {need / 2**30:.1f} GiB of memory, "

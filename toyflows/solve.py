@@ -60,7 +60,8 @@ def run(
     if state is None:
         state = flow.start(backend, θ0)
     elif fused and isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
-        state = state._replace(chains=Cloud(state.chains.x.copy()))
+        x, logw = state.chains.x, state.chains.logw
+        state = state._replace(chains=Cloud(x.copy(), None if logw is None else logw.copy()))
     advance = _fused if fused else _stepwise
     seen, last = Recorder(every), state.step + steps
     if state.chains is not None and flow.has_negatives:
@@ -110,18 +111,20 @@ def _stepwise(
 def _fused(
     flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
 ) -> State:
-    """The same steps in one kernel call (kernels/langevin.persistent)."""
+    """The same steps in one kernel call (Walkers.persistent)."""
     assert isinstance(state.chains, Cloud)
-    n = state.chains.size
-    steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // n))
-    θ, path = backend.persistent(  # type: ignore[attr-defined]
-        state.step, state.chains.x, state.θ, steps, rate * backend.h
+    steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // state.chains.size))
+    sweep, below = (flow.fused, getattr(flow, "kernel", "ula")), getattr(flow, "resample", 0.0)
+    chains, θ, path = backend.persistent(  # type: ignore[attr-defined]
+        *sweep, state.step, state.chains, state.θ, steps, rate * backend.h, below
     )
-    for k, (θ_k, velocity, in_b, crossed) in enumerate(path):
-        seen.see(State(state.step + k, θ_k, {}, None), Info(velocity, in_b / n))
+    names = backend.sweeps[sweep]  # type: ignore[attr-defined]
+    for k, (θ_k, velocity, mode_b, crossed, *more) in enumerate(path.tolist()):
+        info = Info(velocity, mode_b, dict(zip(names, more, strict=True)))
+        seen.see(State(state.step + k, θ_k, {}, None), info)
         seen.crossings += crossed
     _check(*path[:, 0], θ, step=state.step, dt=backend.h)
-    return State(state.step + steps, θ, {}, state.chains)
+    return State(state.step + len(path), θ, {}, chains)
 
 
 def _check(*values: float, step: int, dt: float) -> None:

@@ -5,6 +5,7 @@
     no learning    θ does not move                       number: the largest |θ̇|
     mode collapse  θ runs on, past θ*                    number: the drift at the end
     oscillates     θ swings across θ*                    number: the period
+    diverges       θ leaves the finite numbers           number: the time (bench.py; no path left)
 
 Only the recorded path is looked at, never the name of the method: a user's own method is judged by
 the same rules.
@@ -21,10 +22,13 @@ from toyflows.cloud import Array
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
-KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates")
+KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates", "diverges")
 AT_REST = 0.05  # of the largest speed seen
+DAMPED = 0.5  # of the swing before: those still to come add up to no more than the last one
 LEARNED = 0.1  # share of the way to θ* below which nothing was learned
-NEAR = 0.02  # in θ, on top of six standard deviations of the walkers' noise
+NEAR = 0.03  # in θ: half a per cent of weight; on top of six deviations of the walkers' noise
+STRAIGHT = 0.95  # of the variance of θ̇: a line that explains less says nothing of the limit
+SLOW = 0.25  # of the way left: who would go as far in as long a run again is not at rest
 
 
 @dataclass(frozen=True)
@@ -56,11 +60,13 @@ class _Path:
     def noise(self) -> float:
         """Standard deviation of θ from the walkers' noise: fresh noise of size s in θ̇ at each step
         leaves s√(η/2λ) in θ that is pulled back at rate λ, taken as 0.05 (its order near θ*)."""
+        return self.jitter * math.sqrt(self.run.rate * self.run.dt / 0.1)
+
+    @property
+    def jitter(self) -> float:
+        """Standard deviation of the walkers' noise in θ̇: a smooth path has no second difference."""
         v = self.run.velocity[self.tail]
-        if v.size < 3:
-            return 0.0
-        s = float(np.std(np.diff(v, 2))) / math.sqrt(6.0)  # a smooth path has no second difference
-        return s * math.sqrt(self.run.rate * self.run.dt / 0.1)
+        return float(np.std(np.diff(v, 2))) / math.sqrt(6.0) if v.size > 2 else 0.0
 
     @property
     def near(self) -> float:
@@ -78,21 +84,60 @@ class _Path:
         fastest = np.max(np.abs(self.run.velocity))
         return bool(max(abs(h.mean()) for h in halves) < AT_REST * fastest)
 
-    def crossings(self) -> Array:
-        """Times at which θ crosses θ*, hesitations inside ±near not counted."""
+    @property
+    def started_at_rest(self) -> bool:
+        """Is there no drift in the first twentieth either, only noise?"""
+        v = self.run.velocity
+        head = v[: max(2, v.size // 20)]
+        noise = 6.0 * self.jitter / math.sqrt(head.size)
+        return bool(abs(head.mean()) < max(AT_REST * np.max(np.abs(v)), noise))
+
+    @property
+    def drifts(self) -> bool:
+        """Is the mean θ̇ of the tail more than six of its standard errors?"""
+        v = self.run.velocity[self.tail]
+        return v.size > 2 and abs(self.speed) > 6.0 * self.jitter / math.sqrt(v.size)
+
+    @property
+    def aims_at_star(self) -> bool:
+        """Is the limit at θ*, or SLOW of the way left from it?"""
+        off = abs(self.limit() - self.target.θ_star)
+        return bool(off <= max(self.near, SLOW * abs(self.gap[-1])))
+
+    @property
+    def is_slow(self) -> bool:
+        """Would θ, at its speed, go SLOW of the way left in a run as long as this one?"""
+        gap = float(self.gap[-1])
+        ahead = self.run.rate * self.speed * float(self.run.t[-1] - self.run.t[0])
+        return ahead * gap < 0 and abs(ahead) >= SLOW * abs(gap)
+
+    def _crossed(self) -> Array:
+        """Records at which θ has crossed θ*, hesitations inside ±near not counted."""
         outside = np.flatnonzero(np.abs(self.gap) > self.near)
-        sides = np.sign(self.gap[outside])
-        return self.run.t[outside[1:][np.diff(sides) != 0]]
+        return outside[1:][np.diff(np.sign(self.gap[outside])) != 0]
+
+    def crossings(self) -> Array:
+        """The times of these."""
+        return self.run.t[self._crossed()]
+
+    @property
+    def spirals_in(self) -> bool:
+        """Does θ go, from crossing to crossing, at most DAMPED times as far as the time before?"""
+        swings = np.array([np.max(np.abs(g)) for g in np.split(self.gap, self._crossed())])
+        return bool(np.all(swings[1:] <= DAMPED * swings[:-1]))
 
     def limit(self) -> float:
-        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half, or nan."""
+        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half, or nan
+        where it is no such line."""
         half = slice(self.run.t.size // 2, None)
         θ, v = self.run.θ[half], self.run.velocity[half]
-        spread = θ - θ.mean()
+        spread, change = θ - θ.mean(), v - v.mean()
         if np.max(np.abs(spread)) < 1e-9:
             return float(θ[-1])
         λ = -float(spread @ v / (spread @ spread))
-        return float(θ.mean() + v.mean() / λ) if λ > 0 else math.nan
+        bent = change + λ * spread
+        straight = bent @ bent <= (1 - STRAIGHT) * (change @ change) + v.size * self.jitter**2 * 2
+        return float(θ.mean() + v.mean() / λ) if λ > 0 and straight else math.nan
 
 
 def judge(run: Trajectory, target: Target) -> Verdict:
@@ -109,24 +154,29 @@ def _judge(run: Trajectory, target: Target) -> Verdict:
     if gap <= path.near:
         return _converges(path)
     if len(path.crossings()) >= 2:
-        return _oscillates(path)
+        return _converges(path) if path.spirals_in else _oscillates(path)
+    unmoved = gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0
+    if unmoved and path.started_at_rest:
+        return _no_learning(path, fastest)
     if path.rests:
-        return _biased(path, float(np.mean(run.θ[path.tail])))
-    if gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0:
+        slow = path.drifts and (path.aims_at_star or path.is_slow)
+        return _converges(path) if slow else _biased(path, float(np.mean(run.θ[path.tail])))
+    if unmoved:
         return _no_learning(path, fastest)
     if _runs_on(path):
         return _mode_collapse(path)
-    limit = path.limit()
-    if abs(limit - target.θ_star) <= max(path.near, 0.25 * abs(path.gap[-1])):
+    if path.aims_at_star:
         return _converges(path)
+    limit = path.limit()
     return _biased(path, limit) if math.isfinite(limit) else _mode_collapse(path)
 
 
 def _runs_on(path: _Path) -> bool:
     """θ moves away from θ*, or its speed does not fall as the distance falls."""
-    v0, gap0, gap = path.run.velocity[0], path.gap[0], path.gap[-1]
-    away = path.speed * gap > 0 and abs(path.speed) > 0.5 * abs(v0)
-    blind = abs(path.speed) > abs(v0) * (0.5 + abs(gap) / max(abs(gap0), 1e-300))
+    gap0, gap = path.gap[0], path.gap[-1]
+    fastest = float(np.max(np.abs(path.run.velocity)))
+    away = path.speed * gap > 0 and abs(path.speed) > 0.5 * fastest
+    blind = abs(path.speed) > fastest * (0.5 + abs(gap) / max(abs(gap0), 1e-300))
     return bool(away or blind)
 
 

@@ -52,7 +52,7 @@ class Backend(Protocol):
     def model(self, θ: float) -> Cloud:
         """Particles distributed as ρ_θ, independent of all others."""
 
-    def noise(self, spread: float, many: int = 1) -> Cloud:
+    def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         """Particles distributed as N(m, spread²), `many` times as many as in other clouds."""
 
     def noised(self, σ: float, substep: int = 0) -> Cloud:
@@ -86,6 +86,13 @@ class Backend(Protocol):
 
     def put(self, cloud: Cloud, picked: Cloud, one_in: int) -> Cloud:
         """The cloud with `picked` put back in the places it was picked from, at the same step."""
+
+    def swap(
+        self, cold: Cloud, hot: Cloud, θ: float, T_cold: float, T_hot: float, substep: int = 0
+    ) -> tuple[Cloud, Cloud]:
+        """Each particle x of `cold` meets a z of `hot`, drawn anew, and changes places with it with
+        probability min(1, e^{(1/T_cold − 1/T_hot)(U_θ(x) − U_θ(z))}).
+        """
 
     def resample(self, cloud: Cloud, below: float) -> Cloud:
         """The same law and mass with equal weights, where the effective size is < below·n."""

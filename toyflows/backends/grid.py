@@ -25,6 +25,9 @@ from toyflows.state import Particles
 from toyflows.target import Target, nodes, spacing
 
 REACH = 9.0  # standard deviations: the kernel and the wells are cut where they are e^{−40}
+WIDE = 6.0  # nodes a standard deviation, above which a kernel is applied in two parts
+WORK, TILT = Mixture.work, Mixture.tilt  # the weights whose form is known
+NODES = 8  # nodes at which noised data points are summed together: memory 8 × 3 floats a point
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class Grid:
     def model(self, θ: float) -> Cloud:
         return Cloud(self.x, -self.mixture.energy(self.x, θ))
 
-    def noise(self, spread: float, many: int = 1) -> Cloud:
+    def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         m = self.mixture.m
         x = nodes(m - REACH * spread, m + REACH * spread, min(self.dx, 0.6 * spread), m)
         return Cloud(x, -0.5 * ((x - m) / spread) ** 2)
@@ -94,17 +97,44 @@ class Grid:
         return _noised(self.target, σ)
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
-        with np.errstate(divide="ignore"):
-            parts = [_log(first.weights) + np.log1p(-p), _log(second.weights) + np.log(p)]
-        if first.x.size == second.x.size and np.array_equal(first.x, second.x):
-            return Cloud(first.x, np.logaddexp(*parts))
-        return Cloud(np.concatenate([first.x, second.x]), np.concatenate(parts))
+        with np.errstate(under="ignore"):
+            parts = [(1 - p) * first.weights, p * second.weights]
+            if np.array_equal(first.x, second.x):
+                return Cloud(first.x, _log(parts[0] + parts[1]))
+            # Equal nodes become one: else a buffer, blended at each step, would grow for ever.
+            x, at = np.unique(np.concatenate([first.x, second.x]), return_inverse=True)
+            return Cloud(x, _log(np.bincount(at, np.concatenate(parts)).astype(np.float64)))
 
     def pick(self, cloud: Cloud, one_in: int) -> Cloud:
         return cloud
 
     def put(self, cloud: Cloud, picked: Cloud, one_in: int) -> Cloud:
         return self.blend(cloud, picked, 1 / one_in)
+
+    def swap(
+        self, cold: Cloud, hot: Cloud, θ: float, T_cold: float, T_hot: float, substep: int = 0
+    ) -> tuple[Cloud, Cloud]:
+        """What independent pairs do on average. Partners beyond the nodes that both laws have are
+        refused; there e^{−U_θ/T_cold} < e^{−40}."""
+        from toyflows.kernels.swap import acceptance
+
+        i, j = self._common(cold.x, hot.x)
+        x, w, v = cold.x[i], cold.weights.copy(), hot.weights.copy()
+        U = self.mixture.energy(x, θ)
+        order = np.argsort(U, kind="stable")  # U on the nodes is four runs, which timsort merges
+        A, B = acceptance(order, U, w[i], v[j], 1 / T_cold - 1 / T_hot)
+        with np.errstate(under="ignore"):
+            up, down = w[i] * A, v[j] * B
+            w[i] = np.maximum(w[i] + (down - up), 0.0)
+            v[j] = np.maximum(v[j] + (up - down), 0.0)
+        return Cloud(cold.x, _log(w)), Cloud(hot.x, _log(v))
+
+    def _common(self, x: Array, y: Array) -> tuple[slice, slice]:
+        """Where the nodes that x and y share stand in each of them."""
+        low, high = max(x[0], y[0]), min(x[-1], y[-1])
+        first, last = (np.rint((end - np.array([x[0], y[0]])) / self.dx) for end in (low, high))
+        i, j = (slice(int(k), int(n) + 1) for k, n in zip(first, last, strict=True))
+        return i, j
 
     def resample(self, cloud: Cloud, below: float) -> Cloud:
         return cloud
@@ -131,60 +161,117 @@ class Grid:
         args: tuple[float, ...] = (),
     ) -> Cloud:
         """From points anywhere (nodes, data, noise) to weights on the nodes."""
-        T, y = temperature, self._around(cloud, temperature)
+        T, known = temperature, getattr(log_g, "__func__", None)
+        if log_g is not None and known is TILT:  # a weight of y alone
+            moved = self.move(cloud, θ, kernel=kernel, temperature=T)
+            assert moved.logw is not None
+            return Cloud(moved.x, moved.logw + log_g(moved.x, moved.x, *args))
+        y, stays = self._around(cloud, T), np.zeros(0)
         mass = 0.0 if cloud.logw is None else cloud.log_mass
-        if kernel == "ula" and log_g is None:
-            from toyflows.kernels.banded import apply_banded
+        if log_g is None and kernel == "ula":
+            w = self._spread(cloud, θ, y, T)
+        elif log_g is None:
+            w, sent = self._weighted(cloud, θ, y, T, (θ, θ, self.h), 1 / T, 0.0)
+            stays = np.maximum(cloud.weights - sent, 0.0)
+        elif known is WORK and kernel == "ula":
+            w, _ = self._weighted(cloud, θ, y, T, args, 1.0, math.inf)
+        else:
+            w, stays = self._dense(cloud, θ, y, T, kernel, log_g, args)
+        moved = Cloud(y, _log(w) + mass)
+        return moved if kernel == "ula" else self._add(moved, cloud.x, stays, mass)
 
-            gauss = self._gauss(T)
-            K = gauss.size // 2
+    def _spread(self, cloud: Cloud, θ: float, y: Array, temperature: float) -> Array:
+        """Weights after a step of ULA (n,). A wide kernel is a narrow one, of variance τ = (3Δ/2)²,
+        and the rest 2hT − τ, which goes from node to node and needs no exponentials: Gaussians add,
+        up to the trapezoid rule's e^{−2π²τ(1 − τ/2hT)/Δ²} < e^{−41}."""
+        from toyflows.kernels.banded import apply_banded, convolve
+
+        h, wide = self.h, 2 * self.h * temperature > (WIDE * self.dx) ** 2
+        first = (1.5 * self.dx) ** 2 / (2 * h) if wide else temperature
+        gauss = self._gauss(first)
+        K = gauss.size // 2
+        out = np.empty(y.size + 2 * K)
+        apply_banded(cloud.weights, (self._pushed(cloud.x, θ) - y[0]) / self.dx, self.dx,
+                     h * first, gauss, out)  # fmt: skip
+        if wide:
+            gauss = self._gauss(temperature - first)
+            near, K = out, K + gauss.size // 2
             out = np.empty(y.size + 2 * K)
-            apply_banded(cloud.weights, (self._pushed(cloud.x, θ) - y[0]) / self.dx, self.dx,
-                         self.h * T, gauss, out)  # fmt: skip
-            return Cloud(y, _log(out[K:-K]) + mass)
-        x, y_row = cloud.x[:, None], y[None, :]
+            convolve(near, gauss, out)
+        return out[K:-K]
+
+    def _weighted(
+        self, cloud: Cloud, θ: float, y: Array, temperature: float, of_work: tuple[float, ...],
+        scale: float, cap: float,
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """Weights (n,) after a step whose entries are times exp(min(cap, scale·work)), and what
+        each source sent (m,).
+
+        Without the weight y − x is −hF(x) + √(2h)ξ; with all of it the step back has the Gaussian:
+        x − y = −hF'(y) + √(2h)ξ. So all that counts has |y − x| ≤ h max|F| + 9 deviations.
+        """
+        from toyflows.kernels.banded import apply_weighted
+
+        x, variance, (before, after, h) = cloud.x, 2 * self.h * temperature, of_work
+        A, F = self._work_terms(x, before, h)
+        A_to, F_to = self._work_terms(y, after, h)
+        push = self.h * max(float(np.abs(F).max()), float(np.abs(F_to).max()))
+        K = math.ceil((push + REACH * math.sqrt(variance)) / self.dx) + 1
+        out, sent = np.empty(y.size), np.empty(x.size)
+        apply_weighted(_log(cloud.weights), x, self._pushed(x, θ), A, F, y, A_to, F_to, self.dx, K,
+                       variance, scale, cap, out, sent)  # fmt: skip
+        return out, sent
+
+    def _work_terms(self, x: Array, θ: float, h: float) -> tuple[Array, Array]:
+        """A = U + ¼hF² and F = ∂_xU: `Mixture.work` is A(x) − A'(y) + ½(y−x)(F(x) + F'(y))."""
+        F = self.mixture.dU_dx(x, θ)
+        return self.mixture.energy(x, θ) + 0.25 * h * F**2, F
+
+    def _dense(
+        self, cloud: Cloud, θ: float, y: Array, temperature: float, kernel: str, log_g: LogG,
+        args: tuple[float, ...],
+    ) -> tuple[Array, Array]:  # fmt: skip
+        """The same for weights that no kernel knows, as a matrix: slow, and right for any log_g."""
+        x, to, w = cloud.x[:, None], y[None, :], cloud.weights
         with np.errstate(under="ignore"):
-            P = self.transition(θ, cloud.x, y, T)
+            log_p = self._log_transition(θ, cloud.x, y, temperature)
             stays = np.zeros(0)
             if kernel == "mala":
-                P *= np.exp(np.minimum(self.mixture.work(x, y_row, θ, θ, self.h) / T, 0.0))
-                stays = cloud.weights * np.maximum(1.0 - P.sum(axis=1), 0.0)
-            if log_g is not None:
-                P = P * np.exp(log_g(x, y_row, *args))
-                if kernel == "mala":
-                    stays *= np.exp(log_g(cloud.x, cloud.x, *args))
-            moved = Cloud(y, _log(cloud.weights @ P) + mass)
-            return moved if kernel == "ula" else self._add(moved, cloud.x, stays, mass)
+                log_p += np.minimum(self.mixture.work(x, to, θ, θ, self.h) / temperature, 0.0)
+                left = np.maximum(1.0 - np.exp(log_p).sum(axis=1), 0.0)
+                stays = w * left * np.exp(log_g(cloud.x, cloud.x, *args))
+            return np.exp(_log(w)[:, None] + log_p + log_g(x, to, *args)).sum(axis=0), stays
 
     def _add(self, cloud: Cloud, x: Array, w: Array, mass: float) -> Cloud:
         """The cloud (on nodes) plus points x of weights w e^mass: on the nodes where they are."""
+        assert cloud.logw is not None
         place = (x - cloud.x[0]) / self.dx
         k = np.rint(place).astype(np.intp)
-        if np.max(np.abs(place - k)) > 1e-6:
-            assert cloud.logw is not None
-            return Cloud(np.append(cloud.x, x), np.append(cloud.logw, _log(w) + mass))
-        here = np.zeros(cloud.size)
-        np.add.at(here, k, w)
-        assert cloud.logw is not None
-        return Cloud(cloud.x, np.logaddexp(cloud.logw, _log(here) + mass))
+        off = (np.abs(place - k) > 1e-6) | (k < 0) | (k >= cloud.size)
+        here = np.bincount(k[~off], w[~off], cloud.size).astype(np.float64)
+        logw = np.logaddexp(cloud.logw, _log(here) + mass)
+        if not off.any():
+            return Cloud(cloud.x, logw)
+        return Cloud(np.append(cloud.x, x[off]), np.append(logw, _log(w[off]) + mass))
 
-    def transition(
-        self, θ: float, x: Array | None = None, y: Array | None = None, temperature: float = 1.0
-    ) -> Array:
-        """The kernel as a matrix P (len(x), len(y)), P_ij = N(y_j; T(x_i), 2hT)Δ, from the points x
-        to the nodes y (by default the backend's own): the banded kernel's twin."""
-        pushed = self._pushed(self.x if x is None else x, θ)
-        to, variance = self.x if y is None else y, 2 * self.h * temperature
+    def transition(self, θ: float) -> Array:
+        """The kernel as a matrix P (n, n), P_ij = N(x_j; T(x_i), 2h)Δ between the nodes."""
         with np.errstate(under="ignore"):  # entries far from the diagonal are zero
-            P = np.exp(-((to[None, :] - pushed[:, None]) ** 2) / (2 * variance))
-            return P * (self.dx / math.sqrt(2 * math.pi * variance))
+            return np.exp(self._log_transition(θ, self.x, self.x, 1.0))
+
+    def _log_transition(self, θ: float, x: Array, y: Array, temperature: float) -> Array:
+        """log P_ij from the points x to the nodes y (len(x), len(y))."""
+        variance = 2 * self.h * temperature
+        scale = self.dx / math.sqrt(2 * math.pi * variance)
+        away = y[None, :] - self._pushed(x, θ)[:, None]
+        return math.log(scale) - away**2 / (2 * variance)
 
     def _pushed(self, x: Array, θ: float) -> Array:
         """T(x) = x − h ∂_xU_θ(x)."""
         return x - self.h * self.mixture.dU_dx(x, θ)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=128)
 def _noised(target: Target, σ: float) -> Cloud:
     """Law of y = x + σε with E[ε | y] (2, n): −σ times the score of y (Tweedie), which is known for
     the mixture; for the user's points, the posterior mean over them."""
@@ -194,14 +281,26 @@ def _noised(target: Target, σ: float) -> Cloud:
         pairs = np.stack([mix.m + s * (u - mix.m), σ / s * mix.dU_dx(u, target.θ_star)])
         return Cloud(pairs, -mix.energy(u, target.θ_star))
     x, w = target.data.x, target.data.weights
-    y = nodes(x[0] - REACH * σ, x[-1] + REACH * σ, min(0.5 * σ, s * spacing(mix.d)), mix.m)
+    dy = min(0.5 * σ, s * spacing(mix.d))
+    y = nodes(x[0] - REACH * σ, x[-1] + REACH * σ, dy, mix.m)
+    posterior = [
+        _posterior(ys, x[near], w[near], σ)
+        for ys in np.split(y, range(NODES, y.size, NODES))
+        for near in [slice(*np.searchsorted(x, [ys[0] - REACH * σ, ys[-1] + REACH * σ]))]
+    ]
+    density, mean = np.concatenate(posterior, axis=1)
+    kept = density > 0
+    return Cloud(np.stack([y[kept], mean[kept]]), np.log(density[kept]))
+
+
+def _posterior(y: Array, x: Array, w: Array, σ: float) -> Array:
+    """Density at y (n,) of points x of weights w plus σε, up to a factor, and E[ε | y]: (2, n)."""
     with np.errstate(under="ignore"):
         ε = (y[:, None] - x[None, :]) / σ
         likely = w * np.exp(-0.5 * ε**2)
         density = likely.sum(axis=1)
-        kept = density > 0
-        mean = np.sum(likely * ε, axis=1)[kept] / density[kept]
-    return Cloud(np.stack([y[kept], mean]), np.log(density[kept]))
+        total = np.sum(likely * ε, axis=1)
+        return np.stack([density, total / np.where(density > 0, density, 1.0)])
 
 
 @lru_cache(maxsize=8)

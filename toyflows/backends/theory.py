@@ -35,10 +35,13 @@ def solve(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: f
     def along(y: list[float], h: float, k: list[float]) -> list[float]:
         return [a + h * b for a, b in zip(y, k, strict=True)]
 
-    path = [[θ0, *extra.values()]]
+    path, star = [[θ0, *extra.values()]], target.θ_star
     for _ in range(steps):
         y = path[-1]
         k1 = velocity(y)
+        if getattr(flow, "kinked", False) and (y[0] - star) * (y[0] + dt * k1[0] - star) <= 0:
+            path.append([star, *y[1:]])  # where the speed is not 0, and changes sign
+            continue
         k2 = velocity(along(y, dt / 2, k1))
         k3 = velocity(along(y, dt / 2, k2))
         k4 = velocity(along(y, dt, k3))

@@ -11,7 +11,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,12 @@ from numpy.typing import NDArray
 from toyflows.backends.base import LogG
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import random, sample, team
-from toyflows.kernels.langevin import langevin, persistent, sorted_responsibility
+from toyflows.kernels.chains import persistent
+from toyflows.kernels.langevin import langevin, sorted_responsibility
+from toyflows.kernels.metropolis import metropolis
 from toyflows.kernels.random import BLOCK
+from toyflows.kernels.swap import swap_pairs
+from toyflows.kernels.weighted import weighted
 from toyflows.mixture import Mixture
 from toyflows.state import Particles
 from toyflows.target import Target
@@ -39,7 +44,10 @@ class Walkers:
     threads: int = 1
     step: int = 0
     name = "walkers"
-    sweeps = (("plain", "ula"),)  # what `persistent` can do: sweep and kernel
+    # What `persistent` can do, sweep and kernel, and what it records beyond the four columns.
+    sweeps = MappingProxyType({
+        ("plain", "ula"): (), ("plain", "mala"): (), ("work", "ula"): ("log_Z", "effective_size"),
+    })  # fmt: skip
 
     @property
     def mixture(self) -> Mixture:
@@ -75,15 +83,18 @@ class Walkers:
         )
         return Cloud(x)
 
-    def noise(self, spread: float, many: int = 1) -> Cloud:
+    def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         x = np.empty(many * self.walkers)
-        random.normals(x, self.seed, self.step, random.NOISE)
+        random.normals(x, self.seed, self.step, random.substream(random.NOISE, substep))
         return Cloud(self.mixture.m + spread * x)
 
     def noised(self, σ: float, substep: int = 0) -> Cloud:
-        ε = np.empty(self.walkers)
-        random.normals(ε, self.seed, self.step, random.substream(random.NOISE, substep))
-        return Cloud(np.stack([self.data_particles().x + σ * ε, ε]))
+        x, pairs = self.data_particles().x, np.empty((2, self.walkers))
+        seed, step, stream = self.seed, self.step, random.substream(random.NOISE, substep)
+        self._share(
+            x.size, lambda lo, hi: sample.add_noise(x, pairs, lo, hi, seed, step, stream, σ)
+        )
+        return Cloud(pairs)
 
     def move(
         self,
@@ -98,14 +109,14 @@ class Walkers:
     ) -> Cloud:
         x, y, mix, T = cloud.x, cloud.x.copy(), self.mixture, temperature
         seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
-        self._share(
-            y.size,
-            lambda lo, hi: langevin(y, lo, hi, seed, step, stream, self.h, T, mix.a, mix.b, θ),
-        )
+        model = self.h, T, mix.a, mix.b, θ
         if kernel == "mala":
-            u = self._uniform(y.size, random.ACCEPT, substep)
-            with np.errstate(divide="ignore"):
-                y = np.where(np.log(u) < mix.work(x, y, θ, θ, self.h) / T, y, x)
+            accept = random.substream(random.ACCEPT, substep)
+            self._share(
+                y.size, lambda lo, hi: metropolis(y, lo, hi, seed, step, stream, accept, *model)
+            )
+        else:
+            self._share(y.size, lambda lo, hi: langevin(y, lo, hi, seed, step, stream, *model))
         if log_g is None:
             return Cloud(y, cloud.logw)
         before = np.zeros(y.size) if cloud.logw is None else cloud.logw
@@ -123,6 +134,20 @@ class Walkers:
         x[self._places(cloud, one_in)] = picked.x
         return Cloud(x)
 
+    def swap(
+        self, cold: Cloud, hot: Cloud, θ: float, T_cold: float, T_hot: float, substep: int = 0
+    ) -> tuple[Cloud, Cloud]:
+        """Partners are a random rotation apart: walkers have no neighbours, so it is as good as any
+        permutation, and `hot` is handed back in the order of its partners."""
+        u = self._uniform(1, random.SWAP, 2 * substep)[0]
+        x, z, mix = cold.x.copy(), np.roll(hot.x, int(u * hot.size)), self.mixture
+        seed, step, stream = self.seed, self.step, random.substream(random.SWAP, 2 * substep + 1)
+        δ = 1 / T_cold - 1 / T_hot
+        self._share(
+            x.size, lambda lo, hi: swap_pairs(x, z, lo, hi, seed, step, stream, δ, mix.a, mix.b, θ)
+        )
+        return Cloud(x), Cloud(z)
+
     def _places(self, cloud: Cloud, one_in: int) -> NDArray[np.intp]:
         """One place, chosen at random, in each of the cloud's size/one_in groups of `one_in`."""
         n = cloud.size // one_in
@@ -137,7 +162,7 @@ class Walkers:
 
     def resample(self, cloud: Cloud, below: float) -> Cloud:
         """Systematic resampling (Kitagawa 1996): one uniform number for all n."""
-        if cloud.effective_size() >= below * cloud.size:
+        if below <= 0 or cloud.effective_size() >= below * cloud.size:
             return cloud
         n, u = cloud.size, self._uniform(1, random.RESAMPLE, 0)[0]
         ends = np.cumsum(cloud.weights)
@@ -161,6 +186,9 @@ class Walkers:
                 return self._sum(cloud.x, sample.sum_hyvärinen, mix.a, mix.d, mix.m, *args)[0]
             if name == "discriminator":
                 return self._sum(cloud.x, sample.sum_discriminator, mix.d, mix.m, *args)
+            if name == "denoising":
+                y, ε = cloud.x
+                return self._sum(y, sample.sum_denoising, ε, mix.a, mix.d, mix.m, *args)[0]
             if name == "in_b":
                 return self._sum(cloud.x, sample.count_in_b, mix.m)[0]
         return _mean_in_pieces(cloud, integrand, *args)
@@ -176,25 +204,58 @@ class Walkers:
         return float(np.count_nonzero((before.x > m) != (after.x > m)))
 
     def persistent(
-        self, step: int, x: Array, θ: float, steps: int, η: float
-    ) -> tuple[float, Array]:
-        """`steps` steps of persistent chains from step `step` on in one kernel: θ, path (steps, 4).
+        self, sweep: str, kernel: str, step: int, cloud: Cloud, θ: float, steps: int, η: float,
+        below: float = 0.0,
+    ) -> tuple[Cloud, float, Array]:  # fmt: skip
+        """`steps` steps of persistent chains from step `step` on in one kernel: chains, θ, path.
 
-        The same bits as `steps` times (mean, θ ← θ + η θ̇, move); x (N,) is changed in place.
-        path: θ, θ̇, walkers in b and walkers that crossed, of each step.
+        Those of "plain" are (mean, θ ← θ + η θ̇, move), bit for bit; those of "work" move with
+        weights `Mixture.work`, and stop after the step after which the chains are resampled, if
+        any. cloud is changed in place. path (steps done, 4 or 6): θ, θ̇, share of the chains in b
+        and how many crossed, of each step, then what `sweeps` names.
         """
-        mix, data = self.mixture, self._sorted_data
-        blocks = _blocks(x.size)
-        sums, path = np.empty((2, blocks, 3)), np.empty((steps, 4))
-        sync = team.new_sync(self.threads)
-        seed, h = self.seed, self.h
+        if sweep == "work":
+            return self._work(step, cloud, θ, steps, η, below)
+        x, mala = cloud.x, True if kernel == "mala" else None
+        path = np.empty((steps, 4))
+        θ = self._team(
+            persistent, x, steps, x, steps, self.seed, step, *self._model(η, θ), path, mala
+        )
+        path[:, 2] /= x.size
+        return cloud, θ, path
 
-        def part(rank: int, of: int) -> float:
-            return persistent(
-                rank, of, sync, sums, x, steps, seed, step, h, η, mix.a, mix.b, θ, *data, path
-            )
+    def _work(
+        self, step: int, cloud: Cloud, θ: float, steps: int, η: float, below: float
+    ) -> tuple[Cloud, float, Array]:
+        """The kernel sees only after a step that the weights before it were too uneven: it is run
+        again from the start up to there. Whether they were is decided by `resample` alone."""
+        x, logw = cloud.x, cast(Array, cloud.logw)
+        start = (x.copy(), logw.copy()) if below > 0 else (x, logw)
+        θ_end, done, path = self._weigh(step, x, logw, θ, steps, η, below * (1 + 1e-9))
+        if done < steps:
+            x, logw = start
+            θ_end, _, path = self._weigh(step, x, logw, θ, done, η, 0.0)
+        # A new Cloud: the old one may know the weights that it had.
+        return self.at(step + done - 1).resample(Cloud(x, logw), below), θ_end, path
 
-        return self._pace.run(part, steps * x.size), path
+    def _weigh(
+        self, step: int, x: Array, logw: Array, θ: float, steps: int, η: float, below: float
+    ) -> tuple[float, int, Array]:
+        """weighted (kernels/weighted.py): θ, steps done, path."""
+        scratch, path, model = np.empty(x.size), np.empty((steps, 6)), self._model(η, θ)
+        θ, done = self._team(
+            weighted, x, steps, x, logw, scratch, steps, self.seed, step, *model, below, path
+        )
+        return θ, done, path
+
+    def _model(self, η: float, θ: float) -> tuple[Any, ...]:
+        """What the kernels of persistent chains know of the model and the data."""
+        return self.h, η, self.mixture.a, self.mixture.b, θ, *self._sorted_data
+
+    def _team(self, kernel: Callable[..., Any], x: Array, steps: int, *args: Any) -> Any:
+        """kernel(rank, size, its counters, its block sums, *args) on the team."""
+        sync, sums = team.new_sync(self.threads), np.empty((2, _blocks(x.size), 6))
+        return self._pace.run(lambda rank, of: kernel(rank, of, sync, sums, *args), steps * x.size)
 
     @cached_property
     def _pace(self) -> team.Pace:
@@ -210,7 +271,7 @@ class Walkers:
         scratch = np.empty(BLOCK)
         return sorted_responsibility(*self._sorted_data, scratch, self.mixture.d, self.mixture.m, θ)
 
-    def _sum(self, x: Array, kernel: Callable[..., None], *args: float) -> Array:
+    def _sum(self, x: Array, kernel: Callable[..., None], *args: float | Array) -> Array:
         """Means (k,) over x by a kernel that leaves block sums."""
         sums = np.zeros((_blocks(x.size), 3))
         self._share(x.size, lambda lo, hi: kernel(x, lo, hi, sums, *args))
@@ -232,7 +293,8 @@ def _blocks(n: int) -> int:
 
 def _mean_in_pieces(cloud: Cloud, f: Callable[..., Any], *args: float) -> Any:
     if cloud.logw is not None:
-        return f(cloud.x, *args) @ cloud.weights
+        with np.errstate(under="ignore"):  # w·f below the smallest float is zero
+            return f(cloud.x, *args) @ cloud.weights
     n, x = cloud.size, cloud.x
     pieces = [f(x[..., i : i + PIECE], *args).sum(axis=-1) for i in range(0, n, PIECE)]
     return sum(pieces) / n

@@ -36,6 +36,11 @@ class Flow:
     sampled: ClassVar[bool] = True  # does it run on walkers? If not, it is a quadrature
     needs_density: ClassVar[bool] = False  # of the data: then it does not run on the user's points
 
+    @property
+    def copies(self) -> int:
+        """Persistent particles per walker: more than one in a buffer."""
+        return 1
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A flow that changes an inherited step is no longer the one the kernel knows."""
         super().__init_subclass__(**kwargs)
@@ -86,6 +91,10 @@ class Flow:
     def fixed_point(self, target: Target) -> float | None:
         """Where θ comes to rest for well-separated modes; None: nowhere, or unknown."""
         return None
+
+    def rest(self, target: Target) -> dict[str, float]:
+        """The coordinates beyond θ at the fixed point; those not named rest where they start."""
+        return {}
 
     def start(self, ops: Backend, θ0: float) -> State:
         """The state at t = 0."""
@@ -149,7 +158,7 @@ def options_of(flow: type[Flow]) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(cast(Any, flow))
 
 
-def make(name: str, **options: Any) -> Flow:
+def make(name: str, /, **options: Any) -> Flow:
     """The flow of that name with its options; values given as text are read by the field's type.
 
     Raises InputError for an unknown name or option (naming the nearest) or a bad value.

@@ -39,8 +39,11 @@ class CD(Flow):
             raise InputError("p", f"h={self.h}", "allowed is 0 < h < 2, or 0 for the run's dt")
 
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
+        return self.moved(ops, θ, ops.data_particles())
+
+    def moved(self, ops: Backend, θ: float, cloud: Cloud) -> Cloud:
+        """cloud · P_θ^k, with the chain's own step."""
         chain = ops if self.h == 0 else ops.with_step(self.h)
-        cloud = chain.data_particles()
         for j in range(self.k):
             cloud = chain.move(cloud, θ, substep=j, kernel=self.kernel)
         return cloud

@@ -27,6 +27,7 @@ class Jarzynski(PCD):
 
     name = "jarzynski"
     title = "Jarzynski-corrected PCD"
+    fused = "work"
     resample: float = 0.0
 
     def __post_init__(self) -> None:

@@ -82,3 +82,7 @@ class NCE(Flow):
             return target.θ_star
         log_Z = target.mixture.log_Z
         return target.θ_star + log_Z(target.θ_star) - log_Z(self.mu)
+
+    def rest(self, target: Target) -> dict[str, float]:
+        log_Z = target.mixture.log_Z
+        return {"c": log_Z(target.θ_star) - log_Z(self.mu)} if self.learn_c else {}

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toyflows.flows.base import Flow
+from toyflows.mixture import expit
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
-    from toyflows.cloud import Cloud
+    from toyflows.cloud import Array, Cloud
     from toyflows.target import Target
 
 
@@ -32,6 +33,16 @@ class ScoreMatching(Flow):
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
         return float(ops.mean(negatives, ops.mixture.hyvärinen, θ))
+
+    def value(self, target: Target, θ: float) -> float:
+        """½d² E_*[(r_θ − r_*)²], r_θ − r_* = r_θ(1 − r_*)(1 − e^{θ−θ*}), for the exact data law."""
+        mix, δ = target.mixture, min(θ - target.θ_star, 300.0)
+
+        def squared(x: Array) -> Array:
+            not_r = expit(-mix.logit(x, target.θ_star))
+            return (math.expm1(δ) * mix.responsibility(x, θ) * not_r) ** 2
+
+        return 0.5 * mix.d**2 * target.data.mean(squared)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         """(πd/8) [(1−q*) φ(x̂ − a) − q* φ(b − x̂)] with the ridge x̂ = m + θ/d: the data that each

@@ -1,4 +1,4 @@
-"""Unadjusted Langevin for an ensemble of walkers, and persistent chains with their θ.
+"""Unadjusted Langevin for an ensemble of walkers, and the mean of r_θ over the data.
 
     x ← x − h ∂_xU_θ(x) + √(2h) ξ,      ∂_xU = (x − a) − d r,    r = σ(d(x − m) − θ)
 
@@ -17,8 +17,7 @@ from numba.extending import overload
 
 from toyflows.kernels.jit import as_i32, as_i64, fma, i32, i64, kernel, wide_vectors
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
-from toyflows.kernels.random import BLOCK, HALF, MOVE, normals_of_block, stream_keys
-from toyflows.kernels.team import meet, next_share
+from toyflows.kernels.random import BLOCK, HALF, normals_of_block, stream_keys
 
 SATURATED = 40.0  # 1 − σ(40) = 4e−18
 
@@ -38,9 +37,9 @@ def _plus_negative(count, v):
 
 @kernel
 def tree_sum(v):
-    """Σ v (1024,) in a fixed tree order: the same bits at any vector width. Destroys v."""
+    """Σ v (16·2^k,) in a fixed tree order: the same bits at any vector width. Destroys v."""
     wide_vectors()
-    s = HALF
+    s = v.size // 2
     while s >= 16:
         low, high = v[:s], v[s : 2 * s]
         for j in range(s):
@@ -115,64 +114,3 @@ def sorted_responsibility(x, w, tail, r, d, m, θ):
         r[n:] = 0.0
         total += tree_sum(r)
     return total
-
-
-@kernel
-def total_of(part, column):
-    """Σ_block part[block, column], in block order."""
-    total = 0.0
-    for block in range(part.shape[0]):
-        total += part[block, column]
-    return total
-
-
-@kernel
-def chain_blocks(x, part, first, last, bits, g, r, k1, k2, h, a, b, θ):
-    """One Langevin step of the blocks first ≤ block < last; part[block] = (Σ r_θ before it, walkers
-    in b before it, walkers that crossed in it)."""
-    d, m = b - a, 0.5 * (a + b)
-    for block in range(first, last):
-        normals_of_block(bits, g, block, k1, k2, math.sqrt(2.0 * h))
-        xs = x[block * BLOCK : (block + 1) * BLOCK]
-        in_b, crossed = drift_block(xs, g, r, h, a, d, m, θ)
-        r[xs.size :] = 0
-        part[block, 0] = tree_sum(r)
-        part[block, 1] = in_b
-        part[block, 2] = crossed
-
-
-@kernel
-def persistent(
-    rank, size, sync, sums, x, steps, seed, step, h, η, a, b, θ, data_x, data_w, data_tail, path
-):
-    """`steps` steps of θ ← θ + η(mean r_θ(x) − E_data r_θ), each followed by a Langevin step of x.
-
-    Run by `size` threads at once: each takes its own share of the blocks first, then helps the
-    others (sync: team.py). After a step all wait for each other and add the same block sums in the
-    same order, so that every thread knows the same θ. sums (2, blocks, 3) alternate between steps,
-    so that one wait a step is enough. path (steps, 4): θ, its velocity, walkers in b before the
-    step, walkers that crossed in it. Returns θ.
-    """
-    blocks = (x.size + BLOCK - 1) // BLOCK
-    bits = np.empty(HALF, np.uint64)
-    g = np.empty(BLOCK, np.float32)
-    r = np.empty(BLOCK, x.dtype)
-    scratch = np.empty(BLOCK, np.float64)
-    for k in range(steps):
-        part = sums[k % 2]
-        k1, k2 = stream_keys(seed, step + k, MOVE)
-        for turn in range(size):
-            first, last = next_share(sync, rank, size, turn, k, blocks)
-            while first < last:
-                chain_blocks(x, part, first, last, bits, g, r, k1, k2, h, a, b, θ)
-                first, last = next_share(sync, rank, size, turn, k, blocks)
-        meet(sync, size * (k + 1))
-        data_r = sorted_responsibility(data_x, data_w, data_tail, scratch, b - a, 0.5 * (a + b), θ)
-        velocity = total_of(part, 0) / x.size - data_r
-        if rank == 0:
-            path[k, 0] = θ
-            path[k, 1] = velocity
-            path[k, 2] = total_of(part, 1)
-            path[k, 3] = total_of(part, 2)
-        θ += η * velocity
-    return θ

@@ -129,3 +129,54 @@ def count_in_b(x, first, last, sums, m):
         for v in x[block * BLOCK : (block + 1) * BLOCK]:
             n += v > m
         sums[block, 0] = n
+
+
+@kernel
+def spread(x, g, y, ε, σ):
+    """y = x + σε and ε = g at x (n ≤ 1024,), float64 from float32."""
+    wide_vectors()
+    for j in range(x.size):
+        ε[j] = g[j]
+        y[j] = x[j] + σ * f64(g[j])
+
+
+@kernel
+def add_noise(x, pairs, first, last, seed, step, stream, σ):
+    """pairs (2, n) = (x + σε, ε) of x (n,) and unit normals ε, for each block."""
+    bits = np.empty(HALF, np.uint64)
+    g = np.empty(BLOCK, np.float32)
+    k1, k2 = stream_keys(seed, step, stream)
+    for block in range(first, last):
+        normals_of_block(bits, g, block, k1, k2, 1.0)
+        here = slice(block * BLOCK, (block + 1) * BLOCK)
+        spread(x[here], g, pairs[0, here], pairs[1, here], σ)
+
+
+@kernel
+def denoising_block(y, ε, out, a, d, m, θ, σ):
+    """out (n,) = D r(1−r) [ ε/σ − (y−a)/s² + D r ] with D = d/s², s² = 1 + σ², r = σ(D(y−m) − θ).
+
+    Mixture.denoising, with the score of noised data written in y and not in units of s.
+    """
+    wide_vectors()
+    v, w = 1.0 / (1.0 + σ * σ), 1.0 / σ
+    D = d * v
+    slope, offset = D * LOG2E, -(D * m + θ) * LOG2E
+    for j in range(y.size):
+        t = slope * y[j] + offset
+        e = exp2_f64(max(-abs(t), LOWEST))
+        p = 1.0 / (1.0 + e)  # 1/(1 + e^−|z|)
+        r = p if t >= 0.0 else e * p
+        out[j] = D * (e * p * p) * (w * ε[j] - v * (y[j] - a) + D * r)
+
+
+@kernel
+def sum_denoising(y, first, last, sums, ε, a, d, m, θ, σ):
+    """sums[block, 0] = Σ of the denoising integrand over each block of the pairs (y, ε)."""
+    out = np.empty(BLOCK, np.float64)
+    for block in range(first, last):
+        here = slice(block * BLOCK, (block + 1) * BLOCK)
+        ys = y[here]
+        denoising_block(ys, ε[here], out, a, d, m, θ, σ)
+        out[ys.size :] = 0.0
+        sums[block, 0] = tree_sum(out)

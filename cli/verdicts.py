@@ -1,0 +1,142 @@
+"""`toyflows verdicts`: every method at every separation, judged."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.bench import Cell, Setting
+
+SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".md")
+COLOUR = {
+    "converges": "green",
+    "biased": "yellow",
+    "no learning": "dim",
+    "mode collapse": "red",
+    "oscillates": "magenta",
+    "diverges": "bold red",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(verdicts)
+
+
+def verdicts(
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help='A method, as "cd k=10"; repeatable. Default: all of them.'),
+    ] = None,
+    separation: Annotated[
+        list[float] | None, typer.Option(help="A distance d of the modes; repeatable.")
+    ] = None,
+    q_star: Annotated[float, typer.Option(help="True weight of mode b.")] = 0.8,
+    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    time: Annotated[float, typer.Option(help="How long each run is.")] = 180.0,
+    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.1,
+    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    backend: Annotated[str, typer.Option(help="grid (the exact law) or walkers.")] = "grid",
+    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Save to .png .pdf .svg .json .csv or .md; repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Judge every method at a list of separations; the exact law unless walkers are asked for.
+
+    Example: toyflows verdicts --loss ml --loss pcd --separation 4 --separation 20
+    """
+    with refusing():
+        from toyflows import bench
+        from toyflows.files import available_cores
+        from toyflows.flows import registry
+        from toyflows.target import Target
+
+        for path in out or ():
+            _check_out(path)
+        if backend not in ("grid", "walkers"):
+            raise InputError("backend", backend, "allowed is grid or walkers")
+        if jobs is not None and jobs < 1:
+            raise InputError("jobs", jobs, "allowed is 1 or more")
+        flows = [bench.parse(words) for words in loss or registry()]
+        separations = tuple(separation or bench.SEPARATIONS)
+        targets = [Target.from_q(q_star, d) for d in separations]
+        setting = bench.Setting(targets[0].θ_star, theta0, time, dt, rate, walkers, seed)
+        cells = _watched(
+            bench.table(flows, separations, setting, backend, jobs or available_cores()),
+            len(flows) * len(separations),
+        )
+        for path in out or ():
+            _save(path, cells, setting)
+        if json:
+            print(bench.to_json(cells, setting))
+        else:
+            _print(cells, out or [])
+
+
+def _check_out(path: Path) -> None:
+    from toyflows.files import check_writable
+
+    if path.suffix not in SUFFIXES:
+        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+    check_writable(path)
+
+
+def _watched(cells: Iterable[Cell], of: int) -> list[Cell]:
+    """All cells, with a progress bar on stderr where that is a terminal."""
+    if not sys.stderr.isatty():
+        return list(cells)
+    from rich.console import Console
+    from rich.progress import track
+
+    return list(track(cells, "judging", of, console=Console(stderr=True), transient=True))
+
+
+def _save(path: Path, cells: list[Cell], setting: Setting) -> None:
+    from toyflows import bench
+    from toyflows.files import whole_file
+
+    text = {".json": bench.to_json, ".csv": bench.to_csv, ".md": bench.to_markdown}
+    with whole_file(path) as temporary:
+        if path.suffix in text:
+            temporary.write_text(text[path.suffix](cells, setting) + "\n", encoding="utf-8")
+        else:
+            from toyflows.figures import _table
+            from toyflows.figures._signature import save_picture
+
+            save_picture(_table.picture(cells, setting), temporary)
+
+
+def _print(cells: list[Cell], out: list[Path]) -> None:
+    """The table, the methods that learn at most separations first."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from toyflows.bench import rows
+
+    separations = sorted({cell.separation for cell in cells})
+    widest = 20 + 16 * len(separations)  # words are not broken, however narrow the terminal
+    console = Console(highlight=False, soft_wrap=True, width=widest)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("method")
+    for d in separations:
+        table.add_column(f"d = {d:g}")
+    for method, row in rows(cells):
+        words = [row[d].verdict.kind for d in separations]
+        table.add_row(method, *(f"[{COLOUR[word]}]{word}[/]" for word in words))
+    console.print(table)
+    for path in out:
+        console.print(f"saved   {path}")

@@ -1,0 +1,62 @@
+"""What a class should be told about a run, whatever its verdict: why not to trust its particles.
+
+An alarm looks at the recorded path and at what the method says of its chains, not at its name.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from toyflows.flows.base import Flow
+from toyflows.state import Trajectory
+from toyflows.target import Target
+
+LOW_EFFECTIVE_SIZE = 0.1  # of the walkers
+
+
+def alarms(flow: Flow, target: Target, run: Trajectory) -> list[str]:
+    """One sentence for each thing that is wrong with the run's particles."""
+    found = (_never_crossed, _few_count, _short_chains, _no_basin)
+    return [text for check in found for text in check(flow, target, run)]
+
+
+def _never_crossed(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+    persistent = run.state is not None and run.state.chains is not None and flow.has_negatives
+    if run.walkers and persistent and run.t[-1] > 0 and run.crossings[-1] == 0:
+        τ = target.mixture.mixing_time(float(run.θ[-1]))
+        yield (
+            f"none of the {run.walkers:,} walkers changed mode in a time of {run.t[-1]:.4g} "
+            f"(they need about {τ:.2g})"
+        )
+
+
+def _few_count(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+    size = run.seen.get("effective_size", np.full(1, math.nan))
+    k = int(np.argmin(size))
+    if size[k] < LOW_EFFECTIVE_SIZE:
+        yield (
+            f"the effective sample size fell to {size[k]:.2g} of the walkers at t = {run.t[k]:.4g}:"
+            " their weighted mean is that of a few"
+        )
+
+
+def _short_chains(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+    time = flow.chain_time(run.dt)
+    if time is None:
+        return
+    τ = target.mixture.mixing_time(float(run.θ[-1]))
+    if time < τ:
+        yield f"chains of time {time:.3g} are shorter than the mixing time {τ:.2g}"
+
+
+def _no_basin(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+    limit = target.mixture.bistable_up_to
+    beyond = np.flatnonzero(np.abs(run.θ) > limit)
+    if limit > 0 and beyond.size and flow.has_negatives:
+        yield (
+            f"|θ| passed {limit:.4g} at t = {run.t[beyond[0]]:.4g}: there the lighter mode "
+            "no longer has a basin"
+        )

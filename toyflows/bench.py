@@ -1,0 +1,179 @@
+"""The bench: a method, a separation, one run, one verdict; and the table of many.
+
+Every method is judged in the same setting, on the exact law where it has one. A method whose θ
+leaves the finite numbers is judged too: "diverges".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from toyflows import solve
+from toyflows.alarms import alarms
+from toyflows.backends.base import Backend
+from toyflows.backends.grid import Grid
+from toyflows.errors import Diverged
+from toyflows.flows.base import Flow, make, options_of
+from toyflows.limits import check_ranges
+from toyflows.state import Trajectory
+from toyflows.target import Target
+from toyflows.verdict import Verdict, judge
+from toyflows.workers import in_workers
+
+SEPARATIONS = (2.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all methods of a table share; q* = 0.8 and θ0 = 0 unless said otherwise."""
+
+    θ_star: float = -math.log(4)
+    θ0: float = 0.0
+    time: float = 100.0
+    dt: float = 0.05
+    rate: float = 1.0
+    walkers: int = 10_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(self.θ0, self.time, self.dt, self.rate, self.walkers, self.seed)
+
+    @property
+    def steps(self) -> int:
+        return round(self.time / self.dt)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One method (see `label`) at one separation; `run` is None where θ diverged."""
+
+    method: str
+    separation: float
+    backend: str
+    verdict: Verdict
+    run: Trajectory | None
+    alarms: tuple[str, ...] = ()
+
+
+def label(flow: Flow) -> str:
+    """The method's name and those of its options that are not the default: "cd k=10"."""
+    options = {f.name: getattr(flow, f.name) for f in options_of(type(flow)) if
+               getattr(flow, f.name) != f.default}  # fmt: skip
+    return " ".join([flow.name, *(f"{name}={value}" for name, value in options.items())])
+
+
+def parse(words: str) -> Flow:
+    """The flow that `label` names. Raises InputError."""
+    name, *pairs = words.split() or [words]
+    options = dict(pair.partition("=")[::2] for pair in pairs)
+    return make(name, **options)
+
+
+def cell(flow: Flow, d: float, setting: Setting, backend: str = "grid") -> Cell:
+    """The flow's run at separation d on "grid" or "walkers", judged."""
+    target = Target.exact(setting.θ_star, d)
+    try:
+        run = solve.run(
+            flow, _backend(backend, target, setting), setting.θ0, setting.steps, setting.rate,
+            max(1, setting.steps // 2000),
+        )  # fmt: skip
+    except Diverged as error:
+        return Cell(label(flow), d, backend, Verdict("diverges", error.time, f"θ {error}."), None)
+    warned = tuple(alarms(flow, target, run))
+    return Cell(label(flow), d, backend, judge(run, target), run, warned)
+
+
+def _backend(name: str, target: Target, setting: Setting) -> Backend:
+    if name == "grid":
+        return Grid(target, setting.dt)
+    from toyflows.backends.walkers import Walkers
+
+    return Walkers(target, setting.dt, setting.walkers, setting.seed)
+
+
+def table(
+    flows: Sequence[Flow],
+    separations: Sequence[float],
+    setting: Setting,
+    backend: str = "grid",
+    jobs: int = 1,
+) -> Iterator[Cell]:
+    """Every method at every separation, as they are done, on `jobs` processes; without the paths.
+
+    The slow ones, at large separations, come first.
+    """
+    ordered = sorted(separations, reverse=True)
+    todo = [
+        (flow, d, setting, backend if flow.sampled else "grid") for d in ordered for flow in flows
+    ]
+    if jobs == 1:
+        yield from map(_without_path, todo)
+    else:
+        yield from in_workers(_without_path, todo, min(jobs, len(todo)), _died)
+
+
+def _without_path(item: tuple[Flow, float, Setting, str]) -> Cell:
+    return replace(cell(*item), run=None)
+
+
+def _died(item: tuple[Flow, float, Setting, str], error: BaseException) -> Cell:
+    raise error
+
+
+def rows(cells: Sequence[Cell]) -> list[tuple[str, dict[float, Cell]]]:
+    """Each method with its cells by separation; those that learn at most separations first."""
+    found: dict[str, dict[float, Cell]] = {}
+    for one in sorted(cells, key=lambda c: c.separation):
+        found.setdefault(one.method, {})[one.separation] = one
+
+    def failures(row: tuple[str, dict[float, Cell]]) -> tuple[int, str]:
+        return sum(c.verdict.kind != "converges" for c in row[1].values()), row[0]
+
+    return sorted(found.items(), key=failures)
+
+
+def to_json(cells: Sequence[Cell], setting: Setting) -> str:
+    """The setting, and one object a cell; numbers that are not finite are null."""
+    s = setting
+    head = {
+        "theta_star": s.θ_star, "theta0": s.θ0, "time": s.steps * s.dt, "dt": s.dt,
+        "rate": s.rate, "walkers": s.walkers, "seed": s.seed,
+    }  # fmt: skip
+    table = [
+        {
+            "method": c.method, "separation": c.separation, "backend": c.backend,
+            "verdict": c.verdict.kind, "says": c.verdict.says,
+            "number": c.verdict.number if math.isfinite(c.verdict.number) else None,
+            "alarms": list(c.alarms),
+        }
+        for _, row in rows(cells)
+        for c in row.values()
+    ]  # fmt: skip
+    return json.dumps({**head, "cells": table}, ensure_ascii=False, allow_nan=False)
+
+
+def to_csv(cells: Sequence[Cell], setting: Setting) -> str:
+    """One row a cell."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["method", "separation", "backend", "verdict", "number"])
+    for method, row in rows(cells):
+        for d, c in row.items():
+            writer.writerow([method, d, c.backend, c.verdict.kind, c.verdict.number])
+    return text.getvalue().rstrip()
+
+
+def to_markdown(cells: Sequence[Cell], setting: Setting) -> str:
+    """The table of words."""
+    separations = sorted({c.separation for c in cells})
+    lines = ["| method | " + " | ".join(f"d = {d:g}" for d in separations) + " |"]
+    lines.append("| --- " * (1 + len(separations)) + "|")
+    for method, row in rows(cells):
+        words = " | ".join(row[d].verdict.kind for d in separations)
+        lines.append(f"| {method} | {words} |")
+    return "\n".join(lines)

@@ -1,0 +1,44 @@
+"""What a run may ask for."""
+
+from __future__ import annotations
+
+import math
+
+from toyflows.errors import InputError
+from toyflows.target import LARGEST_THETA
+
+MOST_STEPS = 100_000_000
+
+
+def check_ranges(
+    theta0: float,
+    time: float,
+    dt: float,
+    rate: float,
+    walkers: int,
+    seed: int,
+    threads: int | None = None,
+    **others: float,
+) -> None:
+    """Raises InputError unless a run can have these settings; `others` need only be finite."""
+    numbers = {"theta0": theta0, "time": time, "dt": dt, "rate": rate} | others
+    for name, value in numbers.items():
+        if not math.isfinite(value):
+            raise InputError(name, value, "allowed is a finite number")
+    if not abs(theta0) <= LARGEST_THETA:
+        raise InputError("theta0", theta0, f"allowed is |θ0| ≤ {LARGEST_THETA:g}")
+    if not 0 < dt < 2:
+        raise InputError("dt", dt, "allowed is 0 < dt < 2, where Langevin in a mode is stable")
+    if not time >= dt:
+        raise InputError("time", time, f"allowed is at least one step, dt = {dt:g}")
+    if not time / dt <= MOST_STEPS:
+        raise InputError("time", time, f"allowed is at most {MOST_STEPS:,} steps of dt = {dt:g}")
+    if not 0 < rate * dt < 8:
+        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}, where Euler's step of θ "
+                         f"is stable at dt = {dt:g}")  # fmt: skip
+    if walkers < 1:
+        raise InputError("walkers", walkers, "allowed is 1 or more")
+    if not 0 <= seed < 2**63:
+        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
+    if threads is not None and not 1 <= threads <= 256:
+        raise InputError("threads", threads, "allowed is 1 to 256")
