@@ -1,0 +1,147 @@
+"""Checkpoints: arrays and a header in one .npz file, whole or refused.
+
+The file is a plain .npz (numpy.load reads it) whose entry `header` is JSON. The last 64 bytes, the
+end of the archive's comment, are the sha256 of all bytes before them: a file cut short or with one
+wrong bit anywhere is refused. Equal states give equal bytes. No pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import toyflows
+from toyflows.errors import InputError
+from toyflows.files import whole_file
+from toyflows.nn.layers import Array
+
+FORMAT = 1
+SEAL = b"toyflows checkpoint, sha256 of all before: "
+DIGITS = 64
+HEADER = "header"
+FOREIGN = "is not a toyflows checkpoint, or is cut short"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a run needs besides its arrays to go on bit for bit; every value is JSON.
+
+    `data` is the `digest` of the data, `rng` the `state` of its generator; `versions` and `arrays`
+    (shape, dtype and digest of each) are filled in by `save`.
+    """
+
+    kind: str
+    configuration: dict[str, Any]
+    seed: int
+    step: int
+    data: str = ""
+    rng: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+
+
+def save(path: str | Path, arrays: Mapping[str, Array], header: Header) -> Path:
+    """Writes the file whole or not at all; raises InputError where it cannot be written."""
+    path = Path(path)
+    if HEADER in arrays:
+        raise InputError("arrays", HEADER, "is the header's name")
+    told = asdict(header) | {"versions": _versions(), "arrays": {}}
+    for name, values in arrays.items():
+        told["arrays"][name] = [list(values.shape), values.dtype.str, digest(values)]
+    text = json.dumps(told, ensure_ascii=False, allow_nan=False)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, values in {HEADER: np.array(text), **arrays}.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # of 1980: no clock in the file
+            with archive.open(entry, "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asarray(values), allow_pickle=False)
+        archive.comment = SEAL + bytes(DIGITS)
+    body = buffer.getbuffer()[:-DIGITS]
+    with whole_file(path, "checkpoint") as temporary, temporary.open("wb") as opened:
+        opened.write(body)
+        opened.write(hashlib.sha256(body).hexdigest().encode())
+    return path
+
+
+def load(
+    path: str | Path, kind: str | None = None, like: Mapping[str, Array] | None = None
+) -> tuple[dict[str, Array], Header]:
+    """The arrays and the header that `save` wrote.
+
+    Raises InputError("checkpoint", path) for a file that is not whole, or not of this `kind`, or
+    whose arrays have not the names, shapes and dtypes of `like`.
+    """
+    raw = _sealed(path)
+    try:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = Header(**json.loads(str(arrays.pop(HEADER))))
+        written = header.versions["format"]
+    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile):
+        raise InputError("checkpoint", path, FOREIGN) from None
+    if written != FORMAT:
+        raise InputError("checkpoint", path, f"has format {written}; this toyflows reads {FORMAT}")
+    if kind is not None and header.kind != kind:
+        raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is {kind}")
+    for name in {} if like is None else {**like, **arrays}:
+        found, wanted = (_outline(a.get(name)) for a in (arrays, like or {}))
+        if found != wanted:
+            raise InputError("checkpoint", path, f"{name}: there is {found}, wanted is {wanted}")
+    return arrays, header
+
+
+def digest(values: Array) -> str:
+    """sha256 of an array's shape, dtype and numbers."""
+    outline = f"{values.shape} {values.dtype.str} ".encode()
+    return hashlib.sha256(outline + values.tobytes()).hexdigest()
+
+
+def state(rng: np.random.Generator) -> dict[str, Any]:
+    """The state of a generator, for JSON."""
+    told = json.dumps(rng.bit_generator.state, default=lambda a: a.tolist())
+    found: dict[str, Any] = json.loads(told)
+    return found
+
+
+def generator(state: Mapping[str, Any]) -> np.random.Generator:
+    """The generator that has this state; raises InputError where there is none."""
+    name = state.get("bit_generator")
+    kinds = {kind.__name__: kind for kind in np.random.BitGenerator.__subclasses__()}
+    try:
+        bits = kinds[str(name)]()
+        bits.state = dict(state)
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError):
+        raise InputError("rng", name, "is not the state of a NumPy generator") from None
+    return np.random.Generator(bits)
+
+
+def _sealed(path: str | Path) -> bytes:
+    """The bytes of a file whose seal is right."""
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError("checkpoint", path, f"cannot be read ({error.strerror})") from None
+    body, written = raw[:-DIGITS], raw[-DIGITS:]
+    if not body.endswith(SEAL):
+        raise InputError("checkpoint", path, FOREIGN)
+    if hashlib.sha256(body).hexdigest().encode() != written:
+        raise InputError("checkpoint", path, "is damaged: its checksum does not match")
+    return raw
+
+
+def _outline(values: Array | None) -> str:
+    return "nothing" if values is None else f"{values.dtype} {values.shape}"
+
+
+def _versions() -> dict[str, Any]:
+    own = {"format": FORMAT, "toyflows": toyflows.__version__}
+    return own | {"numpy": np.__version__, "python": platform.python_version()}
