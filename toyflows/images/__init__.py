@@ -1,0 +1,1 @@
+"""Images to learn from: letters made here, a user's own folder, and what is unlike both."""

@@ -1,0 +1,275 @@
+"""A user's own images: a folder of classes, or a NumPy archive, as the parts a model learns from.
+
+    letters/a/01.png  letters/a/02.jpg  letters/b/x.tif …     a class is a subfolder
+    digits.npz: images (n, h, w), labels (n,) or none         integers are 0 … 255, or 0 … 65535
+
+Grey only: colours become their luma, what is transparent becomes white. The longer side is fitted
+to `size` by a filter that averages (Lanczos), the rest filled with the grey of the border. Black is
+−1, white 1. A picture that cannot be read is left out and named; of many pages the first is read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from toyflows.cloud import Array
+from toyflows.errors import InputError
+from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "TIFF")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+LARGEST = 64_000_000  # pixels of a picture: a file of a few bytes can claim any number
+FEWEST = 4  # images of a class that leave one to judge by
+
+
+@dataclass(frozen=True, eq=False)
+class Folder(Parts):
+    """The three parts, and what was left out: (file, why) for each file that gave no image."""
+
+    skipped: tuple[tuple[str, str], ...]
+
+
+def load(source: str, size: int, seed: int = 0, labelled: bool = False) -> Folder:
+    """The images of a folder or of an .npz, 70 % / 15 % / 15 % of each class by the seed.
+
+    `labelled` asks for two classes or more. Equal files give equal parts, in whatever order the
+    system lists them. Raises InputError: "size", or "data" for what cannot be learned from.
+    """
+    checked_size(size)
+    path = Path(source)
+    skipped: list[tuple[str, str]] = []
+    try:
+        if path.is_dir():
+            x, y, classes = _read_folder(path, size, skipped)
+        elif path.suffix.lower() == ".npz" and path.is_file():
+            x, y, classes = _read_archive(path, size)
+        else:
+            there = "is neither a folder nor" if path.exists() else "there is no such folder, nor"
+            _refuse(source, f"{there} an .npz file")
+    except OSError as error:
+        _refuse(source, f"cannot be read ({error.strerror or error})")
+    if labelled and len(classes) < 2:
+        _refuse(source, "has one class only; a classifier needs a subfolder (or a label) for each")
+    train, valid, test = split(y, seed)
+    if not test.size:
+        most = int(np.bincount(y).max())
+        _refuse(source, f"at most {most} images a class; at least {FEWEST} leave one to judge by")
+    learn, choose, judge = (Images(pixels(x[rows]), y[rows]) for rows in (train, valid, test))
+    return Folder(learn, choose, judge, classes, tuple(skipped))
+
+
+def _refuse(source: str | Path, why: str) -> NoReturn:
+    raise InputError("data", source, " ".join(why.split()))
+
+
+# ---- folders
+
+
+def _read_folder(
+    folder: Path, size: int, skipped: list[tuple[str, str]]
+) -> tuple[Levels, Labels, tuple[str, ...]]:
+    """Grey levels (n, size, size), classes (n,) and their names; files without an image are told
+    in `skipped`. Pictures in the folder itself are one class where no subfolder has any."""
+    inside = {d.name: _files(d, deep=True) for d in sorted(folder.iterdir()) if _is_class(d)}
+    loose = _files(folder, deep=False)
+    if not loose and not any(inside.values()):
+        _refuse(
+            folder, "is empty; allowed is a subfolder of PNG, JPEG or TIFF files for each class"
+        )
+    grouped = inside if any(map(_any_picture, inside.values())) else {folder.name: loose}
+    told = loose if grouped is inside else [f for files in inside.values() for f in files]
+    skipped += [(_relative(f, folder), "is not in the subfolder of a class") for f in told]
+    images: list[Levels] = []
+    labels: list[int] = []
+    classes: list[str] = []
+    for name, files in grouped.items():
+        made = [x for f in files if (x := _image(f, folder, size, skipped)) is not None]
+        if made:
+            images += made
+            labels += [len(classes)] * len(made)
+            classes.append(name)
+    if not images:
+        first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
+        _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}")
+    return np.stack(images), np.array(labels), tuple(classes)
+
+
+def _is_class(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".")
+
+
+def _files(folder: Path, deep: bool) -> list[Path]:
+    """Files that are not hidden, by name; `deep` looks into subfolders too."""
+    found = folder.rglob("*") if deep else folder.iterdir()
+    seen = [
+        path
+        for path in found
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    return sorted(path for path in seen if not path.is_dir())
+
+
+def _any_picture(files: list[Path]) -> bool:
+    return any(f.suffix.lower() in SUFFIXES for f in files)
+
+
+def _relative(path: Path, folder: Path) -> str:
+    return path.relative_to(folder).as_posix()
+
+
+def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) -> Levels | None:
+    """The picture as grey levels (size, size), or None and a line in `skipped`."""
+    try:
+        return levels(2.0 * _fitted(_grey(path), size) - 1.0)
+    except _Unusable as error:
+        skipped.append((_relative(path, folder), str(error)))
+        return None
+
+
+# ---- one picture
+
+
+class _Unusable(Exception):
+    """Why a file gives no image."""
+
+
+def _grey(path: Path) -> Array:
+    """The picture's grey (h, w) in [0, 1], turned as its camera says."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise _Unusable(f"is not named {', '.join(SUFFIXES)}")
+    if not path.is_file():  # a pipe would be waited for, for ever
+        raise _Unusable("is not a file")
+    if not path.stat().st_size:
+        raise _Unusable("is empty")
+    try:
+        with warnings.catch_warnings():
+            # Of metadata that do not matter; a picture that is too large is refused below.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as picture:
+                if picture.width * picture.height > LARGEST:
+                    raise _Unusable(f"has more than {LARGEST:,} pixels")
+                return _luma(ImageOps.exif_transpose(picture))
+    except _Unusable:
+        raise
+    except Image.DecompressionBombError:
+        raise _Unusable(f"has more than {LARGEST:,} pixels") from None
+    except UnidentifiedImageError:
+        raise _Unusable("is no PNG, JPEG or TIFF") from None
+    except PermissionError:
+        raise _Unusable("may not be read (permission denied)") from None
+    except Exception as error:  # Pillow and its decoders raise a dozen kinds on a damaged file
+        raise _Unusable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
+
+
+def _luma(picture: Image) -> Array:
+    if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
+        values = np.asarray(picture)
+        if values.min() < 0 or values.max() > 65535:
+            raise _Unusable("has more than 16 bits a pixel")
+        return values / 65535
+    if picture.mode == "F":
+        return _unit(np.asarray(picture, np.float64))
+    if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
+        paper = picture.convert("RGBA")
+        white = paper.copy()
+        white.paste("white", (0, 0, *paper.size))
+        white.alpha_composite(paper)
+        picture = white
+    return np.asarray(picture.convert("L"), np.float64) / 255
+
+
+def _unit(values: np.ndarray) -> Array:
+    """Numbers of any usual kind as grey in [0, 1]."""
+    if values.dtype.kind == "b":
+        return values.astype(np.float64)
+    if values.dtype.kind not in "iuf":
+        raise _Unusable(f"holds {values.dtype} values; allowed: numbers")
+    if not values.size:
+        raise _Unusable("holds no pixel")
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "f":
+        if 0 <= low <= high <= 1:
+            return values.astype(np.float64)
+        if -1 <= low <= high <= 1:
+            return (values.astype(np.float64) + 1) / 2
+        raise _Unusable(f"holds {low:g} … {high:g}; allowed for floats: [0, 1] or [−1, 1]")
+    top = 65535 if high > 255 or values.dtype == np.uint16 else 255
+    if low < 0 or high > top:
+        raise _Unusable(f"holds {low:g} … {high:g}; allowed for integers: 0 … 255 or 0 … 65535")
+    return values / top
+
+
+def _fitted(grey: Array, size: int) -> Array:
+    """The picture (h, w) with its longer side `size`, in the middle of a square of its border."""
+    from PIL import Image
+
+    h, w = grey.shape
+    longer = max(h, w)
+    high, wide = max(1, round(size * h / longer)), max(1, round(size * w / longer))
+    if (high, wide) != (h, w):
+        small = Image.fromarray(grey.astype(np.float32))
+        grey = np.asarray(small.resize((wide, high), Image.Resampling.LANCZOS), np.float64)
+    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+    square = np.full((size, size), np.median(border))
+    top, left = (size - high) // 2, (size - wide) // 2
+    square[top : top + high, left : left + wide] = grey
+    return np.clip(square, 0.0, 1.0)  # Lanczos overshoots at edges
+
+
+# ---- archives
+
+
+def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
+    # Opened here: numpy leaves the file open where it is no whole archive.
+    with path.open("rb") as raw:
+        if raw.read(2) != b"PK":
+            _refuse(path, "is not a numpy archive (.npz)")
+        raw.seek(0)
+        archive = _unpack(path, lambda: np.load(raw, allow_pickle=False))
+        if "images" not in archive.files:
+            held = ", ".join(archive.files) or "nothing"
+            _refuse(path, f"holds no array named images (n, h, w), but {held}")
+        values = _unpack(path, lambda: archive["images"])
+        named = _unpack(path, lambda: archive["labels"]) if "labels" in archive.files else None
+    if not isinstance(values, np.ndarray) or values.ndim != 3:
+        _refuse(path, f"images has shape {np.shape(values)}; allowed: (n, h, w)")
+    try:
+        grey = _unit(values)
+    except _Unusable as error:
+        _refuse(path, f"images {error}")
+    x = np.stack([levels(2.0 * _fitted(image, size) - 1.0) for image in grey])
+    return x, *_classes(path, named, len(x))
+
+
+def _classes(path: Path, named: Any, n: int) -> tuple[Labels, tuple[str, ...]]:
+    """Places of the labels among their sorted names; without labels all are of one class."""
+    if named is None:
+        return np.zeros(n, np.int64), (path.stem,)
+    if named.shape != (n,):
+        _refuse(path, f"labels has shape {named.shape}; allowed: ({n},), one for each image")
+    if named.dtype.kind not in "iuUb":
+        _refuse(path, f"labels holds {named.dtype} values; allowed: integers or text")
+    names, y = np.unique(named, return_inverse=True)
+    return y.astype(np.int64), tuple(map(str, names.tolist()))
+
+
+def _unpack(path: Path, read: Callable[[], Any]) -> Any:
+    try:
+        return read()
+    except PermissionError:
+        _refuse(path, "may not be read (permission denied)")
+    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
+        if "allow_pickle" in str(error):
+            _refuse(path, "holds pickled Python objects, which are never loaded")
+        _refuse(path, "is damaged: numpy cannot read it as an archive")
