@@ -17,8 +17,9 @@ PACKAGES |= {"toyflows.figures": ROOT / "figures"}
 LAYERS = [
     "toyflows.errors", "toyflows.files", "toyflows.workers", "toyflows.cloud", "toyflows.mixture",
     "toyflows.target", "toyflows.limits", "toyflows.state", "toyflows.stats", "toyflows.nn",
-    "toyflows.images",
     "toyflows.kernels.jit", "toyflows.kernels.polynomials", "toyflows.kernels.random",
+    "toyflows.kernels.lanes", "toyflows.kernels.tiles", "toyflows.kernels.energy_chain",
+    "toyflows.nn.passes", "toyflows.nn.fast", "toyflows.images",
     "toyflows.kernels.team", "toyflows.kernels.langevin", "toyflows.kernels.metropolis",
     "toyflows.kernels.chains", "toyflows.kernels.weighted", "toyflows.kernels.sample",
     "toyflows.kernels.banded", "toyflows.kernels.swap",

@@ -1,6 +1,7 @@
-"""The only home of numba. Reading order: jit, polynomials, random, langevin, reduce, banded, team.
+"""The only home of numba. Reading order: jit, polynomials, random, team, langevin, metropolis,
+chains, weighted, sample, banded, swap; for networks lanes, tiles, energy_chain.
 
-Every kernel has a NumPy twin that a test pins it to (mixture.py, backends/grid.py). Nothing here is
+Every kernel has a NumPy twin that a test pins it to (mixture.py, backends/grid.py, nn/). Nothing is
 imported by `toyflows --help`, by listing or by refusing: import it where a run starts.
 """
 

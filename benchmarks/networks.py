@@ -1,0 +1,239 @@
+"""Milliseconds of an energy-based model's learning: the fast path and PyTorch, on the same network.
+
+    python benchmarks/networks.py [--quick] [--rounds N] [--sizes 28,56] [--threads 1,2]
+                                  [--out FILE.md]
+
+One Langevin step, one weight step (128 real and 128 sampled images, Adam) and a full iteration (60
+Langevin steps and a weight step), batch 128, float32. All cases of a size take turns in one
+process, in a new order each round; a turn is an iteration, 20 Langevin steps and 5 weight steps, so
+that no case is timed with cold caches only. On one thread the clock is the process's CPU time,
+which does not count a neighbour; on more it is the wall clock, which needs a quiet machine.
+Building, compilation and warm-up are never timed. PyTorch runs eagerly, as a good user would write
+it: no gradients of the weights while sampling, updates in place, the fused Adam; once with images
+as they are (NCHW) and once with channels last.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+import report
+from setting import MissingPeer
+from walkers import ONE_THREAD, in_fresh_process
+
+BATCH, CHAIN, TURN = 128, 60, 20
+STEP, NOISE, CLIP, RATE, SQUARES = 10.0, 0.005, 0.03, 1e-4, 0.1
+SEED = 20240229
+GOALS = {("Langevin step", 56): 3.0, ("full iteration", 56): 2.8}
+
+
+class Case(NamedTuple):
+    """`langevin(steps)` moves the batch; `learn()` makes one weight step from it."""
+
+    langevin: Callable[[int], Any]
+    learn: Callable[[], Any]
+
+
+Times = dict[tuple[str, int, str], list[float]]
+
+
+def images(size: int) -> np.ndarray[Any, Any]:
+    """Smooth fields in [−1, 1] (BATCH, size, size)."""
+    rough = np.random.default_rng(SEED).normal(size=(BATCH, size, size))
+    for axis in (1, 2):
+        rough = sum(np.roll(rough, k, axis) for k in range(-3, 4)) / 2.6
+    return np.tanh(rough).astype(np.float32)
+
+
+def ours(size: int, threads: int) -> Case:
+    """toyflows.nn.fast, the energy's mean over data less that over samples, and squares."""
+    from toyflows.nn.fast import Fast
+    from toyflows.nn.network import energy_network
+    from toyflows.nn.optimise import Adam
+
+    fast = Fast(energy_network(size))
+    θ = fast.network.init(np.random.default_rng(SEED))
+    adam, real, done = Adam.at(θ), images(size), 0
+    state = {"x": real[::-1].copy()}
+    sign = np.repeat(np.float32([1, -1]), BATCH)[:, None]
+
+    def langevin(steps: int) -> None:
+        nonlocal done
+        state["x"] = fast.langevin(
+            θ, state["x"], steps, STEP, NOISE, CLIP, SEED, done, threads=threads
+        )
+        done += steps
+
+    def upstream(E: Any, here: slice) -> Any:
+        return (sign[here] + 2 * SQUARES * E) / BATCH
+
+    def learn() -> None:
+        both = np.concatenate((real, state["x"]))
+        adam.step(θ, fast.gradients(θ, both, upstream, threads), RATE)
+
+    return Case(langevin, learn)
+
+
+def pytorch(size: int, threads: int, channels_last: bool) -> Case:
+    """The same in eager PyTorch."""
+    try:
+        import torch
+    except ImportError as error:
+        raise MissingPeer("torch is not installed") from error
+    torch.set_num_threads(threads)
+    torch.manual_seed(SEED)
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    net = _torch_network(torch, size).to(memory_format=layout)
+    adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
+    real = torch.from_numpy(images(size))[:, None].contiguous(memory_format=layout)
+    x = real.flip(0).contiguous(memory_format=layout)
+
+    def langevin(steps: int) -> None:
+        net.requires_grad_(False)
+        for _ in range(steps):
+            x.requires_grad_(True)
+            (g,) = torch.autograd.grad(net(x).sum(), x)
+            with torch.no_grad():
+                x.requires_grad_(False)
+                x.add_(g.clamp_(-CLIP, CLIP), alpha=-STEP)
+                x.add_(torch.randn_like(x), alpha=NOISE).clamp_(-1, 1)
+
+    def learn() -> None:
+        net.requires_grad_(True)
+        E = net(torch.cat((real, x)))
+        loss = E[:BATCH].mean() - E[BATCH:].mean() + SQUARES * (E**2).sum() / BATCH
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        adam.step()
+
+    return Case(langevin, learn)
+
+
+def _torch_network(torch: Any, size: int) -> Any:
+    nn = torch.nn
+    layers, pixels = [nn.Conv2d(1, 16, 5, 2, 4), nn.SiLU()], (size + 3) // 2 + 1
+    for a, b in ((16, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(a, b, 3, 2, 1), nn.SiLU()]
+        pixels = (pixels - 1) // 2 + 1
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(64 * pixels**2, 64), nn.SiLU(), nn.Linear(64, 1)
+    )
+
+
+CASES: dict[str, Callable[[int, int], Case]] = {
+    "ours": ours,
+    "PyTorch": partial(pytorch, channels_last=False),
+    "PyTorch channels last": partial(pytorch, channels_last=True),
+}
+
+
+def measure(sizes: list[int], rounds: int, threads: int) -> tuple[Times, dict[str, str]]:
+    """All cases in turns; milliseconds by (job, size, case), and what could not run."""
+    if threads == 1 and hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    clock = time.process_time if threads == 1 else time.perf_counter
+    times: Times = {}
+    missing: dict[str, str] = {}
+    shuffle = random.Random(SEED).shuffle
+    for size in sizes:
+        turns = list(_cases(size, threads, missing).items())
+        for _ in range(rounds):
+            shuffle(turns)
+            for name, case in turns:
+                for job, (work, units) in _jobs(case).items():
+                    start = clock()
+                    work()
+                    ms = (clock() - start) / units * 1e3
+                    times.setdefault((job, size, name), []).append(ms)
+        print(f"measured {size} × {size} on {threads}", file=sys.stderr, flush=True)
+    return times, missing
+
+
+def _jobs(case: Case) -> dict[str, tuple[Callable[[], Any], int]]:
+    """Work and the number of units in it."""
+
+    def iteration() -> None:
+        case.langevin(CHAIN)
+        case.learn()
+
+    def weight_steps() -> None:
+        for _ in range(5):
+            case.learn()
+
+    return {
+        "full iteration": (iteration, 1),
+        "Langevin step": (lambda: case.langevin(TURN), TURN),
+        "weight step": (weight_steps, 5),
+    }
+
+
+def _cases(size: int, threads: int, missing: dict[str, str]) -> dict[str, Case]:
+    """Those that can run here, compiled and warm."""
+    found = {}
+    for name, make in CASES.items():
+        try:
+            found[name] = make(size, threads)
+        except MissingPeer as reason:
+            missing[name] = str(reason)
+            continue
+        found[name].langevin(3)
+        found[name].learn()
+    return found
+
+
+def table(times: Times, threads: int) -> str:
+    """Median (minimum) by job, the ratio to the best of PyTorch, and the goals on one thread."""
+    names = [name for name in CASES if any(case == name for _, _, case in times)]
+    head = [f"ms, batch {BATCH}, threads: {threads}", *names, "times faster", "goal", "holds"]
+    rows = [head]
+    for job, size in dict.fromkeys((job, size) for job, size, _ in times):
+        series = [times[job, size, name] for name in names]
+        row = [f"{job} {size} × {size}", *(f"{median(t):.2f} ({min(t):.2f})" for t in series)]
+        ratio = min(map(median, series[1:])) / median(series[0]) if len(series) > 1 else None
+        goal = GOALS.get((job, size)) if threads == 1 and ratio else None
+        row += [f"{ratio:.2f}" if ratio else "", f"≥ {goal:g}" if goal else ""]
+        rows.append([*row, ("yes" if ratio >= goal else "NO") if goal and ratio else ""])
+    return report.table(rows)
+
+
+def main() -> int:
+    """Measures, prints, and writes what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="3 rounds of 28 × 28")
+    parser.add_argument("--rounds", type=int, help="default 9")
+    parser.add_argument("--sizes", help="default 28,56")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
+    options = parser.parse_args()
+    sizes = [int(s) for s in (options.sizes or ("28" if options.quick else "28,56")).split(",")]
+    rounds = options.rounds or (3 if options.quick else 9)
+    load = report.Result(load=(os.getloadavg()[0], 0.0))
+    parts, missing = [], {}
+    for threads in map(int, options.threads.split(",")):
+        env = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
+        times, lost = in_fresh_process(measure, sizes, rounds, threads, env=env)
+        parts.append(table(times, threads))
+        missing |= lost
+    load.load = load.load[0], os.getloadavg()[0]
+    parts += [f"{name} did not run: {reason}." for name, reason in missing.items()]
+    page = "\n\n".join(["# Networks", report.conditions([load]), *parts]) + "\n"
+    print(page)
+    if options.out:
+        options.out.write_text(page, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,213 @@
+"""Sixteen images in one register: a vector type for kernels, and blocks of such vectors.
+
+A value f32x16 holds the same activation of 16 images, so that a layer is scalar code for one image
+whose scalars are vectors: no tails, no cases for a number of channels, no sum across a register.
+It is LLVM's <16 x float>: one register with AVX-512, two or four on smaller machines, and the same
+bits on all, because the order of the operations is written down and every fma rounds once.
+
+A block [m, n] of vectors is a tuple (m slow, n fast). Its length is part of its type, so LLVM
+unrolls everything and keeps it in registers; Numba's own vectoriser would keep the accumulators of
+a convolution in memory. Places in an array are counted in floats and are not checked; arrays are
+contiguous float32; `rows` and `columns` are literal numbers.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba import types
+from numba.core.cgutils import get_or_insert_function
+from numba.extending import intrinsic, models, register_model
+
+LANES = 16
+OCTET = 8  # vectors that are summed over their lanes together
+_INT = ir.IntType(32)
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+
+
+class F32x16(types.Type):
+    """One float32 of each of 16 images."""
+
+    def __init__(self) -> None:
+        super().__init__(name="f32x16")
+
+
+f32x16 = F32x16()
+
+
+@register_model(F32x16)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, _VECTOR)
+
+
+def _address(context, builder, array, value, index, kind=_VECTOR):
+    """Of value[index], as the address of a vector."""
+    data = context.make_array(array)(context, builder, value).data
+    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+
+def _elements(builder, block, kind):
+    return [builder.extract_value(block, k) for k in range(kind.count)]
+
+
+def _block(*sizes):
+    """The type of a block of literal sizes, or None."""
+    if not all(isinstance(n, types.IntegerLiteral) for n in sizes):
+        return None
+    count = 1
+    for n in sizes:
+        count *= n.literal_value
+    return types.UniTuple(f32x16, count)
+
+
+def _places(builder, start, step, block, columns):
+    """start + 16 m + n step for each [m, n]."""
+    for k in range(block.count):
+        m, n = divmod(k, columns.literal_value)
+        along = builder.mul(step, step.type(n))
+        yield builder.add(builder.add(start, along), start.type(LANES * m))
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typingctx, rows, columns):
+    """The block of zeros."""
+    block = _block(rows, columns)
+    if block is None:
+        return None
+
+    def codegen(context, builder, signature, args):
+        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        return context.make_tuple(builder, block, [zero] * block.count)
+
+    return block(rows, columns), codegen
+
+
+@intrinsic(prefer_literal=True)
+def load(typingctx, a, start, step, rows, columns):
+    """[m, n] = a[start + 16 m + n step :][:16]"""
+    block = _block(rows, columns)
+    if block is None:
+        return None
+
+    def codegen(context, builder, signature, args):
+        places = _places(builder, args[1], args[2], block, columns)
+        vectors = [
+            builder.load(_address(context, builder, a, args[0], place), align=4) for place in places
+        ]
+        return context.make_tuple(builder, block, vectors)
+
+    return block(a, types.int64, types.int64, rows, columns), codegen
+
+
+@intrinsic(prefer_literal=True)
+def store(typingctx, a, start, step, block, columns):
+    """a[start + 16 m + n step :][:16] = block[m, n]"""
+    if _block(columns) is None:
+        return None
+
+    def codegen(context, builder, signature, args):
+        places = _places(builder, args[1], args[2], block, columns)
+        for place, vector in zip(places, _elements(builder, args[3], block), strict=True):
+            builder.store(vector, _address(context, builder, a, args[0], place), align=4)
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64, types.int64, block, columns), codegen
+
+
+@intrinsic(prefer_literal=True)
+def spread(typingctx, a, start, rows, columns):
+    """[m, n] = a[start + m] in all lanes"""
+    block = _block(rows, columns)
+    if block is None:
+        return None
+
+    def codegen(context, builder, signature, args):
+        vectors = []
+        for m in range(rows.literal_value):
+            place = builder.add(args[1], args[1].type(m))
+            number = builder.load(
+                _address(context, builder, a, args[0], place, ir.FloatType()), align=4
+            )
+            one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, _INT(0))
+            lanes = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
+            vectors += [builder.shuffle_vector(one, one, lanes)] * columns.literal_value
+        return context.make_tuple(builder, block, vectors)
+
+    return block(a, types.int64, rows, columns), codegen
+
+
+@intrinsic
+def add_outer(typingctx, block, u, v):
+    """block[m, n] + u[m] v[n], rounded once"""
+
+    def codegen(context, builder, signature, args):
+        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)  # llvmlite's builder.fma refuses vectors
+        fma = get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+        us, vs = _elements(builder, args[1], u), _elements(builder, args[2], v)
+        sums = iter(_elements(builder, args[0], block))
+        vectors = [builder.call(fma, (x, y, next(sums))) for x in us for y in vs]
+        return context.make_tuple(builder, block, vectors)
+
+    return block(block, u, v), codegen
+
+
+def _each(operation):
+    """An operation on two blocks of the same size, vector by vector."""
+
+    @intrinsic
+    def apply(typingctx, u, v):
+        def codegen(context, builder, signature, args):
+            pairs = zip(_elements(builder, args[0], u), _elements(builder, args[1], v), strict=True)
+            vectors = [getattr(builder, operation)(x, y) for x, y in pairs]
+            return context.make_tuple(builder, u, vectors)
+
+        return u(u, v), codegen
+
+    return apply
+
+
+add, multiply = _each("fadd"), _each("fmul")
+
+
+def _halves_added(builder, x, y, width):
+    """x and y hold sums of `width` lanes each: those of x, then those of y, of half the width."""
+    groups = range(0, 2 * LANES, width)
+    low = [g + k for g in groups for k in range(width // 2)]
+    parts = (
+        builder.shuffle_vector(
+            x, y, ir.Constant(ir.VectorType(_INT, len(low)), [k + shift for k in low])
+        )
+        for shift in (0, width // 2)
+    )
+    return builder.fadd(*parts)
+
+
+@intrinsic
+def add_lane_sums(typingctx, a, start, block):
+    """a[start + k] += the sum over the lanes of block[k], as a tree; eight k at a time."""
+
+    def codegen(context, builder, signature, args):
+        vectors = _elements(builder, args[2], block)
+        for first in range(0, block.count, OCTET):
+            level, width = vectors[first : first + OCTET], LANES
+            while len(level) > 1:
+                pairs = zip(level[::2], level[1::2], strict=True)
+                level = [_halves_added(builder, x, y, width) for x, y in pairs]
+                width //= 2
+            eight = ir.VectorType(ir.FloatType(), OCTET)
+            even, odd = (
+                builder.shuffle_vector(
+                    level[0],
+                    level[0],
+                    ir.Constant(ir.VectorType(_INT, OCTET), list(range(shift, LANES, 2))),
+                )
+                for shift in (0, 1)
+            )
+            place = builder.add(args[1], args[1].type(first))
+            at = _address(context, builder, a, args[0], place, eight)
+            builder.store(
+                builder.fadd(builder.load(at, align=4), builder.fadd(even, odd)), at, align=4
+            )
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64, block), codegen

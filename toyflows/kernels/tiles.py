@@ -1,0 +1,192 @@
+"""Convolutions of 16 images at once: forward, back to the input, and the gradient of the weights.
+
+All activations of a block of 16 images stand in one array, `space`, as [y][x][channel][16]. A pass
+p (a row of the tables of `nn/passes.py`) says where a convolution reads and writes: with vectors
+space[i], 16 floats from i on, for y < ny, x < nx, and c below 8 · blocks (or 2) channels,
+
+    space[out + y out_row + x out_step + 16c]
+      = bias[c] + Σ_{u<rows, k<run} w[u,k,c] space[inp + y inp_row + x inp_step + u tap_row + 16k].
+
+A run is what lies under one row of the kernel, pixels and their channels. A dense layer is such a
+convolution with one pixel, and the way back to the input is one for each kind of pixels, so this is
+the only loop there is. Sums are in the order of (u, k), one fma each: the same bits everywhere.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toyflows.kernels.jit import device, f32, fma, kernel, wide_vectors
+from toyflows.kernels.lanes import (
+    LANES,
+    OCTET,
+    add,
+    add_lane_sums,
+    add_outer,
+    load,
+    multiply,
+    spread,
+    store,
+    zeros,
+)
+from toyflows.kernels.polynomials import LOG2E, sigmoid2
+
+PLAIN, SWISH, SLOPE = 0, 1, 2  # what happens to a sum: nothing; z → swish; times a stored slope
+PAIR, LONG = 2, 7  # channels and pixels of the tiles that go back to a grey image
+STRIP = 32  # pixels of eight channels of g, 16 KB: half of a small L1 cache
+VECTORS = OCTET * LANES  # floats of eight channels
+
+
+def _tile(channels, pixels):
+    """A tile of channels × pixels sums, which stay in registers until they are complete."""
+
+    @device
+    def tile(p, space, weights, inp, w, bias, out, slope):
+        sums = spread(weights, bias, channels, pixels)
+        for _ in range(p.rows):
+            k = inp
+            for _ in range(p.run):
+                x = load(space, k, p.inp_step, 1, pixels)
+                sums = add_outer(sums, spread(weights, w, channels, 1), x)
+                k += LANES
+                w += channels
+            inp += p.tap_row
+        if p.ending == SLOPE:
+            sums = multiply(sums, load(space, slope, p.slope_step, channels, pixels))
+        store(space, out, p.out_step, sums, pixels)
+
+    return tile
+
+
+# 24 sums and what they are made of fit into 32 registers.
+three_pixels, two_pixels, one_pixel = _tile(OCTET, 3), _tile(OCTET, 2), _tile(OCTET, 1)
+long_pair, short_pair = _tile(PAIR, LONG), _tile(PAIR, 1)
+
+
+@device
+def width(left):
+    """3, 2 or 1 of those left, so that no 1 is left over from a number above 1."""
+    return 2 if left == 4 else min(left, 3)
+
+
+@kernel
+def swish_row(z, slope):
+    """h = z σ(z) in place of z, and slope = dh/dz = σ + h(1 − σ)."""
+    wide_vectors()
+    for j in range(z.size):
+        σ = sigmoid2(f32(-LOG2E) * z[j])
+        h = z[j] * σ
+        z[j] = h
+        slope[j] = fma(h, f32(1.0) - σ, σ)
+
+
+@device
+def row_of_octets(p, space, weights, inp, out, slope):
+    x = 0
+    while x < p.nx:
+        n = width(p.nx - x)
+        for block in range(p.blocks):
+            w, c = p.weights + block * p.rows * p.run * OCTET, block * VECTORS
+            i, o, s = inp + x * p.inp_step, out + x * p.out_step + c, slope + x * p.slope_step + c
+            if n == 3:
+                three_pixels(p, space, weights, i, w, p.bias + block * OCTET, o, s)
+            elif n == 2:
+                two_pixels(p, space, weights, i, w, p.bias + block * OCTET, o, s)
+            else:
+                one_pixel(p, space, weights, i, w, p.bias + block * OCTET, o, s)
+        x += n
+
+
+@device
+def row_of_pairs(p, space, weights, inp, out):
+    x = 0
+    while x < p.nx:
+        i, o = inp + x * p.inp_step, out + x * p.out_step
+        if p.nx - x >= LONG:
+            long_pair(p, space, weights, i, p.weights, p.bias, o, 0)
+            x += LONG
+        else:
+            short_pair(p, space, weights, i, p.weights, p.bias, o, 0)
+            x += 1
+
+
+@kernel
+def convolve(p, space, weights):
+    """One pass."""
+    wide_vectors()
+    for y in range(p.ny):
+        inp, out, slope = p.inp + y * p.inp_row, p.out + y * p.out_row, p.slope + y * p.slope_row
+        if p.channels == PAIR:
+            row_of_pairs(p, space, weights, inp, out)
+        else:
+            row_of_octets(p, space, weights, inp, out, slope)
+        if p.ending == SWISH:
+            n = p.nx * p.out_step
+            swish_row(space[out : out + n], space[slope : slope + n])
+
+
+@kernel
+def run(passes, space, weights):
+    """One pass after the other."""
+    for k in range(passes.size):
+        convolve(passes[k], space, weights)
+
+
+def _weight_tile(taps):
+    """sums += Σ_{pixels, lanes} x g for `taps` places of x and the eight channels of a strip."""
+
+    @device
+    def tile(p, space, inp, lines, strip, sums, place):
+        total, g = zeros(taps, OCTET), 0
+        for y in range(lines):
+            i = inp + y * p.inp_row
+            for _ in range(p.nx):
+                x = load(space, i, LANES, taps, 1)
+                total = add_outer(total, x, load(strip, g, LANES, 1, OCTET))
+                i += p.inp_step
+                g += VECTORS
+        add_lane_sums(sums, place, total)
+
+    return tile
+
+
+three_taps, two_taps, one_tap = _weight_tile(3), _weight_tile(2), _weight_tile(1)
+
+
+@device
+def pack_strip(p, space, g, lines, strip, sums, bias):
+    """Eight channels of g, pixel after pixel, so that they fit into the L1 cache; their sums."""
+    total, to = zeros(1, OCTET), 0
+    for y in range(lines):
+        j = g + y * p.out_row
+        for _ in range(p.nx):
+            pixel = load(space, j, LANES, 1, OCTET)
+            total = add(total, pixel)
+            store(strip, to, LANES, pixel, OCTET)
+            j += p.out_step
+            to += VECTORS
+    add_lane_sums(sums, bias, total)
+
+
+@kernel
+def weight_sums(p, space, sums):
+    """sums += ∂L/∂(w, b) of the pass p, in its order of the weights; here g stands at `out`."""
+    wide_vectors()
+    lines = max(1, STRIP // p.nx)
+    strip = np.empty(lines * p.nx * VECTORS, np.float32)
+    for y in range(0, p.ny, lines):
+        n, inp, g = min(lines, p.ny - y), p.inp + y * p.inp_row, p.out + y * p.out_row
+        for block in range(p.blocks):
+            pack_strip(p, space, g + block * VECTORS, n, strip, sums, p.bias + block * OCTET)
+            for u in range(p.rows):
+                i, w = inp + u * p.tap_row, p.weights + (block * p.rows + u) * p.run * OCTET
+                k = 0
+                while k < p.run:
+                    taps = width(p.run - k)
+                    if taps == 3:
+                        three_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                    elif taps == 2:
+                        two_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                    else:
+                        one_tap(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                    k += taps
