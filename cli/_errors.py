@@ -12,7 +12,9 @@ import typer
 from toyflows.errors import Diverged, InputError
 
 # Options whose name on the command line is not the Python name with dashes.
-SPELLING = {"p": "-p", "figure": "figure", "manifest": "manifest", "path": "file"}
+SPELLING = {"p": "-p", "path": "file"} | {
+    word: word for word in ("figure", "manifest", "checkpoint", "kind")
+}
 
 
 def say(text: str) -> None:

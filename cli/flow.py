@@ -74,7 +74,8 @@ def flow(
             done = run.flow(
                 loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
                 time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
-                threads=threads, data=data, modes=modes, report=report, options=_options(p or []),
+                threads=threads, data=data, modes=modes, report=report,
+                options=named_values(p or []),
             )  # fmt: skip
         for path in out or ():
             done.save(path)
@@ -119,7 +120,7 @@ def _markdown() -> str:
     return "\n".join(rows)
 
 
-def _options(pairs: list[str]) -> dict[str, str]:
+def named_values(pairs: list[str]) -> dict[str, str]:
     options: dict[str, str] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")

@@ -144,6 +144,19 @@ def test_7_target_of_denoising_score_matching() -> None:
     assert slope(lambda t: loss(t, -1.0), rest) == pytest.approx(0, abs=1e-6)
 
 
+def test_15_gradient_of_log_Z() -> None:
+    """On five states with E_θ(x) = θ·φ(x): −∂log q(x) by differences, and both formulas."""
+    φ, θ = np.array([0.3, -1.2, 2.0, 0.0, 0.7]), 0.6
+
+    def minus_log_q(θ: float) -> np.ndarray:
+        return θ * φ + math.log(np.exp(-θ * φ).sum())
+
+    wanted = (minus_log_q(θ + STEP) - minus_log_q(θ - STEP)) / (2 * STEP)
+    mean = np.exp(-minus_log_q(θ)) @ φ  # E_q[∂E] = −∂log Z
+    assert φ - mean == pytest.approx(wanted, abs=1e-9)
+    assert np.max(np.abs(φ + mean - wanted)) > 0.1
+
+
 def test_every_section_has_its_test() -> None:
     text = (Path(__file__).parent.parent / "docs" / "errata.md").read_text("utf-8")
     numbers = re.findall(r"^## (\d+)\.", text, re.MULTILINE)

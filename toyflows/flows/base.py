@@ -171,10 +171,10 @@ def make(name: str, /, **options: Any) -> Flow:
         if key not in fields:
             near = nearest(key, fields) if fields else f"{name} has none"
             raise InputError("p", key, f"unknown option; {near}")
-    return known[name](**{k: _read(k, v, fields[k].default) for k, v in options.items()})
+    return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
 
 
-def _read(name: str, value: Any, default: Any) -> Any:
+def read_option(name: str, value: Any, default: Any) -> Any:
     """The option's value in the type of its default."""
     kind = type(default)
     if isinstance(value, str) and kind is not str:

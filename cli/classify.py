@@ -1,0 +1,94 @@
+"""`toyflows classify` asks a JEM for the classes of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.images.base import Images
+    from toyflows.images.train import Model
+
+CONFUSED = 8  # pairs of classes that are printed
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(classify)
+
+
+def classify(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a jem.")],
+    data: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Other images of these classes. Default: the test's."),
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Classify images: accuracy, cross-entropy, and which class is taken for which.
+
+    Example: toyflows classify letters.npz
+    """
+    with refusing():
+        found = _judged(checkpoint, data, threads)
+        if json:
+            import json as encoder
+
+            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            return
+        print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}; "
+              "a linear classifier has {linear:.1%}".format(**found))  # fmt: skip
+        for pair in found["confused"]:
+            print("  {times:4} × {true} taken for {called}".format(**pair))
+
+
+def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str, Any]:
+    import numpy as np
+
+    from toyflows.images.baseline import LinearClassifier
+    from toyflows.images.energy import cross_entropy
+    from toyflows.images.train import Model
+
+    model = Model.load(checkpoint, "jem")
+    names, parts = model.config.classes, model.parts()
+    images = parts.test if data is None else _own(data, model)
+    engine = model.engine(threads)
+    f = engine.outputs(model.state.mean.mean, images.x).astype(np.float64)
+    called = f.argmax(axis=1)
+    pairs, times = np.unique(
+        np.stack([images.y, called])[:, called != images.y], axis=1, return_counts=True
+    )
+    worst = np.argsort(-times, kind="stable")[:CONFUSED]
+    return {
+        "images": len(images),
+        "accuracy": float(np.mean(called == images.y)),
+        "cross_entropy": cross_entropy(f, images.y)[0],
+        "linear": LinearClassifier.fit(parts.train, len(names)).accuracy(images),
+        "confused": [
+            {"true": names[pairs[0, k]], "called": names[pairs[1, k]], "times": int(times[k])}
+            for k in worst
+        ],
+    }
+
+
+def _own(source: str, model: Model) -> Images:
+    """All images of the user's set; their classes by name."""
+    import numpy as np
+
+    from toyflows.images import folder
+    from toyflows.images.base import Images
+
+    parts, known = folder.load(source, model.config.size), model.config.classes
+    for name in parts.classes:
+        if name not in known:
+            raise InputError("data", source, f"has a class {name}; the run knows {' '.join(known)}")
+    place = np.array([known.index(name) for name in parts.classes])
+    three = (parts.train, parts.valid, parts.test)
+    x, y = (np.concatenate([getattr(part, name) for part in three]) for name in ("x", "y"))
+    return Images(x, place[y])

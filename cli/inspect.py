@@ -1,0 +1,44 @@
+"""`toyflows inspect` says what a checkpoint is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(inspect)
+
+
+def inspect(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.")],
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Print a checkpoint's kind, step, configuration, data and arrays; every byte is checked.
+
+    Example: toyflows inspect letters.npz
+    """
+    with refusing():
+        import dataclasses
+
+        from toyflows.nn import checkpoint as file
+
+        _, header = file.load(checkpoint)
+        if json:
+            import json as encoder
+
+            print(encoder.dumps(dataclasses.asdict(header), ensure_ascii=False, allow_nan=False))
+            return
+        print(f"{header.kind} at step {header.step}, seed {header.seed}, data {header.data[:16]}…")
+        written = header.versions
+        print("written by " + ", ".join(f"{name} {written[name]}" for name in written))
+        for name, value in header.configuration.items():
+            told = " ".join(map(str, value)) if isinstance(value, list) else value
+            print(f"  {name:12}{told}")
+        for name, (shape, dtype, digest) in header.arrays.items():
+            print(f"  {name:12}{' × '.join(map(str, shape)):20}{dtype:6}{digest[:16]}…")

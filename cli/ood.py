@@ -1,0 +1,117 @@
+"""`toyflows ood` asks how well a trained energy tells outsiders from insiders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+SCORES = ("energy", "gradient", "probability")
+ALIASES = {"gradient-norm": "gradient", "approximate-mass": "gradient"}
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(ood)
+
+
+def ood(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train.")],
+    score: Annotated[
+        list[str] | None,
+        typer.Option(help="energy, gradient or probability; repeatable. Default: all."),
+    ] = None,
+    outside: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="Outsiders of your own, or an .npz.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Images of a set, at most.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the sets and of the intervals.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Score test images and outsiders; print AUROC with its 95 % interval, AUPR and FPR95.
+
+    Example: toyflows ood letters.npz --score energy
+    """
+    with refusing():
+        if count < 2:
+            raise InputError("count", count, "allowed is 2 or more")
+        if seed < 0:
+            raise InputError("seed", seed, "allowed is 0 or more")
+        wanted = _wanted(score or [])
+        found = _table(checkpoint, wanted, outside, count, seed, threads)
+        if json:
+            import json as encoder
+
+            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+        else:
+            _print(found)
+
+
+def _wanted(names: list[str]) -> list[str]:
+    for name in names:
+        if name not in (*SCORES, *ALIASES):
+            raise InputError("score", name, f"allowed is {', '.join((*SCORES, *ALIASES))}")
+    return [ALIASES.get(name, name) for name in names]
+
+
+def _table(
+    checkpoint: Path, wanted: list[str], outside: str | None, count: int, seed: int,
+    threads: int | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """A row for each score and set of outsiders."""
+    import dataclasses
+
+    from toyflows.images import shifted, uses
+    from toyflows.images.detection import detect
+    from toyflows.images.train import Model
+
+    model = Model.load(checkpoint)
+    if "probability" in wanted and model.config.kind != "jem":
+        raise InputError("score", "probability", "an ebm knows no classes")
+    parts = model.parts()
+    engine, θ = model.engine(threads), model.state.mean.mean
+    inside = uses.scores(engine, θ, parts.test.x[:count])
+    if outside is None:
+        sets = ((name, of(parts, seed)) for name, of in shifted.SETS.items())
+    else:
+        sets = ((name, x) for name, x in [(Path(outside).name, _own(outside, model.config.size))])
+    rows = []
+    for name, x in sets:
+        strange = uses.scores(engine, θ, x[:count])
+        for score in wanted or list(inside):
+            measured = dataclasses.asdict(detect(inside[score], strange[score], seed))
+            rows.append({"score": score, "set": name, **measured})
+    return rows
+
+
+def _own(source: str, size: int) -> Any:
+    """All images of the user's set."""
+    import numpy as np
+
+    from toyflows.images import folder
+
+    try:
+        parts = folder.load(source, size)
+    except InputError as error:
+        raise InputError("outside", error.value, error.why) from None
+    return np.concatenate([part.x for part in (parts.train, parts.valid, parts.test)])
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in ("score", "outsiders", "AUROC", "95 %", "AUPR", "FPR95"):
+        table.add_column(head, justify="left" if head in ("score", "outsiders") else "right")
+    for row in sorted(rows, key=lambda row: str(row["score"])):
+        interval = f"{row['low']:.3f} … {row['high']:.3f}"
+        cells = [row["score"], row["set"], f"{row['auroc']:.3f}", interval]
+        table.add_row(*cells, f"{row['aupr']:.3f}", f"{row['fpr95']:.3f}")
+    Console(highlight=False, soft_wrap=True).print(table)

@@ -1,0 +1,182 @@
+"""What a learned energy is good for: images from noise, the missing half, less noise, strangeness.
+
+Every use is a Langevin chain of one energy, seen at a few snapshots. The energy of a class, or the
+sum of several classes' energies, whose density is the product of theirs, can take the place of E.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toyflows.errors import InputError
+from toyflows.files import whole_file
+from toyflows.images.base import Levels, Pixels, levels
+from toyflows.images.energy import energy, softmax
+from toyflows.images.sgld import Chain, Engine, noise, stream
+from toyflows.nn.layers import Array
+
+Snapshot = tuple[int, Pixels]
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """Chains of one energy: E(x), or with classes (m,) the sum of E(x|y) over them."""
+
+    engine: Engine
+    θ: Array
+    chain: Chain
+    seed: int = 0
+    classes: tuple[int, ...] = ()
+
+    def from_noise(self, n: int, size: int, snapshots: int = 1) -> Iterator[Snapshot]:
+        """n images (n, size, size) that begin as uniform noise."""
+        return self.follow(noise(stream(self.seed, "begin"), n, size), snapshots)
+
+    def follow(self, x: Pixels, snapshots: int = 1) -> Iterator[Snapshot]:
+        """(steps done, x) at the start and at this many equal distances, the last at the end."""
+        return self._walk(x, snapshots, None)
+
+    def inpaint(
+        self, x: Pixels, known: NDArray[np.bool_], snapshots: int = 1
+    ) -> Iterator[Snapshot]:
+        """The unknown pixels of x begin as noise and move; the known (size, size) stay what they
+        are. These are chains of q(unknown | known), since E as a function of the unknown pixels is
+        its energy up to a constant."""
+        start = noise(stream(self.seed, "begin"), len(x), x.shape[-1])
+
+        def restored(z: Pixels) -> Pixels:
+            return np.where(known, x, z)
+
+        return self._walk(restored(start), snapshots, restored)
+
+    def denoise(self, x: Pixels, pull: float, snapshots: int = 1) -> Iterator[Snapshot]:
+        """Chains from x of the energy E(z) + (pull/2)|z − x|²: at temperature one the posterior of
+        an image seen with Gaussian noise of variance 1/pull."""
+        if not pull >= 0:
+            raise InputError("pull", pull, "allowed is 0 or more")
+        near = self.chain.step * pull
+
+        def pulled(z: Pixels) -> Pixels:
+            return ((z + near * x) / (1 + near)).astype(x.dtype)  # implicit: stable for any pull
+
+        return self._walk(x, snapshots, pulled)
+
+    def _walk(
+        self, x: Pixels, snapshots: int, after: Callable[[Pixels], Pixels] | None
+    ) -> Iterator[Snapshot]:
+        """`after` changes x after each step."""
+        marks = np.unique(np.linspace(0, self.chain.steps, snapshots + 1).round().astype(int))
+        done = 0
+        yield done, x
+        for mark in marks[1:].tolist():
+            while done < mark:
+                some = mark - done if after is None else 1
+                x = self._run(x, done, some)
+                x = x if after is None else after(x)
+                done += some
+            yield done, x
+
+    def _run(self, x: Pixels, start: int, steps: int) -> Pixels:
+        c = self.chain
+        some = Chain(steps, c.step, c.noise, c.clip)
+        labels = np.tile(np.array(self.classes, np.int64), (len(x), 1)) if self.classes else None
+        return self.engine.langevin(self.θ, x, some, self.seed, start, labels)
+
+
+def scores(engine: Engine, θ: Array, x: Pixels) -> dict[str, Array]:
+    """How strange each image is, larger for stranger, by name (n,):
+
+    energy        E(x)
+    gradient      |∂E/∂x|: the `approximate mass` of Grathwohl et al. (2020) with its sign turned.
+                  Where E is steep, little mass is near x, however high the density at x itself
+    probability   −max_y q(y|x), of a JEM (Hendrycks & Gimpel 2017)
+    """
+    with np.errstate(under="ignore"):
+        f = engine.outputs(θ, x)
+        slope = engine.input_gradient(θ, x).astype(np.float64)
+        found = {
+            "energy": energy(f)[0].astype(np.float64),
+            "gradient": np.sqrt(np.sum(slope**2, axis=(1, 2))),
+        }
+    if f.shape[1] > 1:
+        found["probability"] = -softmax(f.astype(np.float64)).max(axis=1)
+    return found
+
+
+HALVES = ("left", "right", "top", "bottom", "middle")
+
+
+def known_without(part: str, size: int) -> NDArray[np.bool_]:
+    """(size, size): true where a pixel is known when this part is missing."""
+    if part not in HALVES:
+        raise InputError("inpaint", part, f"allowed is {', '.join(HALVES)}")
+    half, quarter = size // 2, size // 4
+    all_, first, last = slice(None), slice(half), slice(size - half, None)
+    middle = slice(quarter, size - quarter)
+    rows = {"top": first, "bottom": last, "middle": middle}.get(part, all_)
+    columns = {"left": first, "right": last, "middle": middle}.get(part, all_)
+    known = np.ones((size, size), bool)
+    known[rows, columns] = False
+    return known
+
+
+def places(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+    """Places of these names among the classes."""
+    for name in names:
+        if name not in classes:
+            raise InputError("class", name, f"choose from {' '.join(classes)}")
+    return tuple(classes.index(name) for name in names)
+
+
+def noised(x: Pixels, σ: float, seed: int) -> Pixels:
+    """x + σξ, cut at ±1."""
+    ξ = stream(seed, "noised").standard_normal(x.shape, np.float32)
+    return np.clip(x + np.float32(σ) * ξ, -1, 1)
+
+
+def spread(error: Array) -> float:
+    """√⟨error²⟩."""
+    return float(np.sqrt(np.mean(error.astype(np.float64) ** 2)))
+
+
+# ---- pictures
+
+RIM, GREY = 2, 128
+
+
+def sheet(rows: Sequence[Pixels]) -> Levels:
+    """Images (n, size, size) of each row side by side, rows one below the other, rims between."""
+    height, width = len(rows), max(len(row) for row in rows)
+    pitch = rows[0].shape[-1] + RIM
+    canvas = np.full((height * pitch + RIM, width * pitch + RIM), GREY, np.uint8)
+    for i, row in enumerate(rows):
+        for j, image in enumerate(levels(row)):
+            top, left = RIM + i * pitch, RIM + j * pitch
+            canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
+    return canvas
+
+
+def check_picture(path: Path) -> None:
+    """Raises InputError("out") unless `save` can write this kind of file."""
+    if path.suffix.lower() not in (".png", ".npz"):
+        raise InputError("out", path, "allowed is a .png or an .npz file")
+
+
+def save(path: Path, rows: Sequence[Pixels], names: Sequence[str]) -> Path:
+    """A .png of the rows, or an .npz with each of them under its name."""
+    check_picture(path)
+    with whole_file(path) as temporary:
+        if path.suffix.lower() == ".npz":
+            np.savez(temporary, **dict(zip(names, rows, strict=True)))  # type: ignore[arg-type]
+        else:
+            from PIL import Image
+
+            picture = sheet(rows)
+            scale = max(1, 56 // rows[0].shape[-1])
+            Image.fromarray(picture.repeat(scale, 0).repeat(scale, 1)).save(temporary)
+    return path
