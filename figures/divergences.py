@@ -67,7 +67,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
     for name, line in LINES.items():
         flow: Any = make(line.flow, **line.options)
         potential: Any = make("bregman", generator="kl") if name == "KL" else flow
-        steps = max(100, round(scale * (250 if getattr(flow, "kinked", False) else 2000)))
+        steps = max(100, round(scale * (250 if flow.kinked else 2000)))
         run = solve.run(flow, grid, START, steps, rate=line.time / steps / H)
         out |= {f"t/{name}": run.t * run.rate, f"path/{name}": run.θ}
         values.append([potential.value(target, at) / line.unit for at in out["θ"].tolist()])

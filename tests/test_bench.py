@@ -77,10 +77,8 @@ class Explodes(Flow):
 
 
 def test_cells_are_the_lectures_verdicts() -> None:
-    words = {
-        (c.method, c.separation): c.verdict.kind
-        for c in bench.table([make("ml"), make("pcd"), make("cd", k=2)], [3.0, 20.0], QUICK)
-    }
+    cells = list(bench.table([make("pcd"), make("ml"), make("cd", k=2)], [3.0, 20.0], QUICK))
+    words = {(c.method, c.separation): c.verdict.kind for c in cells}
     assert words == {
         ("ml", 3.0): "converges",
         ("ml", 20.0): "converges",
@@ -89,6 +87,7 @@ def test_cells_are_the_lectures_verdicts() -> None:
         ("cd k=2", 3.0): "converges",
         ("cd k=2", 20.0): "no learning",
     }
+    assert [name for name, _ in bench.rows(cells)] == ["ml", "cd k=2", "pcd"]
 
 
 def test_a_diverging_method_is_judged() -> None:

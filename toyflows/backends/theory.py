@@ -39,7 +39,7 @@ def solve(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: f
     for _ in range(steps):
         y = path[-1]
         k1 = velocity(y)
-        if getattr(flow, "kinked", False) and (y[0] - star) * (y[0] + dt * k1[0] - star) <= 0:
+        if flow.kinked and (y[0] - star) * (y[0] + dt * k1[0] - star) <= 0:
             path.append([star, *y[1:]])  # where the speed is not 0, and changes sign
             continue
         k2 = velocity(along(y, dt / 2, k1))
