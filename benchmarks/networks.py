@@ -1,7 +1,7 @@
 """Milliseconds of an energy-based model's learning: the fast path and PyTorch, on the same network.
 
     python benchmarks/networks.py [--quick] [--rounds N] [--sizes 28,56] [--threads 1,2]
-                                  [--out FILE.md]
+                                  [--only energy,mlp,unet] [--out FILE.md]
 
 One Langevin step, one weight step (128 real and 128 sampled images, Adam) and a full iteration (60
 Langevin steps and a weight step), batch 128, float32. All cases of a size take turns in one
@@ -10,7 +10,7 @@ that no case is timed with cold caches only. On one thread the clock is the proc
 which does not count a neighbour; on more it is the wall clock, which needs a quiet machine.
 Building, compilation and warm-up are never timed. PyTorch runs eagerly, as a good user would write
 it: no gradients of the weights while sampling, updates in place, the fused Adam; once with images
-as they are (NCHW) and once with channels last.
+as they are (NCHW) and once with channels last. The parts mlp and unet are told in mlp.py, unet.py.
 """
 
 from __future__ import annotations
@@ -26,8 +26,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+import mlp
 import numpy as np
 import report
+import unet
 from setting import MissingPeer
 from walkers import ONE_THREAD, in_fresh_process
 
@@ -215,16 +217,26 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, help="default 9")
     parser.add_argument("--sizes", help="default 28,56")
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--only", default="energy,mlp,unet", help="parts, default all")
     parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
     options = parser.parse_args()
     sizes = [int(s) for s in (options.sizes or ("28" if options.quick else "28,56")).split(",")]
     rounds = options.rounds or (3 if options.quick else 9)
     load = report.Result(load=(os.getloadavg()[0], 0.0))
     parts, missing = [], {}
-    for threads in map(int, options.threads.split(",")):
+    for threads in map(int, options.threads.split(",")) if "energy" in options.only else ():
         env = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
         times, lost = in_fresh_process(measure, sizes, rounds, threads, env=env)
         parts.append(table(times, threads))
+        missing |= lost
+    if "mlp" in options.only:
+        steps, lost = in_fresh_process(mlp.measure, rounds, env=ONE_THREAD)
+        parts.append(mlp.table(steps))
+        missing |= lost
+    for threads in map(int, options.threads.split(",")) if "unet" in options.only else ():
+        env = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
+        steps, lost = in_fresh_process(unet.measure, rounds, threads, env=env)
+        parts.append(unet.table(steps, threads))
         missing |= lost
     load.load = load.load[0], os.getloadavg()[0]
     parts += [f"{name} did not run: {reason}." for name, reason in missing.items()]

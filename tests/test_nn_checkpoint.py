@@ -230,7 +230,7 @@ def test_a_later_format_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_wrong_kind_and_wrong_arrays_are_refused(path: Path) -> None:
-    refused(path, "is of kind toy; wanted is mlp", kind="mlp")
+    refused(path, "is of kind toy; wanted is mlp", kinds=["mlp"])
     shorter = ARRAYS | {"θ": ARRAYS["θ"][:-1]}
     refused(path, r"θ: there is float32 \(7,\), wanted is float32 \(6,\)", like=shorter)
     wider = ARRAYS | {"θ": ARRAYS["θ"].astype(float)}

@@ -11,11 +11,12 @@ from toyflows.errors import InputError
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
 
 
-def test_adam_is_algorithm_1() -> None:
-    """On a quadratic ½ θᵀAθ, 50 steps: bit for bit what Kingma & Ba's lines give, in float64."""
-    A = np.diag([1.0, 10.0, 1e-4])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_adam_is_algorithm_1(dtype: type) -> None:
+    """On a quadratic ½ θᵀAθ, 50 steps: bit for bit what Kingma & Ba's lines give in NumPy."""
+    A = np.diag(np.array([1.0, 10.0, 1e-4], dtype))
     α, β1, β2, ε = 0.05, 0.8, 0.95, 1e-6
-    θ, m, v = np.array([1.0, -2.0, 3.0]), np.zeros(3), np.zeros(3)
+    θ, m, v = np.array([1.0, -2.0, 3.0], dtype), np.zeros(3, dtype), np.zeros(3, dtype)
     mine = θ.copy()
     adam = Adam.at(mine, β1, β2, ε)
     for t in range(1, 51):
@@ -48,6 +49,13 @@ def test_adam_in_float32() -> None:
     assert θ.dtype == adam.m.dtype == adam.v.dtype == np.float32
     assert θ.tolist() == pytest.approx([-0.5, -0.5e-17, 0.0], rel=1e-5)
     assert np.isfinite(θ).all()
+    g = np.array([1 / 3, 1e-50, -2.0])  # a float64 gradient is rounded
+    wide, narrow = (Adam.at(θ) for _ in range(2))
+    ends = [θ.copy(), θ.copy()]
+    wide.step(ends[0], g, 0.5)
+    narrow.step(ends[1], np.array([1 / 3, 0, -2.0], np.float32), 0.5)
+    assert np.array_equal(ends[0], ends[1])
+    assert np.array_equal(wide.v, narrow.v)
 
 
 def test_adam_finds_the_bottom() -> None:

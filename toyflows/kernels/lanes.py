@@ -21,7 +21,7 @@ from numba.extending import intrinsic, models, register_model
 LANES = 16
 OCTET = 8  # vectors that are summed over their lanes together
 _INT = ir.IntType(32)
-_VECTOR = ir.VectorType(ir.FloatType(), LANES)
+VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
 class F32x16(types.Type):
@@ -37,10 +37,10 @@ f32x16 = F32x16()
 @register_model(F32x16)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager, kind):
-        super().__init__(manager, kind, _VECTOR)
+        super().__init__(manager, kind, VECTOR)
 
 
-def _address(context, builder, array, value, index, kind=_VECTOR):
+def address(context, builder, array, value, index, kind=VECTOR):
     """Of value[index], as the address of a vector."""
     data = context.make_array(array)(context, builder, value).data
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
@@ -48,6 +48,12 @@ def _address(context, builder, array, value, index, kind=_VECTOR):
 
 def _elements(builder, block, kind):
     return [builder.extract_value(block, k) for k in range(kind.count)]
+
+
+def llvm_function(builder, name, arguments):
+    """LLVM's own function on vectors; llvmlite's builder.fma, say, refuses them."""
+    kind = ir.FunctionType(VECTOR, [VECTOR] * arguments)
+    return get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32")
 
 
 def _block(*sizes):
@@ -60,12 +66,12 @@ def _block(*sizes):
     return types.UniTuple(f32x16, count)
 
 
-def _places(builder, start, step, block, columns):
-    """start + 16 m + n step for each [m, n]."""
+def _places(builder, start, row, step, block, columns):
+    """start + m row + n step for each [m, n]."""
     for k in range(block.count):
         m, n = divmod(k, columns.literal_value)
-        along = builder.mul(step, step.type(n))
-        yield builder.add(builder.add(start, along), start.type(LANES * m))
+        along, down = builder.mul(step, step.type(n)), builder.mul(row, row.type(m))
+        yield builder.add(builder.add(start, along), down)
 
 
 @intrinsic(prefer_literal=True)
@@ -76,64 +82,72 @@ def zeros(typingctx, rows, columns):
         return None
 
     def codegen(context, builder, signature, args):
-        zero = ir.Constant(_VECTOR, [0.0] * LANES)
+        zero = ir.Constant(VECTOR, [0.0] * LANES)
         return context.make_tuple(builder, block, [zero] * block.count)
 
     return block(rows, columns), codegen
 
 
 @intrinsic(prefer_literal=True)
-def load(typingctx, a, start, step, rows, columns):
-    """[m, n] = a[start + 16 m + n step :][:16]"""
+def load(typingctx, a, start, row, step, rows, columns):
+    """[m, n] = a[start + m row + n step :][:16]"""
     block = _block(rows, columns)
     if block is None:
         return None
 
     def codegen(context, builder, signature, args):
-        places = _places(builder, args[1], args[2], block, columns)
+        places = _places(builder, *args[1:4], block, columns)
         vectors = [
-            builder.load(_address(context, builder, a, args[0], place), align=4) for place in places
+            builder.load(address(context, builder, a, args[0], place), align=4) for place in places
         ]
         return context.make_tuple(builder, block, vectors)
 
-    return block(a, types.int64, types.int64, rows, columns), codegen
+    return block(a, types.int64, types.int64, types.int64, rows, columns), codegen
 
 
 @intrinsic(prefer_literal=True)
-def store(typingctx, a, start, step, block, columns):
-    """a[start + 16 m + n step :][:16] = block[m, n]"""
+def store(typingctx, a, start, row, step, block, columns):
+    """a[start + m row + n step :][:16] = block[m, n]"""
     if _block(columns) is None:
         return None
 
     def codegen(context, builder, signature, args):
-        places = _places(builder, args[1], args[2], block, columns)
-        for place, vector in zip(places, _elements(builder, args[3], block), strict=True):
-            builder.store(vector, _address(context, builder, a, args[0], place), align=4)
+        places = _places(builder, *args[1:4], block, columns)
+        for place, vector in zip(places, _elements(builder, args[4], block), strict=True):
+            builder.store(vector, address(context, builder, a, args[0], place), align=4)
         return context.get_dummy_value()
 
-    return types.void(a, types.int64, types.int64, block, columns), codegen
+    return types.void(a, types.int64, types.int64, types.int64, block, columns), codegen
 
 
-@intrinsic(prefer_literal=True)
-def spread(typingctx, a, start, rows, columns):
-    """[m, n] = a[start + m] in all lanes"""
-    block = _block(rows, columns)
-    if block is None:
-        return None
+def in_all_lanes(builder, number):
+    one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, _INT(0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
 
-    def codegen(context, builder, signature, args):
-        vectors = []
-        for m in range(rows.literal_value):
-            place = builder.add(args[1], args[1].type(m))
-            number = builder.load(
-                _address(context, builder, a, args[0], place, ir.FloatType()), align=4
-            )
-            one = builder.insert_element(ir.Constant(_VECTOR, ir.Undefined), number, _INT(0))
-            lanes = ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES)
-            vectors += [builder.shuffle_vector(one, one, lanes)] * columns.literal_value
-        return context.make_tuple(builder, block, vectors)
 
-    return block(a, types.int64, rows, columns), codegen
+def _spread(apart):
+    @intrinsic(prefer_literal=True)
+    def numbers(typingctx, a, start, rows, columns):
+        block = _block(rows, columns)
+        if block is None:
+            return None
+
+        def codegen(context, builder, signature, args):
+            vectors = []
+            for m in range(rows.literal_value):
+                place = builder.add(args[1], args[1].type(apart * m))
+                at = address(context, builder, a, args[0], place, ir.FloatType())
+                number = in_all_lanes(builder, builder.load(at, align=4))
+                vectors += [number] * columns.literal_value
+            return context.make_tuple(builder, block, vectors)
+
+        return block(a, types.int64, rows, columns), codegen
+
+    return numbers
+
+
+spread = _spread(1)  # [m, n] = a[start + m] in all lanes
+spread_lane = _spread(LANES)  # [m, n] = a[start + 16 m] in all lanes: one lane of several vectors
 
 
 @intrinsic
@@ -141,8 +155,7 @@ def add_outer(typingctx, block, u, v):
     """block[m, n] + u[m] v[n], rounded once"""
 
     def codegen(context, builder, signature, args):
-        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)  # llvmlite's builder.fma refuses vectors
-        fma = get_or_insert_function(builder.module, kind, f"llvm.fma.v{LANES}f32")
+        fma = llvm_function(builder, "fma", 3)
         us, vs = _elements(builder, args[1], u), _elements(builder, args[2], v)
         sums = iter(_elements(builder, args[0], block))
         vectors = [builder.call(fma, (x, y, next(sums))) for x in us for y in vs]
@@ -204,10 +217,68 @@ def add_lane_sums(typingctx, a, start, block):
                 for shift in (0, 1)
             )
             place = builder.add(args[1], args[1].type(first))
-            at = _address(context, builder, a, args[0], place, eight)
+            at = address(context, builder, a, args[0], place, eight)
             builder.store(
                 builder.fadd(builder.load(at, align=4), builder.fadd(even, odd)), at, align=4
             )
         return context.get_dummy_value()
 
     return types.void(a, types.int64, block), codegen
+
+
+@intrinsic
+def transpose(typingctx, block):
+    """[0, n] lane m = block[0, m] lane n, of sixteen vectors."""
+
+    def codegen(context, builder, signature, args):
+        vectors = _elements(builder, args[0], block)
+        for width in (1, 2, 4, 8):  # exchanges the bit `width` of a vector's number and of a lane's
+            lanes = range(LANES)
+            low = [k if not k & width else LANES + k - width for k in lanes]
+            high = [k + width if not k & width else LANES + k for k in lanes]
+            for k in range(LANES):
+                if not k & width:
+                    pair = vectors[k], vectors[k + width]
+                    vectors[k], vectors[k + width] = (
+                        builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INT, LANES), m))
+                        for m in (low, high)
+                    )
+        return context.make_tuple(builder, block, vectors)
+
+    return (block(block), codegen) if block == _sixteen else None
+
+
+_sixteen = types.UniTuple(f32x16, LANES)
+
+
+def sandwich(M):
+    """The function X → M X Mᵀ of blocks; no operation for a zero of M, and no product for ±1."""
+
+    def dot(builder, row, vectors):
+        terms = [(float(m), v) for m, v in zip(row, vectors, strict=True) if m]
+        terms.sort(key=lambda term: (abs(term[0]) != 1, -term[0]))
+        (m, v), total = terms[0], None
+        total = v if m == 1 else builder.fmul(ir.Constant(VECTOR, [m] * LANES), v)
+        for m, v in terms[1:]:
+            if abs(m) == 1:
+                total = builder.fadd(total, v) if m == 1 else builder.fsub(total, v)
+            else:
+                factor = ir.Constant(VECTOR, [m] * LANES)
+                total = builder.call(llvm_function(builder, "fma", 3), (factor, v, total))
+        return total
+
+    rows, columns = len(M), len(M[0])
+
+    @intrinsic
+    def apply(typingctx, block):
+        result = types.UniTuple(f32x16, rows * rows)
+
+        def codegen(context, builder, signature, args):
+            X = _elements(builder, args[0], block)
+            MX = [[dot(builder, m, X[n::columns]) for n in range(columns)] for m in M]
+            vectors = [dot(builder, m, line) for line in MX for m in M]
+            return context.make_tuple(builder, result, vectors)
+
+        return result(block), codegen
+
+    return apply

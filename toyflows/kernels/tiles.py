@@ -2,7 +2,7 @@
 
 All activations of a block of 16 images stand in one array, `space`, as [y][x][channel][16]. A pass
 p (a row of the tables of `nn/passes.py`) says where a convolution reads and writes: with vectors
-space[i], 16 floats from i on, for y < ny, x < nx, and c below 8 · blocks (or 2) channels,
+space[i], 16 floats from i on, for y < ny, x < nx, and c below 8 · blocks (or 2, or 1) channels,
 
     space[out + y out_row + x out_step + 16c]
       = bias[c] + Σ_{u<rows, k<run} w[u,k,c] space[inp + y inp_row + x inp_step + u tap_row + 16k].
@@ -31,8 +31,9 @@ from toyflows.kernels.lanes import (
 )
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
 
-PLAIN, SWISH, SLOPE = 0, 1, 2  # what happens to a sum: nothing; z → swish; times a stored slope
-PAIR, LONG = 2, 7  # channels and pixels of the tiles that go back to a grey image
+# What happens to a sum: nothing; z → swish; times a stored slope; added to what is there.
+PLAIN, SWISH, SLOPE, ADD = 0, 1, 2, 3
+PAIR, GREY = 2, 1  # channels on the ways to a grey image: two of its columns, or one
 STRIP = 32  # pixels of eight channels of g, 16 KB: half of a small L1 cache
 VECTORS = OCTET * LANES  # floats of eight channels
 
@@ -46,21 +47,22 @@ def _tile(channels, pixels):
         for _ in range(p.rows):
             k = inp
             for _ in range(p.run):
-                x = load(space, k, p.inp_step, 1, pixels)
+                x = load(space, k, LANES, p.inp_step, 1, pixels)
                 sums = add_outer(sums, spread(weights, w, channels, 1), x)
                 k += LANES
                 w += channels
             inp += p.tap_row
         if p.ending == SLOPE:
-            sums = multiply(sums, load(space, slope, p.slope_step, channels, pixels))
-        store(space, out, p.out_step, sums, pixels)
+            sums = multiply(sums, load(space, slope, LANES, p.slope_step, channels, pixels))
+        elif p.ending == ADD:
+            sums = add(sums, load(space, out, LANES, p.out_step, channels, pixels))
+        store(space, out, LANES, p.out_step, sums, pixels)
 
     return tile
 
 
 # 24 sums and what they are made of fit into 32 registers.
 three_pixels, two_pixels, one_pixel = _tile(OCTET, 3), _tile(OCTET, 2), _tile(OCTET, 1)
-long_pair, short_pair = _tile(PAIR, LONG), _tile(PAIR, 1)
 
 
 @device
@@ -81,12 +83,13 @@ def swish_row(z, slope):
 
 
 @device
-def row_of_octets(p, space, weights, inp, out, slope):
+def row_of_octets(p, space, weights, inp, first, out, slope, pixels):
+    """`pixels` of a row, with the weights from `first` on."""
     x = 0
-    while x < p.nx:
-        n = width(p.nx - x)
+    while x < pixels:
+        n = width(pixels - x)
         for block in range(p.blocks):
-            w, c = p.weights + block * p.rows * p.run * OCTET, block * VECTORS
+            w, c = first + block * p.rows * p.run * OCTET, block * VECTORS
             i, o, s = inp + x * p.inp_step, out + x * p.out_step + c, slope + x * p.slope_step + c
             if n == 3:
                 three_pixels(p, space, weights, i, w, p.bias + block * OCTET, o, s)
@@ -97,17 +100,26 @@ def row_of_octets(p, space, weights, inp, out, slope):
         x += n
 
 
-@device
-def row_of_pairs(p, space, weights, inp, out):
-    x = 0
-    while x < p.nx:
-        i, o = inp + x * p.inp_step, out + x * p.out_step
-        if p.nx - x >= LONG:
-            long_pair(p, space, weights, i, p.weights, p.bias, o, 0)
-            x += LONG
-        else:
-            short_pair(p, space, weights, i, p.weights, p.bias, o, 0)
-            x += 1
+def _narrow_row(channels, longest):
+    """A row whose results have one or two channels: tiles of many pixels."""
+    many, one = _tile(channels, longest), _tile(channels, 1)
+
+    @device
+    def row(p, space, weights, inp, out):
+        x = 0
+        while x < p.nx:
+            i, o = inp + x * p.inp_step, out + x * p.out_step
+            if p.nx - x >= longest:
+                many(p, space, weights, i, p.weights, p.bias, o, 0)
+                x += longest
+            else:
+                one(p, space, weights, i, p.weights, p.bias, o, 0)
+                x += 1
+
+    return row
+
+
+row_of_pairs, row_of_greys = _narrow_row(PAIR, 7), _narrow_row(GREY, 14)
 
 
 @kernel
@@ -118,8 +130,10 @@ def convolve(p, space, weights):
         inp, out, slope = p.inp + y * p.inp_row, p.out + y * p.out_row, p.slope + y * p.slope_row
         if p.channels == PAIR:
             row_of_pairs(p, space, weights, inp, out)
+        elif p.channels == GREY:
+            row_of_greys(p, space, weights, inp, out)
         else:
-            row_of_octets(p, space, weights, inp, out, slope)
+            row_of_octets(p, space, weights, inp, p.weights, out, slope, p.nx)
         if p.ending == SWISH:
             n = p.nx * p.out_step
             swish_row(space[out : out + n], space[slope : slope + n])
@@ -141,8 +155,8 @@ def _weight_tile(taps):
         for y in range(lines):
             i = inp + y * p.inp_row
             for _ in range(p.nx):
-                x = load(space, i, LANES, taps, 1)
-                total = add_outer(total, x, load(strip, g, LANES, 1, OCTET))
+                x = load(space, i, LANES, LANES, taps, 1)
+                total = add_outer(total, x, load(strip, g, LANES, LANES, 1, OCTET))
                 i += p.inp_step
                 g += VECTORS
         add_lane_sums(sums, place, total)
@@ -160,9 +174,9 @@ def pack_strip(p, space, g, lines, strip, sums, bias):
     for y in range(lines):
         j = g + y * p.out_row
         for _ in range(p.nx):
-            pixel = load(space, j, LANES, 1, OCTET)
+            pixel = load(space, j, LANES, LANES, 1, OCTET)
             total = add(total, pixel)
-            store(strip, to, LANES, pixel, OCTET)
+            store(strip, to, LANES, LANES, pixel, OCTET)
             j += p.out_step
             to += VECTORS
     add_lane_sums(sums, bias, total)

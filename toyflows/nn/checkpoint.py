@@ -12,7 +12,7 @@ import io
 import json
 import platform
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,12 +73,12 @@ def save(path: str | Path, arrays: Mapping[str, Array], header: Header) -> Path:
 
 
 def load(
-    path: str | Path, kind: str | None = None, like: Mapping[str, Array] | None = None
+    path: str | Path, kinds: Collection[str] = (), like: Mapping[str, Array] | None = None
 ) -> tuple[dict[str, Array], Header]:
     """The arrays and the header that `save` wrote.
 
-    Raises InputError("checkpoint", path) for a file that is not whole, or not of this `kind`, or
-    whose arrays have not the names, shapes and dtypes of `like`.
+    Raises InputError("checkpoint", path) for a file that is not whole, or of none of these `kinds`,
+    or whose arrays have not the names, shapes and dtypes of `like`.
     """
     raw = _sealed(path)
     try:
@@ -90,8 +90,9 @@ def load(
         raise InputError("checkpoint", path, FOREIGN) from None
     if written != FORMAT:
         raise InputError("checkpoint", path, f"has format {written}; this toyflows reads {FORMAT}")
-    if kind is not None and header.kind != kind:
-        raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is {kind}")
+    if kinds and header.kind not in kinds:
+        wanted = " or ".join(kinds)
+        raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is {wanted}")
     for name in {} if like is None else {**like, **arrays}:
         found, wanted = (_outline(a.get(name)) for a in (arrays, like or {}))
         if found != wanted:

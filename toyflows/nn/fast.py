@@ -143,7 +143,7 @@ class Fast:
         def part(share: int) -> None:
             self._serve(lambda here, space: job(here, space, share), len(x), *edges[share:][:2])
 
-        _parallel(part, SHARES, threads)
+        parallel(part, SHARES, threads)
         out = np.empty(self.network.size + 1, np.float32)
         out[plan.index[: plan.learned]] = sums.sum(axis=0)
         return out[:-1]
@@ -151,7 +151,7 @@ class Fast:
     def _blocks(self, job: Callable[[slice, Floats], None], count: int, threads: int) -> None:
         """job(slice of images, a thread's memory) for each block of 16 images."""
         blocks = -(-count // LANES)
-        _parallel(lambda block: self._serve(job, count, block, block + 1), blocks, threads)
+        parallel(lambda block: self._serve(job, count, block, block + 1), blocks, threads)
 
     def _serve(
         self, job: Callable[[slice, Floats], None], count: int, first: int, last: int
@@ -160,7 +160,7 @@ class Fast:
         try:
             space = self._idle.pop()
         except IndexError:
-            space = _aligned(self.plan.size)
+            space = aligned(self.plan.size)
         for block in range(first, last):
             job(slice(block * LANES, min((block + 1) * LANES, count)), space)
         self._idle.append(space)
@@ -244,14 +244,14 @@ def _set_lanes(to: Floats, g: Floats, n: int) -> None:
     to[:, n:] = 0
 
 
-def _aligned(size: int) -> Floats:
+def aligned(size: int) -> Floats:
     """Zeros (size,) that begin on a cache line."""
     raw = np.zeros(size + LANES, np.float32)
     first = -raw.ctypes.data % (4 * LANES) // 4
     return raw[first : first + size]
 
 
-def _parallel(f: Callable[[int], None], count: int, threads: int) -> None:
+def parallel(f: Callable[[int], None], count: int, threads: int) -> None:
     """f(0) … f(count − 1), on `threads` threads."""
     if threads < 1:
         raise InputError("threads", threads, "allowed is 1 or more")

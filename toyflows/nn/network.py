@@ -21,6 +21,7 @@ from toyflows.errors import InputError
 from toyflows.nn.embeddings import ClassEmbedding, TimeEmbedding
 from toyflows.nn.image_layers import AdaptiveAvgPool, Conv2d
 from toyflows.nn.layers import (
+    Add,
     Array,
     Concatenate,
     Dense,
@@ -197,17 +198,34 @@ def energy_network(size: int = 56, classes: int = 1, hidden: int = 64, pool: int
 
 
 def mlp(
-    inputs: int = 2, outputs: int = 2, width: int = 128, depth: int = 3, time: int = 30
+    inputs: int = 2,
+    outputs: int = 2,
+    width: int = 128,
+    depth: int = 3,
+    time: int = 30,
+    classes: int = 0,
 ) -> Network:
     """x (N, inputs) and, unless time = 0, t (N,) embedded in `time` numbers → y (N, outputs).
 
-    `depth` dense layers of this width, each swished, and a last one.
+    `depth` dense layers of this width, each swished, and a last one. Where classes > 0 a label (N,)
+    adds its row of a table to the time's numbers; the label `classes` means no class, for guidance
+    without a classifier. Source: Ho & Salimans, Classifier-free diffusion guidance (2022).
     """
+    if classes < 0 or (classes and not time):
+        raise InputError("classes", classes, "allowed is 0 or more, only 0 where time = 0")
     widths = [inputs + time, *[width] * depth, outputs]
     if not time:
         return sequential((inputs,), _dense(widths))
-    nodes = [Node("time", TimeEmbedding(time), ("t",)), Node("both", Concatenate(), ("x", "time"))]
-    return Network({"x": (inputs,), "t": ()}, [*nodes, *chain("both", _dense(widths))])
+    shapes: dict[str, Shape] = {"x": (inputs,), "t": ()}
+    nodes, condition = [Node("time", TimeEmbedding(time), ("t",))], "time"
+    if classes:
+        shapes["label"], condition = (), "condition"
+        nodes += [
+            Node("class", ClassEmbedding(classes + 1, time), ("label",)),
+            Node("condition", Add(), ("time", "class")),
+        ]
+    nodes.append(Node("both", Concatenate(), ("x", condition)))
+    return Network(shapes, [*nodes, *chain("both", _dense(widths))])
 
 
 def _dense(widths: Sequence[int]) -> list[Layer]:

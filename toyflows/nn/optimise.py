@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from toyflows.errors import InputError
+from toyflows.kernels.adam import adam_step
 from toyflows.nn.layers import Array
 
 
@@ -41,14 +42,11 @@ class Adam:
     def step(self, θ: Array, g: Array, rate: float) -> None:
         """Moves θ in place against its gradient g."""
         self.steps += 1
-        with np.errstate(under="ignore"):  # g² of a small g is zero
-            self.m *= self.β1
-            self.m += (1 - self.β1) * g
-            self.v *= self.β2
-            self.v += (1 - self.β2) * g**2
-            m = self.m / (1 - self.β1**self.steps)
-            v = self.v / (1 - self.β2**self.steps)
-            θ -= rate * m / (np.sqrt(v) + self.ε)
+        kept, new = (self.β1, self.β2), (1 - self.β1, 1 - self.β2)
+        shares = 1 - self.β1**self.steps, 1 - self.β2**self.steps
+        with np.errstate(under="ignore"):  # a number may be too small for θ's dtype
+            numbers = tuple(map(θ.dtype.type, (*kept, *new, *shares, rate, self.ε)))
+            adam_step(θ, g.astype(θ.dtype, copy=False), self.m, self.v, numbers)
 
 
 def clip(g: Array, largest: float) -> float:

@@ -206,21 +206,21 @@ def layout(network: Network) -> Layout:
     for stage in found:
         d.append(Grid(d[-1].end, stage.out_pixels, stage.widths[1]))
 
-    packed = _Packed(network.size)
+    packed = Packed(network.size)
     forward, weights = _ways_on(found, h, g, d, packed)
     learned = packed.size
     zeros = packed.add(np.full(max(grid.channels for grid in h), network.size))
     backward = [
         row
         for n in range(len(found) - 1, 0, -1)
-        for row in _way_back(found[n], g[n + 1], g[n], d[n], packed, zeros)
+        for row in way_back(found[n], g[n + 1], g[n], d[n], packed, zeros)
     ]
     to_image = _to_image(found[0], g[1], g[0], packed, zeros)
     return Layout(
-        forward=_table(forward),
-        backward=_table(backward),
-        to_image=_table(to_image),
-        weights=_table(weights),
+        forward=table(forward),
+        backward=table(backward),
+        to_image=table(to_image),
+        weights=table(weights),
         index=np.concatenate(packed.parts),
         learned=learned,
         size=d[-1].end,
@@ -231,7 +231,7 @@ def layout(network: Network) -> Layout:
     )
 
 
-class _Packed:
+class Packed:
     """Places in θ, one array behind the other; `nothing` is where append(θ, 0) has its zero."""
 
     def __init__(self, nothing: int) -> None:
@@ -247,32 +247,32 @@ class _Packed:
         return start
 
 
-def _octets(W: Integers, channels: int) -> Integers:
+def octets(W: Integers, channels: int) -> Integers:
     """(…, channels) → (channels/8, …, 8), the order in which a tile reads."""
     return W.reshape(-1, channels // OCTET, OCTET).transpose(1, 0, 2)
 
 
-def _table(rows: list[dict[str, int]]) -> NDArray[Any]:
-    return np.array([tuple(row.get(name, 0) for name in FIELDS) for row in rows], PASS)
+def table(rows: list[dict[str, int]], kind: np.dtype[Any] = PASS) -> NDArray[Any]:
+    return np.array([tuple(row.get(name, 0) for name in kind.names or ()) for row in rows], kind)
 
 
 def _ways_on(
-    found: list[Stage], h: list[Grid], g: list[Grid], d: list[Grid], packed: _Packed
+    found: list[Stage], h: list[Grid], g: list[Grid], d: list[Grid], packed: Packed
 ) -> tuple[list[dict[str, int]], list[dict[str, int]]]:
     """The forward, and the gradients of its weights: the same passes with g where z was."""
     nothing, forward, weights = packed.nothing, [], []
-    w = [packed.add(_octets(s.kernel(nothing), s.widths[1])) for s in found]
+    w = [packed.add(octets(s.kernel(nothing), s.widths[1])) for s in found]
     for n, s in enumerate(found):
         bias = np.full(s.widths[1], nothing)
         bias[: s.conv.outputs] = np.arange(s.bias, s.bias + s.conv.outputs)
-        row = _way_on(s, h[n], h[n + 1], d[n + 1]) | {"weights": w[n], "bias": packed.add(bias)}
+        row = way_on(s, h[n], h[n + 1], d[n + 1]) | {"weights": w[n], "bias": packed.add(bias)}
         to = g[n + 1]
         forward.append(row)
         weights.append(row | {"out": to.at(), "out_row": to.row, "out_step": to.step})
     return forward, weights
 
 
-def _way_on(stage: Stage, x: Grid, y: Grid, slope: Grid) -> dict[str, int]:
+def way_on(stage: Stage, x: Grid, y: Grid, slope: Grid) -> dict[str, int]:
     """From the input's grid to the output's and, where swished, the slope's."""
     c, n = stage.conv, stage.out_pixels
     return {
@@ -285,8 +285,8 @@ def _way_on(stage: Stage, x: Grid, y: Grid, slope: Grid) -> dict[str, int]:
     }  # fmt: skip
 
 
-def _way_back(
-    stage: Stage, g: Grid, gx: Grid, slope: Grid, packed: _Packed, zeros: int
+def way_back(
+    stage: Stage, g: Grid, gx: Grid, slope: Grid, packed: Packed, zeros: int
 ) -> list[dict[str, int]]:
     """From g of this stage to g of the one before: a pass for each kind of pixels (r, q)."""
     s, W, rows = stage.conv.stride, stage.kernel(packed.nothing), []
@@ -299,7 +299,7 @@ def _way_back(
             "out": gx.at(r, q), "out_row": s * gx.row, "out_step": s * gx.step,
             "inp": g.at(down[0][0], along[0][0]), "inp_row": g.row, "inp_step": g.step,
             "tap_row": g.row, "rows": len(down), "run": len(along) * g.channels,
-            "weights": packed.add(_octets(part, gx.channels)), "bias": zeros,
+            "weights": packed.add(octets(part, gx.channels)), "bias": zeros,
             "ny": stage.count(r), "nx": stage.count(q), "channels": OCTET,
             "blocks": gx.channels // OCTET, "ending": SLOPE,
             "slope": slope.at(r, q), "slope_row": s * slope.row, "slope_step": s * slope.step,
@@ -307,7 +307,7 @@ def _way_back(
     return rows
 
 
-def _to_image(stage: Stage, g: Grid, gx: Grid, packed: _Packed, zeros: int) -> list[dict[str, int]]:
+def _to_image(stage: Stage, g: Grid, gx: Grid, packed: Packed, zeros: int) -> list[dict[str, int]]:
     """From g of the first stage to a grey image: a pass for its even rows and one for the odd."""
     first, last = stage.window
     W, rows = stage.kernel(packed.nothing), []
