@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,15 @@ import pytest
 from toyflows import solve
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
+from toyflows.diffusion import gaussian_law, objectives, quadrature
+from toyflows.diffusion.chain import Ladder
+from toyflows.diffusion.gaussians import Gaussians, two_modes
+from toyflows.diffusion.methods import make as make_sampler
+from toyflows.diffusion.processes import OU, VE, VP, ExactScore, times
 from toyflows.flows import make
+from toyflows.lattice import ising_exact
+from toyflows.lattice.hopfield import Hopfield
+from toyflows.lattice.ising import Ising, heat_bath, metropolis
 from toyflows.target import Target
 
 TARGET = Target.exact(-math.log(4), 12.0)
@@ -144,6 +153,131 @@ def test_7_target_of_denoising_score_matching() -> None:
     assert slope(lambda t: loss(t, -1.0), rest) == pytest.approx(0, abs=1e-6)
 
 
+def test_8_laplacian_of_score_matching_has_the_factor_2() -> None:
+    """s = c∇log p_* is best at c = 1, as printed at ½; a Gaussian fitted to N(0, 1) gets the
+    variance 1, as printed 2. E[s²] + factor·E[s'] by quadrature; twice `implicit` is factor 2."""
+    law = two_modes(3.0, 0.3)
+    v, scales = np.linspace(0.5, 3, 251), np.linspace(0, 2, 201)
+    square = float(quadrature.mean(lambda x: law.score(x)[:, 0] ** 2, law))
+    slope = float(quadrature.mean(law.divergence, law))
+    for factor, c, variance in ((2, 1.0, 1.0), (1, 0.5, 2.0)):
+        loss = scales**2 * square + factor * scales * slope
+        assert scales[np.argmin(loss)] == pytest.approx(c, abs=1e-9)
+        assert v[np.argmin(1 / v**2 - factor / v)] == pytest.approx(variance, abs=1e-9)
+
+    def half(x):
+        return objectives.implicit(lambda x, t: law.score(x), lambda x, t: law.divergence(x), x, 0)
+
+    assert 2 * float(quadrature.mean(half, law)) == pytest.approx(square + 2 * slope, abs=1e-12)
+
+
+def test_9_law_of_the_discrete_chain() -> None:
+    """One step after the other against the formulas, and the printed exponents k and 2k."""
+    γ = 0.03
+    ladder = Ladder.langevin(np.full(20, γ))
+    α, v = 1.0, 0.0
+    for k in range(20):
+        α, v = (1 - γ) * α, (1 - γ) ** 2 * v + 2 * γ
+        assert ((1 - γ) ** (k + 1), ladder.α[k + 1]) == pytest.approx((α, α), rel=1e-13)
+        variance = (1 - (1 - γ) ** (2 * (k + 1))) / (1 - γ / 2)
+        assert (variance, ladder.σ[k + 1] ** 2) == pytest.approx((v, v), rel=1e-12)
+        assert abs((1 - γ) ** k / α - 1) > γ
+        assert abs((1 - (1 - γ) ** (2 * k)) / (1 - γ / 2) / v - 1) > 0.01
+
+
+def test_10_backward_kernel() -> None:
+    """The mean of x_k given x_{k+1} and x_0, from the covariances: corrected exact, printed off."""
+    γ, k, x0, x = 0.05, 7, -1.3, 0.4
+    α, σ = (lambda n: (1 - γ) ** n), (lambda n: Ladder.langevin(np.full(20, γ)).σ[n])
+    covariance = (1 - γ) * σ(k) ** 2  # of x_k and x_{k+1}, given x_0
+    mean = α(k) * x0 + covariance / σ(k + 1) ** 2 * (x - α(k + 1) * x0)
+    variance = σ(k) ** 2 - covariance**2 / σ(k + 1) ** 2
+    front = α(k) * σ(k + 1) / (α(k + 1) * σ(k) ** 2)
+    ẑ, A = (x - α(k + 1) * x0) / σ(k + 1), 1 / (1 - γ)
+    assert A * x - front * variance * ẑ == pytest.approx(mean, rel=1e-12)
+    made = [float(v[k]) for v in Ladder.langevin(np.full(20, γ)).backward_noise]
+    assert made == pytest.approx([A, front * variance, math.sqrt(variance)], rel=1e-12)
+    assert abs(A * x - front * 2 * γ * ẑ - mean) > 0.02
+    assert abs(A * x - front * variance * (x - x0) / σ(k + 1) - mean) > 0.02
+
+
+@np.errstate(under="ignore")
+def test_11_noise_is_minus_sigma_times_the_score() -> None:
+    """E[ẑ | x] by quadrature over x_0, for small and large noise; minus the score is 1/σ off."""
+    mix, x0 = two_modes(4.0, 0.3), np.linspace(-12, 12, 4801)
+    prior = np.exp(mix.log_density(x0[:, None]))
+    ladder = Ladder.langevin(np.full(40, 0.01))
+    for k in (0, 10, 39):
+        α, σ = float(ladder.α[k + 1]), float(ladder.σ[k + 1])
+        for x in (-2.7, 0.3, 1.1):
+            ẑ = (x - α * x0) / σ
+            w = prior * np.exp(-0.5 * ẑ**2)
+            mean = float(w @ ẑ / w.sum())
+            score = float(mix.score(np.array([[x]]), α, σ)[0, 0])
+            assert mean == pytest.approx(-σ * score, abs=1e-12)
+            assert -score / mean == pytest.approx(1 / σ, rel=1e-9)
+            assert abs(-score / mean - 1) > 0.15
+    assert 1 / ladder.σ[1] == pytest.approx(7.07, abs=0.01)
+
+
+@pytest.mark.parametrize("process", [VE(0.1, 5.0), VP(), OU(3.0)], ids=["VE", "VP", "OU"])
+def test_12_probability_flow(process) -> None:
+    """∂_t p + ∂_x(v p) = 0 by differences for v = f x − ½ g² score, and not with the printed g²."""
+    mix, x, h = two_modes(4.0, 0.3), np.linspace(-6, 6, 241)[:, None], 1e-4
+
+    def p(x, t):
+        return np.exp(mix.log_density(x, process.alpha(t), process.sigma(t)))
+
+    def flux(x, t, share):
+        score = ExactScore(mix, process)(x, t)
+        return (process.f(t) * x - share * process.g2(t) * score)[:, 0] * p(x, t)
+
+    for t in (0.1, 0.5, 0.9):
+        growth = (p(x, t + h) - p(x, t - h)) / (2 * h)
+        for share, holds in ((0.5, True), (1.0, False)):
+            left = growth + (flux(x + h, t, share) - flux(x - h, t, share)) / (2 * h)
+            assert (np.abs(left).max() < 1e-5) == holds
+            assert holds or np.abs(left).max() > 0.01
+
+
+def test_13_noises_of_annealed_langevin_decrease() -> None:
+    """The exact law on data N(2, 0.5²), start N(0, 5²): falling noises end in the data with the
+    least noise (and the step's bias), the printed rising ones in the data with the most."""
+    ladder, m, v = VE(0.1, 5.0), 2.0, 0.25
+    score = ExactScore(Gaussians(np.ones(1), np.array([[m]]), np.array([v**0.5])), ladder)
+    falling = times(ladder, 20)
+
+    def law(ε: float, grid: np.ndarray):
+        method = make_sampler("annealed-langevin", epsilon=ε, steps=200)
+        return gaussian_law.follow(method, score, ladder, 0.0, 25.0, grid)
+
+    down = law(0.01, falling)
+    assert (down.mean, down.variance) == pytest.approx((m, v + 0.1**2), rel=0.02)
+    assert law(0.01, falling[::-1]).variance > 10
+    assert law(5.0, falling[::-1]).variance == pytest.approx(v + 5.0**2, rel=0.1)
+
+
+def test_14_gibbs_is_no_metropolis() -> None:
+    """All states of 4 × 4 spins: both single-spin chains keep ρ, by different probabilities; the
+    conditional law is what Gibbs draws from, and its Metropolis–Hastings ratio is 1."""
+    model = Ising(4, 2.5)
+    p, _, _ = ising_exact.states(model)
+    states = np.arange(p.size)
+    up = states[states >> 5 & 1 == 1]  # spin 5 is row 1, column 1; neighbours 1, 4, 6, 9
+    down = up - 2**5
+    n = sum(2 * (up >> k & 1) - 1 for k in (1, 4, 6, 9))
+    conditional = p[up] / (p[up] + p[down])
+    assert heat_bath(model).up[0][(n + 4) // 2] == pytest.approx(conditional, rel=1e-12)
+    ratio = (p[up] * (1 - conditional)) / (p[down] * conditional)  # times proposal back, to
+    assert ratio == pytest.approx(1.0, rel=1e-12)
+    printed = np.minimum(1, p[up] / p[down])
+    assert metropolis(model).up[0][(n + 4) // 2] == pytest.approx(printed, rel=1e-12)
+    for move in (conditional, printed):
+        back = move * p[down] / p[up]
+        assert np.all(back <= 1 + 1e-12)  # detailed balance has a solution: ρ is kept
+    assert set(np.round((printed - conditional)[n == 0], 12)) == {0.5}
+
+
 def test_15_gradient_of_log_Z() -> None:
     """On five states with E_θ(x) = θ·φ(x): −∂log q(x) by differences, and both formulas."""
     φ, θ = np.array([0.3, -1.2, 2.0, 0.0, 0.7]), 0.6
@@ -155,6 +289,28 @@ def test_15_gradient_of_log_Z() -> None:
     mean = np.exp(-minus_log_q(θ)) @ φ  # E_q[∂E] = −∂log Z
     assert φ - mean == pytest.approx(wanted, abs=1e-9)
     assert np.max(np.abs(φ + mean - wanted)) > 0.1
+
+
+def test_16_energy_of_a_hopfield_network() -> None:
+    """On the 16 states of four units: the update's stationary law is e^{−E} with the ½, and not
+    without it; there the two energies even have different lowest states."""
+    W = np.array([[0, -2.0, 1, 0], [-2.0, 0, 0.5, 1], [1, 0.5, 0, -1], [0, 1, -1, 0]])
+    b = np.array([1.5, 1.0, -0.5, 1.8])
+    net = Hopfield(W, b)
+    states = np.array(list(product([-1.0, 1.0], repeat=4)))
+    printed = -np.sum(states * (states @ W + b), axis=1)
+    sweep = np.eye(16)
+    for i in range(4):
+        p_up = 1 / (1 + np.exp(-2 * net.activations(states)[:, i]))
+        one, place = np.zeros((16, 16)), 1 << (3 - i)
+        for k in range(16):
+            one[k, k | place], one[k, k & ~place] = p_up[k], 1 - p_up[k]
+        sweep = sweep @ one
+    for E, holds in ((net.energy(states), True), (printed, False)):
+        law = np.exp(-E) / np.exp(-E).sum()
+        assert (np.abs(law @ sweep - law).max() < 1e-14) == holds
+        assert holds or np.abs(law @ sweep - law).max() > 0.05
+    assert np.argmin(net.energy(states)) != np.argmin(printed)
 
 
 def test_every_section_has_its_test() -> None:

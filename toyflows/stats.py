@@ -8,7 +8,9 @@ that could not fail says so. Samples must be independent replicas.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -100,6 +102,26 @@ def proportion(
         raise ClaimError(f"{what}: {successes} of {n} is not a share of {expected:.6g}, p = "
                          f"{2 * min(low, high):.1e} < {false_fail:g}")  # fmt: skip
     return Checked(share, expected, margin, false_fail, margin + float(ndtri(POWER)) * error)
+
+
+def same_law(
+    what: str, samples: ArrayLike, cdf: Callable[[Any], Any], *, false_fail: float = 1e-6,
+    bias: float = 0.0,
+) -> Checked:  # fmt: skip
+    """Independent samples (n,) have the continuous `cdf`, up to a known `bias`: max |F_n − F|.
+
+    Kolmogorov and Smirnov's test: margin = bias + √(log(2/α)/2n), by the inequality of Dvoretzky,
+    Kiefer and Wolfowitz with Massart's constant, which holds for every n.
+    """
+    from scipy.special import ndtri
+
+    x = np.sort(np.asarray(samples, float).ravel())
+    F, n = np.asarray(cdf(x)), x.size
+    rank = np.arange(n + 1) / n
+    distance = max(float(np.max(rank[1:] - F)), float(np.max(F - rank[:-1])))
+    margin = bias + math.sqrt(math.log(2 / false_fail) / (2 * n))
+    detects = margin + float(ndtri(POWER)) * 0.5 / math.sqrt(n)
+    return _checked(what, Checked(distance, 0.0, margin, false_fail, detects))
 
 
 def _checked(what: str, c: Checked) -> Checked:

@@ -1,0 +1,1 @@
+"""Scores and diffusion: noise processes, exact scores, objectives, samplers, likelihoods."""
