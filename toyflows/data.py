@@ -57,11 +57,23 @@ def load(source: str) -> Array:
     if source == PACKAGED:
         raw = resources.files("toyflows.datasets").joinpath("old_faithful.csv").read_bytes()
         return _parse_text(raw, source)
-    suffix = Path(source).suffix.lower()
-    raw = _read(source, text=suffix not in (".npy", ".npz"))
-    if suffix == ".npz":
-        return _parse_npz(raw, source)
-    return _parse_npy(raw, source) if suffix == ".npy" else _parse_text(raw, source)
+    array = _unpacked(source)
+    if isinstance(array, bytes):
+        return _parse_text(array, source)
+    return _checked(_real(array, 1, "(n,)", source), source, lambda i: f"entry [{i}]")
+
+
+def table(source: str) -> Array:
+    """Points (n, columns) of a file: a 2-D array in .npy or .npz, or every column of a text as
+    `load` reads it, those without a name in a header left out. Raises InputError("data")."""
+    array = _unpacked(source)
+    if not isinstance(array, bytes):
+        x = _real(array, 2, "(n, columns)", source)
+        return _finite(x, source, lambda i: f"row [{i // x.shape[1]}]")
+    names, body = _body(array, source)
+    columns = [k for k in range(len(body[0][1])) if not names or names[k]] or [0]
+    rows = [[_number(cells[k], line, source) for k in columns] for line, cells in body]
+    return _finite(np.array(rows), source, lambda i: f"line {body[i // len(columns)][0]}")
 
 
 def _refuse(source: str, why: str) -> NoReturn:
@@ -90,15 +102,22 @@ def _read(source: str, text: bool) -> bytes:
         _refuse(source, "is not a file name")
 
 
-def _checked(x: Array, source: str, place: Callable[[int], str]) -> Array:
-    """The values x (n,) if a mixture can be fitted to them; place(i) says where x[i] was read."""
+def _finite(x: Array, source: str, place: Callable[[int], str]) -> Array:
+    """x if its values are numbers to compute with; place(i) says where x.flat[i] was read."""
     unusable = np.flatnonzero(~(np.abs(x) <= LARGEST))  # nan compares false
     if unusable.size:
         i = int(unusable[0])
+        value = x.flat[i]
         too_large = f"too large (allowed: up to {LARGEST:g} in size)"
         _refuse(
-            source, f"{place(i)}: {x[i]:g} is {too_large if np.isfinite(x[i]) else 'not finite'}"
+            source, f"{place(i)}: {value:g} is {too_large if np.isfinite(value) else 'not finite'}"
         )
+    return x
+
+
+def _checked(x: Array, source: str, place: Callable[[int], str]) -> Array:
+    """The values x (n,) if a mixture can be fitted to them; place(i) says where x[i] was read."""
+    _finite(x, source, place)
     if x.size < FEWEST:
         _refuse(source, f"too few values ({x.size}); at least {FEWEST} are needed")
     if x.min() == x.max():
@@ -110,12 +129,21 @@ def _checked(x: Array, source: str, place: Callable[[int], str]) -> Array:
 
 
 def _parse_text(raw: bytes, source: str) -> Array:
+    names, body = _body(raw, source)
+    if not names:
+        _refuse_decimal_commas(raw, body, source)
+    column = next((k for k, name in enumerate(names) if name), 0)
+    x = np.array([_number(cells[column], line, source) for line, cells in body])
+    return _checked(x, source, lambda i: f"line {body[i][0]}")
+
+
+def _body(raw: bytes, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """The names of the columns, [] without a header, and (line number, cells) of each row."""
     rows = _rows(raw, source)
     if not rows:
         _refuse(source, "is empty: no line holds a number")
     first_line, first = rows[0]
     header = not any(_like_number(cell) for cell in first)
-    column = next((k for k, cell in enumerate(first) if cell), 0) if header else 0
     body = rows[1:] if header else rows
     if not body:
         _refuse(source, f"holds only a header (line {first_line})")
@@ -124,10 +152,7 @@ def _parse_text(raw: bytes, source: str) -> Array:
             _refuse(
                 source, f"line {line}: {len(cells)} columns, but line {first_line} has {len(first)}"
             )
-    if not header:
-        _refuse_decimal_commas(raw, body, source)
-    x = np.array([_number(cells[column], line, source) for line, cells in body])
-    return _checked(x, source, lambda i: f"line {body[i][0]}")
+    return first if header else [], body
 
 
 def _rows(raw: bytes, source: str) -> list[tuple[int, list[str]]]:
@@ -195,22 +220,35 @@ def _refuse_decimal_commas(raw: bytes, body: list[tuple[int, list[str]]], source
 # ---- numpy files
 
 
-def _parse_npy(raw: bytes, source: str) -> Array:
+def _unpacked(source: str) -> NDArray[Any] | bytes:
+    """The array of a numpy file, or the bytes of any other."""
+    suffix = Path(source).suffix.lower()
+    raw = _read(source, text=suffix not in (".npy", ".npz"))
+    if suffix == ".npz":
+        return _parse_npz(raw, source)
+    return _parse_npy(raw, source) if suffix == ".npy" else raw
+
+
+def _parse_npy(raw: bytes, source: str) -> NDArray[Any]:
     if not raw:
         _refuse(source, "is empty")
     if not raw.startswith(b"\x93NUMPY"):
         _refuse(source, "is not a numpy array file (.npy)")
-    return _real_vector(_unpack(lambda: _numpy_load(raw), source), source)
+    array: NDArray[Any] = _unpack(lambda: _numpy_load(raw), source)
+    return array
 
 
-def _parse_npz(raw: bytes, source: str) -> Array:
+def _parse_npz(raw: bytes, source: str) -> NDArray[Any]:
     if not raw:
         _refuse(source, "is empty")
     if not raw.startswith(b"PK"):
         _refuse(source, "is not a numpy archive (.npz)")
     archive = _unpack(lambda: _numpy_load(raw), source)
     name = _chosen(list(archive.files), source)
-    return _real_vector(_unpack(lambda: archive[name], source), source)
+    array = _unpack(lambda: archive[name], source)
+    if not isinstance(array, np.ndarray):  # another kind of file in the zip
+        _refuse(source, "holds no array")
+    return array
 
 
 def _numpy_load(raw: bytes) -> Any:
@@ -237,17 +275,14 @@ def _chosen(names: list[str], source: str) -> str:
     return preferred[0]
 
 
-def _real_vector(array: Any, source: str) -> Array:
-    if not isinstance(array, np.ndarray):  # another kind of file in the zip
-        _refuse(source, "holds no array")
+def _real(array: NDArray[Any], axes: int, shape: str, source: str) -> Array:
     if array.dtype.kind not in "iuf":
         _refuse(source, f"holds {array.dtype} values; allowed: real numbers")
-    if array.ndim != 1:
-        _refuse(source, f"has shape {array.shape}; allowed: (n,)")
+    if array.ndim != axes:
+        _refuse(source, f"has shape {array.shape}; allowed: {shape}")
     # A long double beyond the floats becomes inf, which is refused by its index.
     with np.errstate(over="ignore", under="ignore"):
-        x = array.astype(np.float64)
-    return _checked(x, source, lambda i: f"entry [{i}]")
+        return np.asarray(array, np.float64)
 
 
 # ---- maximum likelihood -------------------------------------------------------------------------

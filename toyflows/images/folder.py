@@ -129,7 +129,7 @@ def _relative(path: Path, folder: Path) -> str:
 def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) -> Levels | None:
     """The picture as grey levels (size, size), or None and a line in `skipped`."""
     try:
-        return levels(2.0 * _fitted(_grey(path), size) - 1.0)
+        return levels(2.0 * _fitted(_grey(path, LARGEST), size) - 1.0)
     except _Unusable as error:
         skipped.append((_relative(path, folder), str(error)))
         return None
@@ -142,7 +142,15 @@ class _Unusable(Exception):
     """Why a file gives no image."""
 
 
-def _grey(path: Path) -> Array:
+def picture(source: str, option: str, largest: int) -> Array:
+    """The grey (h, w) in [0, 1] of one file of at most `largest` pixels, or InputError(option)."""
+    try:
+        return _grey(Path(source), largest)
+    except _Unusable as error:
+        raise InputError(option, source, str(error)) from None
+
+
+def _grey(path: Path, largest: int) -> Array:
     """The picture's grey (h, w) in [0, 1], turned as its camera says."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -157,13 +165,13 @@ def _grey(path: Path) -> Array:
             # Of metadata that do not matter; a picture that is too large is refused below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as picture:
-                if picture.width * picture.height > LARGEST:
-                    raise _Unusable(f"has more than {LARGEST:,} pixels")
+                if picture.width * picture.height > largest:
+                    raise _Unusable(f"has more than {largest:,} pixels")
                 return _luma(ImageOps.exif_transpose(picture))
     except _Unusable:
         raise
     except Image.DecompressionBombError:
-        raise _Unusable(f"has more than {LARGEST:,} pixels") from None
+        raise _Unusable(f"has more than {largest:,} pixels") from None
     except UnidentifiedImageError:
         raise _Unusable("is no PNG, JPEG or TIFF") from None
     except PermissionError:
