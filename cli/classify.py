@@ -1,4 +1,4 @@
-"""`toyflows classify` asks a JEM for the classes of images."""
+"""`toyflows classify` asks a JEM or a classifier for the classes of images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def register(app: typer.Typer) -> None:
 
 
 def classify(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of a jem.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Of a jem or a classifier.")
+    ],
     data: Annotated[
         str | None,
         typer.Option(metavar="FOLDER", help="Other images of these classes. Default: the test's."),
@@ -31,9 +33,9 @@ def classify(
     threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Classify images: accuracy, cross-entropy, and which class is taken for which.
+    """Classify images: accuracy, cross-entropy, calibration, and which class is taken for which.
 
-    Example: toyflows classify letters.npz
+    Example: toyflows classify jem28
     """
     with refusing():
         found = _judged(checkpoint, data, threads)
@@ -42,8 +44,9 @@ def classify(
 
             print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
             return
-        print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}; "
-              "a linear classifier has {linear:.1%}".format(**found))  # fmt: skip
+        print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}, "
+              "calibration error {calibration_error:.4f}; "
+              "a linear classifier has {linear:.1%} right".format(**found))  # fmt: skip
         for pair in found["confused"]:
             print("  {times:4} × {true} taken for {called}".format(**pair))
 
@@ -51,11 +54,12 @@ def classify(
 def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str, Any]:
     import numpy as np
 
+    from toyflows.images import shipped
     from toyflows.images.baseline import LinearClassifier
+    from toyflows.images.calibration import reliability
     from toyflows.images.energy import cross_entropy
-    from toyflows.images.train import Model
 
-    model = Model.load(checkpoint, "jem")
+    model = shipped.find(checkpoint, "jem", "classifier")
     names, parts = model.config.classes, model.parts()
     images = parts.test if data is None else _own(data, model)
     engine = model.engine(threads)
@@ -69,6 +73,7 @@ def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str
         "images": len(images),
         "accuracy": float(np.mean(called == images.y)),
         "cross_entropy": cross_entropy(f, images.y)[0],
+        "calibration_error": reliability(f, images.y).error,
         "linear": LinearClassifier.fit(parts.train, len(names)).accuracy(images),
         "confused": [
             {"true": names[pairs[0, k]], "called": names[pairs[1, k]], "times": int(times[k])}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from toyflows.files import available_cores
 
 if TYPE_CHECKING:
     from toyflows.figures._make import Result
+    from toyflows.images.train import Record
 
 app = typer.Typer(
     help="The figures of the lectures: make them, check their claims, make them again.",
@@ -68,11 +70,16 @@ def all_figures(
     scale: ScaleOption = 1.0,
     seed: SeedOption = 0,
     jobs: JobsOption = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="First train again all weights that ship; long.")
+    ] = False,
 ) -> None:
     """Make every figure; what is finished already stays as it is."""
     from toyflows.figures import _registry
 
     with refusing():
+        if retrain:
+            _retrain(out, formats, scale, seed, jobs)
         _make(_registry.ids(), out, formats, scale, seed, jobs)
 
 
@@ -115,6 +122,41 @@ def _make(
     print(f"gallery: {out / _make.GALLERY}")
     if any(result.entry is None for result in results):
         raise typer.Exit(1)
+
+
+def _retrain(out: Path, formats: str, scale: float, seed: int, jobs: int | None) -> None:
+    """Trains all that ships into OUT/weights, from where the figures then take it. A run that was
+    stopped goes on there."""
+    from toyflows.figures import _manifest
+
+    _manifest.check(scale, seed, _jobs(jobs))
+    _manifest.checked_formats([name.strip() for name in formats.split(",")])
+    from toyflows.files import SHIPPED
+    from toyflows.images import curves, shipped
+
+    folder = out / "weights"
+    with _manifest.own(out):
+        folder.mkdir(exist_ok=True)
+        for name, recipe in shipped.RECIPES.items():
+            print(f"{name}: {recipe.command}", flush=True)
+            path = shipped.make(name, folder, _jobs(jobs), _told(recipe.steps))
+            found, before = (shipped.read(p).scores for p in (path, SHIPPED / path.name))
+            for score, value in found.items():
+                print(f"  {score:24} {value:.4f}, shipped {before[score]:.4f}")
+        print(f"{curves.NAME}: {', '.join(curves.RUNS)}", flush=True)
+        curves.make(folder, _jobs(jobs), _told(curves.STEPS))
+    os.environ["TOYFLOWS_WEIGHTS"] = str(folder)
+
+
+def _told(steps: int) -> Callable[[Record], None]:
+    """Says how far a training is, ten times in a run."""
+    every = max(1, steps // 10)
+
+    def tell(record: Record) -> None:
+        if record.step % every == 0:
+            print(f"  step {record.step} of {steps}, loss {record.loss.total:.4f}", flush=True)
+
+    return tell
 
 
 def _jobs(asked: int | None) -> int:

@@ -16,19 +16,22 @@ def register(app: typer.Typer) -> None:
 
 
 def inspect(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint, or ebm28.")
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Print a checkpoint's kind, step, configuration, data and arrays; every byte is checked.
 
-    Example: toyflows inspect letters.npz
+    Example: toyflows inspect ebm28
     """
     with refusing():
         import dataclasses
 
+        from toyflows.images import shipped
         from toyflows.nn import checkpoint as file
 
-        _, header = file.load(checkpoint)
+        _, header = file.load(shipped.place(checkpoint))
         if json:
             import json as encoder
 

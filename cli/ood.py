@@ -20,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def ood(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train, or ebm28.")
+    ],
     score: Annotated[
         list[str] | None,
         typer.Option(help="energy, gradient or probability; repeatable. Default: all."),
@@ -35,7 +37,7 @@ def ood(
 ) -> None:
     """Score test images and outsiders; print AUROC with its 95 % interval, AUPR and FPR95.
 
-    Example: toyflows ood letters.npz --score energy
+    Example: toyflows ood ebm28 --score energy
     """
     with refusing():
         if count < 2:
@@ -66,12 +68,11 @@ def _table(
     """A row for each score and set of outsiders."""
     import dataclasses
 
-    from toyflows.images import shifted, uses
+    from toyflows.images import shifted, shipped, uses
     from toyflows.images.detection import detect
-    from toyflows.images.train import Model
 
-    model = Model.load(checkpoint)
-    if "probability" in wanted and model.config.kind != "jem":
+    model = shipped.find(checkpoint)
+    if "probability" in wanted and not model.config.labelled:
         raise InputError("score", "probability", "an ebm knows no classes")
     parts = model.parts()
     engine, θ = model.engine(threads), model.state.mean.mean

@@ -5,11 +5,9 @@ The key is of the figure's file, the library's sources, scale, seed and versions
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import platform
-import time
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,15 +15,13 @@ from typing import TYPE_CHECKING, Any
 from zipfile import BadZipFile
 
 import toyflows
-from toyflows.errors import InputError
 from toyflows.figures import _registry
-from toyflows.files import user_cache, whole_file
+from toyflows.files import keep_cached, user_cache, weights_folder
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
 
 KEPT = 4  # computations of a figure in the cache: two sizes or seeds, before and after an edit
-DAY = 86400.0
 
 
 # ------------------------------------------------------------------ the key
@@ -44,7 +40,7 @@ def sources() -> str:
         for path in library.rglob(suffix)
         if path.relative_to(library).parts[0] not in ("cli", "figures")  # inside, when installed
     ]
-    paths += [*figures.glob("_*.py"), *figures.glob("*.mplstyle")]
+    paths += [*figures.glob("_*.py"), *figures.glob("*.mplstyle"), *weights_folder().glob("*.npz")]
     total = hashlib.sha256(json.dumps(versions()).encode())
     for path in sorted(paths):
         total.update(f"{path.name} {sha(path)}\n".encode())
@@ -99,15 +95,12 @@ def cached(path: Path) -> tuple[dict[str, Array], float] | None:
 
 
 def keep(path: Path, data: dict[str, Array], seconds: float, figure: str) -> None:
-    """Writes the cache, and drops the oldest; a cache that cannot be written is no cache."""
+    """Writes the cache, and drops the oldest."""
     import numpy as np
 
-    with contextlib.suppress(OSError, InputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            named: dict[str, Any] = {f"data/{name}": values for name, values in data.items()}
-            np.savez(temporary, seconds=seconds, **named)
-        aged = sorted(path.parent.glob(f"{figure}-*.npz"), key=lambda p: -p.stat().st_mtime)
-        dead = [p for p in path.parent.glob(".*.npz") if time.time() - p.stat().st_mtime > DAY]
-        for old in aged[KEPT:] + dead:
-            old.unlink(missing_ok=True)
+    named: dict[str, Any] = {f"data/{name}": values for name, values in data.items()}
+
+    def write(temporary: Path) -> None:
+        np.savez(temporary, seconds=seconds, **named)
+
+    keep_cached(path, write, f"{figure}-*.npz", KEPT)

@@ -1,8 +1,8 @@
 """An energy learned from letters turns noise into letters.
 
-The shipped energy model (28 × 28, `toyflows train ebm`), 64 Langevin chains of 512 steps from
+The shipped energy model (56 × 56, `toyflows train ebm`), 64 Langevin chains of 512 steps from
 uniform noise. Left: eight chains after 0, 8, 32, 128 and 512 steps. Right: the mean energy along
-the chains, and that of test letters; 3 s. Shows exercise sheet 3 [F]: sampling from an energy model
+the chains, and that of test letters; 8 s. Shows exercise sheet 3 [F]: sampling from an energy model
 is a walk downhill with a little noise. Sources: [F] Generative and predictive modelling with
 energy-based models, January 2024; Du & Mordatch 2019.
 """
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
+from toyflows.figures import _pictures
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, shipped, uses
 from toyflows.images.base import Pixels
@@ -21,13 +22,13 @@ from toyflows.images.sgld import Chain
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 220
-NAME, CHAINS = "ebm28", 64
+NAME, CHAINS = "ebm56", 64
 MARKS = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
 SHOWN, COLUMNS = (0, 8, 32, 128, 512), 8
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:
-    """Images (marks, chains, 28, 28), their energies (marks, chains), those of test letters."""
+    """Images (marks, chains, 56, 56), their energies (marks, chains), those of test letters."""
     model = shipped.load(NAME)
     engine, c = model.engine(), model.config
     n = max(16, round(CHAINS * scale))
@@ -67,22 +68,13 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Chains as rows of pictures; the energy against the step."""
     style.message(fig, "An energy learned from letters turns noise into letters")
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
-    _pictures(left, data["images"])
+    _chains(left, data["images"])
     _energies(right, data)
 
 
-def _pictures(axes: Axes, images: Array) -> None:
-    rows = [images[MARKS.tolist().index(k), :COLUMNS].astype(np.float32) for k in SHOWN]
-    side = images.shape[-1]
-    axes.imshow(-uses.sheet(rows).astype(float), cmap="gray", interpolation="nearest")
-    pitch = side + uses.RIM
-    middles = [uses.RIM + pitch * i + side / 2 for i in range(len(rows))]
-    axes.set_yticks(middles, [f"step {k}" for k in SHOWN])
-    axes.set_xticks([])
-    axes.tick_params(length=0)
-    axes.grid(False)
-    for side_line in axes.spines.values():
-        side_line.set_visible(False)
+def _chains(axes: Axes, images: Array) -> None:
+    shown = [images[MARKS.tolist().index(k), :COLUMNS].astype(np.float32) for k in SHOWN]
+    _pictures.rows(axes, shown, [f"step {k}" for k in SHOWN])
     axes.set_title("eight chains")
 
 

@@ -73,6 +73,17 @@ def test_a_jem_learns_its_classes(conditional: bool) -> None:
     assert records[-1].loss.accuracy > 0.9
 
 
+def test_a_classifier_learns_them_without_chains() -> None:
+    config = Config("classifier", 16, batch=32, rate=2e-3, engine="numpy")
+    model = Model.new(config, PARTS)
+    model, records = run(config, 80, model)
+    new = strokes(50, seed=9)
+    right = model.engine().outputs(model.state.mean.mean, new.x).argmax(axis=1) == new.y
+    assert right.mean() > 0.95
+    assert records[-1].loss.total == records[-1].loss.entropy < 0.2
+    assert model.state.buffer.size == 0
+
+
 # ------------------------------------------------------------------ one step
 @pytest.mark.parametrize("kind", train.KINDS)
 def test_a_step_written_out(kind: str) -> None:
@@ -92,6 +103,8 @@ def test_a_step_written_out(kind: str) -> None:
     def L(θ: Array) -> float:
         θ = θ.astype(np.float64)
         outputs = engine.outputs(θ, x), engine.outputs(θ, samples)
+        if kind == "classifier":
+            return train.energy.cross_entropy(outputs[0], batch.y)[0]
         return train.energy.loss(*outputs, batch.y, config.alpha)[0].total
 
     assert abs(record.loss.total - L(before.θ)) < 1e-5
@@ -104,6 +117,19 @@ def test_a_step_written_out(kind: str) -> None:
         assert np.sign(moved[k]) == -np.sign(L(before.θ + e) - L(before.θ - e))
     assert model.state.step == 1
     assert np.array_equal(model.state.mean.mean, model.state.θ)
+
+
+def test_the_rate_falls_as_a_half_cosine() -> None:
+    _, records = run(dataclasses.replace(TINY, cosine=4, rate=1e-3), 6)
+    wanted = [1e-3 * (1 + np.cos(np.pi * min(1, k / 4))) / 2 for k in range(6)]
+    assert [r.rate for r in records] == pytest.approx(wanted, abs=1e-18)
+
+
+def test_the_history_is_what_the_records_said() -> None:
+    model, records = run(TINY, 5)
+    wanted = np.array([[*r.loss, r.norm] for r in records], np.float32)
+    assert np.array_equal(model.state.history, wanted)
+    assert train.SEEN == ("total", "data", "model", "entropy", "accuracy", "norm")
 
 
 def test_chains_go_back_to_their_slots() -> None:
@@ -256,8 +282,8 @@ def test_energies_out_of_bounds_are_divergence() -> None:
     ("field", "value"),
     [("kind", "gan"), ("sampler", "nuts"), ("langevin", 0), ("batch", 0), ("buffer", 4),
      ("every", 0), ("rate", 0.0), ("rate", np.inf), ("norm", -1.0), ("beta1", 1.0),
-     ("alpha", -0.1), ("fresh", 1.1), ("conditional", True), ("seed", -1), ("step", 0.0),
-     ("noise", -1.0), ("clip", 0.0), ("average", 1.0), ("hidden", -1)],
+     ("alpha", -0.1), ("fresh", 1.1), ("conditional", True), ("seed", -1), ("step", -1.0),
+     ("noise", -1.0), ("clip", 0.0), ("average", 1.0), ("hidden", -1), ("cosine", -1)],
 )  # fmt: skip
 def test_bad_configurations_are_refused(field: str, value: object) -> None:
     with pytest.raises(InputError, match=field):

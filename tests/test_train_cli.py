@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(folder: Path, tmp_path: P
                 break
         os.kill(process.pid, signal.SIGKILL)
         process.stdout.read()
-    step = checkpoint.load(out, "ebm")[1].step
+    step = checkpoint.load(out, ["ebm"])[1].step
     assert step >= 6
     assert step % 2 == 0
     train(folder, out, step + 5, "ebm", "--resume")

@@ -6,10 +6,15 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from toyflows.errors import InputError
+
+SHIPPED = Path(__file__).parent / "images" / "weights"
+DAY = 86400.0
 
 
 @contextlib.contextmanager
@@ -25,6 +30,8 @@ def whole_file(path: Path, option: str = "out") -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is not what users expect
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # else a power cut can leave the new name without bytes
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -40,6 +47,20 @@ def check_writable(path: Path, option: str = "out") -> None:
         raise InputError(option, path, "cannot be written (permission)")
 
 
+def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) -> None:
+    """Writes a cache file, and of those whose names are `like` it drops all but the newest `kept`,
+    and what dead processes left; a cache that cannot be written is no cache."""
+    with contextlib.suppress(OSError, InputError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
+            write(temporary)
+        aged = sorted(path.parent.glob(like), key=lambda p: -p.stat().st_mtime)
+        hidden = path.parent.glob(f".*{path.suffix}")
+        dead = [p for p in hidden if time.time() - p.stat().st_mtime > DAY]
+        for old in aged[kept:] + dead:
+            old.unlink(missing_ok=True)
+
+
 def user_cache() -> Path:
     """The user's cache directory for toyflows: TOYFLOWS_CACHE, else the platform's own place."""
     if chosen := os.environ.get("TOYFLOWS_CACHE"):
@@ -49,6 +70,11 @@ def user_cache() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "toyflows"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "toyflows"
+
+
+def weights_folder() -> Path:
+    """Where the trained weights are: TOYFLOWS_WEIGHTS, else those that came with the package."""
+    return Path(os.environ.get("TOYFLOWS_WEIGHTS") or SHIPPED)
 
 
 def available_cores() -> int:

@@ -2,15 +2,18 @@
 
     E(x) = ½ (x − μ)ᵀ Σ⁻¹ (x − μ)        the energy of the Gaussian of the training images
     class(x) = argmax_c (Wᵀx + b)_c      least squares on the one-hot classes, with a ridge
+    image(x) = Wᵀx + b                   least squares on whole images, x what is seen of them
 
-Both see an image as SIDE × SIDE means over equal squares.
+The first two see an image as SIDE × SIDE means over equal squares.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.images.base import Images, Labels, Pixels
@@ -60,20 +63,39 @@ class LinearClassifier:
     @classmethod
     def fit(cls, images: Images, classes: int, ridge: float = 1e-3) -> LinearClassifier:
         """Minimises |Z W − one-hot|²/n + ridge |W|²."""
-        z = _with_one(images.x)
-        gram = z.T @ z / len(z) + ridge * np.eye(z.shape[1])
-        one_hot = np.eye(classes)[images.y]
-        return cls(np.asarray(np.linalg.solve(gram, z.T @ one_hot / len(z)), np.float64))
+        return cls(_least_squares(_with_one(shrunk(images.x)), np.eye(classes)[images.y], ridge))
 
     def __call__(self, x: Pixels) -> Labels:
         """The class of each image (n,)."""
-        return np.asarray(np.argmax(_with_one(x) @ self.weights, axis=1))
+        return np.asarray(np.argmax(_with_one(shrunk(x)) @ self.weights, axis=1))
 
     def accuracy(self, images: Images) -> float:
         """Share of images whose class is found."""
         return float(np.mean(self(images.x) == images.y))
 
 
-def _with_one(x: Pixels) -> Array:
-    z = shrunk(x)
-    return np.column_stack([z, np.ones(len(z))])
+@dataclass(frozen=True, eq=False)
+class LinearFilter:
+    """The best linear guess of the pixels of an image from what is seen of it: fills a hole, takes
+    noise away. No linear map has a smaller mean square error on the images it was fitted to."""
+
+    weights: Array  # (pixels seen + 1, pixels guessed), the last row is b
+
+    @classmethod
+    def fit(cls, seen: NDArray[np.float32], whole: NDArray[np.float32]) -> LinearFilter:
+        """From rows seen (n, p) and the rows (n, q) that were to be guessed."""
+        return cls(_least_squares(_with_one(seen), whole, ridge=1e-3))
+
+    def __call__(self, seen: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Guesses (n, q)."""
+        return np.asarray(_with_one(seen) @ self.weights, np.float32)
+
+
+def _with_one(z: NDArray[Any]) -> NDArray[Any]:
+    return np.column_stack([z, np.ones(len(z), z.dtype)])
+
+
+def _least_squares(z: NDArray[Any], wanted: NDArray[Any], ridge: float) -> Array:
+    """W that minimises |Z W − wanted|²/n + ridge |W|²."""
+    gram = (z.T @ z).astype(np.float64) / len(z) + ridge * np.eye(z.shape[1])
+    return np.asarray(np.linalg.solve(gram, (z.T @ wanted).astype(np.float64) / len(z)))

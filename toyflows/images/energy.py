@@ -81,9 +81,11 @@ def cross_entropy(f: Array, y: Labels) -> tuple[float, Array]:
     return float(np.mean(log_sum_exp(f) - f[rows, y])), slope / len(f)
 
 
-def loss(data: Array, model: Array, y: Labels, α: float) -> tuple[Loss, Array, Array]:
-    """The contrastive loss of E, and for a JEM also −⟨log q(y|x)⟩ on the data, so that together
-    they are −⟨log q(x, y)⟩; from outputs on data and on samples, with ∂L/∂f of both."""
+def loss(
+    data: Array, model: Array, y: Labels, α: float, weight: float = 1.0
+) -> tuple[Loss, Array, Array]:
+    """The contrastive loss of E, and for a JEM also −⟨log q(y|x)⟩ on the data, which for the weight
+    one together are −⟨log q(x, y)⟩; from outputs on data and on samples, with ∂L/∂f of both."""
     (E, slope), (E_model, slope_model) = energy(data), energy(model)
     L, g, g_model = contrastive(E, E_model, α)
     g, g_model = g[:, None] * slope, g_model[:, None] * slope_model
@@ -91,6 +93,6 @@ def loss(data: Array, model: Array, y: Labels, α: float) -> tuple[Loss, Array, 
     if data.shape[1] > 1:
         entropy, more = cross_entropy(data, y)
         accuracy = float(np.mean(data.argmax(axis=1) == y))
-        g = g + more
+        g = g + weight * more
     means = float(E.mean()), float(E_model.mean())
-    return Loss(L + entropy, *means, entropy, accuracy), g, g_model
+    return Loss(L + weight * entropy, *means, entropy, accuracy), g, g_model

@@ -27,8 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array
-from toyflows.errors import InputError
-from toyflows.files import user_cache, whole_file
+from toyflows.files import keep_cached, user_cache
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
 
 CLASSES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "abdefghijkmnqrty"
@@ -225,15 +224,13 @@ def _cached(path: Path) -> Glyphs | None:
 
 
 def _keep(path: Path, glyphs: Glyphs) -> None:
-    """Writes the cache, and drops the oldest; a cache that cannot be written is no cache."""
+    """Writes the cache, and drops the oldest."""
     arrays: dict[str, Levels | Labels] = {}
     for name in PARTS:
         part: Images = getattr(glyphs, name)
         arrays |= {f"{name}_x": levels(part.x), f"{name}_y": part.y}
-    with contextlib.suppress(OSError, InputError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as temporary:
-            np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        aged = sorted(path.parent.glob("[!.]*.npz"), key=lambda p: -p.stat().st_mtime)
-        for old in aged[KEPT:]:
-            old.unlink(missing_ok=True)
+
+    def write(temporary: Path) -> None:
+        np.savez(temporary, **arrays)  # type: ignore[arg-type]
+
+    keep_cached(path, write, "[!.]*.npz", KEPT)

@@ -1,29 +1,66 @@
 """Trained weights that come with the package, so that figures need no training.
 
 A file has the mean weights of a run of `toyflows train`, and in its header the command that makes
-it again, its first losses and its scores: what a test holds it to.
+it again, its first losses and its scores: what a test holds it to. `make` makes it again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from toyflows.errors import InputError, nearest
+from toyflows.files import weights_folder
 from toyflows.images import detection, shifted, uses
 from toyflows.images.base import Parts
+from toyflows.images.calibration import reliability
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Engine
-from toyflows.images.train import Config, Model, train
+from toyflows.images.train import Config, Model, Record, State, train
 from toyflows.nn import checkpoint
 from toyflows.nn.layers import Array
 
-FOLDER = Path(__file__).parent / "weights"
 FIRST = 20  # steps whose losses are recorded
 COUNT = 1000  # images of a set that is scored
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a file is made: the kind and the size, other numbers of Config, the number of steps."""
+
+    kind: str
+    size: int
+    steps: int
+    numbers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def config(self) -> Config:
+        """Of the run."""
+        given: dict[str, Any] = {"kind": self.kind, "size": self.size, **self.numbers}
+        return Config(**given)
+
+    @property
+    def command(self) -> str:
+        """What a user types for the same run."""
+        words = ["toyflows", "train", self.kind, "--size", str(self.size), "--seed", "0"]
+        for name, value in self.numbers.items():
+            words += ["-p", f"{name}={value:g}"]
+        return shlex.join([*words, "--steps", str(self.steps)])
+
+
+RECIPES = {
+    "classifier28": Recipe("classifier", 28, 2000),
+    "ebm28": Recipe("ebm", 28, 2706),
+    "ebm56": Recipe("ebm", 56, 3144),
+    "jem28": Recipe("jem", 28, 3400),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +69,10 @@ class Shipped:
 
     config: Config
     θ: Array
+    step: int
     command: str
     losses: tuple[float, ...]  # of the first steps
-    auroc: dict[str, float]  # of the energy, by set of outsiders
+    scores: dict[str, float]
     data_hash: str
 
     def engine(self, threads: int = 1) -> Engine:
@@ -44,32 +82,85 @@ class Shipped:
 
 def names() -> list[str]:
     """Of all shipped files."""
-    return sorted(path.stem for path in FOLDER.glob("*.npz"))
+    return [name for name in RECIPES if (weights_folder() / f"{name}.npz").exists()]
 
 
 def load(name: str) -> Shipped:
     """The shipped weights of this name. Raises InputError for another name or a damaged file."""
     if name not in names():
         raise InputError("checkpoint", name, f"unknown; {nearest(name, names())}")
-    arrays, header = checkpoint.load(FOLDER / f"{name}.npz")
+    return read(weights_folder() / f"{name}.npz")
+
+
+def read(path: Path) -> Shipped:
+    """The weights in a file that `ship` wrote."""
+    arrays, header = checkpoint.load(path)
     told = dict(header.configuration)
-    command, losses, auroc = (told.pop(key) for key in ("command", "losses", "auroc"))
+    command, losses, scores = (told.pop(key) for key in ("command", "losses", "scores"))
     config = Config(**{**told, "classes": tuple(told["classes"])})
-    return Shipped(config, arrays["θ"], command, tuple(losses), auroc, header.data)
+    return Shipped(config, arrays["θ"], header.step, command, tuple(losses), scores, header.data)
 
 
-def ship(model: Model, path: Path) -> Path:
+def place(checkpoint: str | Path) -> Path:
+    """The file that is meant: a checkpoint, or shipped weights by their name."""
+    path = Path(checkpoint)
+    if path.exists():
+        return path
+    if str(path) in names():
+        return weights_folder() / f"{path}.npz"
+    why = f"there is no such file; {nearest(str(path), names())}"
+    raise InputError("checkpoint", checkpoint, why)
+
+
+def find(checkpoint: str | Path, *kinds: str) -> Model:
+    """The run of a checkpoint, or a run that ended at shipped weights: without chains."""
+    path = place(checkpoint)
+    if path.parent != weights_folder():
+        return Model.load(path, *kinds)
+    s = load(path.stem)
+    if kinds and s.config.kind not in kinds:
+        raise InputError("checkpoint", checkpoint, f"is of kind {s.config.kind}; "
+                         f"wanted is {' or '.join(kinds)}")  # fmt: skip
+    state = State.new(dataclasses.replace(s.config, sampler="short-run"))
+    state.θ, state.step = s.θ, s.step
+    state.mean = dataclasses.replace(state.mean, mean=s.θ, steps=s.step)
+    return Model(s.config, state, s.data_hash)
+
+
+# ---- making them
+
+
+def make(name: str, folder: Path, threads: int | None, tell: Callable[[Record], Any]) -> Path:
+    """Trains again what ships under this name, into `folder`; what is finished there stays, what
+    was begun goes on. `tell` hears each step."""
+    recipe, path, begun = RECIPES[name], folder / f"{name}.npz", folder / f"{name}.run.npz"
+    if path.exists() and read(path).command == recipe.command:
+        return path
+    model = Model.load(begun) if begun.exists() else Model.new(recipe.config, recipe.config.parts())
+    c, state, data = model.config, model.state, model.parts()
+
+    def keep(kept: State) -> None:
+        dataclasses.replace(model, state=kept).save(begun)
+
+    run = train(c, state, data.train, model.engine(threads), keep)
+    while state.step < recipe.steps:
+        tell(next(run))
+    ship(model, path, recipe.command)
+    begun.unlink(missing_ok=True)
+    return path
+
+
+def ship(model: Model, path: Path, command: str) -> Path:
     """Writes the mean weights of a run, with what they are held to."""
-    c, parts = model.config, model.parts()
+    c, parts, θ = model.config, model.parts(), model.state.mean.mean
     told: dict[str, Any] = {
         **dataclasses.asdict(c),
-        "command": f"toyflows train {c.kind} --size {c.size} --seed {c.seed} --sampler {c.sampler} "
-        f"--steps {model.state.step}",
+        "command": command,
         "losses": first_losses(c, parts),
-        "auroc": auroc(model.engine(), model.state.mean.mean, parts),
+        "scores": scores(c, model.engine(), θ, parts),
     }
     header = checkpoint.Header(c.kind, told, c.seed, model.state.step, model.data_hash)
-    return checkpoint.save(path, {"θ": model.state.mean.mean}, header)
+    return checkpoint.save(path, {"θ": θ}, header)
 
 
 def first_losses(config: Config, parts: Parts, steps: int = FIRST) -> list[float]:
@@ -77,6 +168,19 @@ def first_losses(config: Config, parts: Parts, steps: int = FIRST) -> list[float
     model = Model.new(config, parts)
     run = train(config, model.state, parts.train, model.engine(), lambda state: None)
     return [record.loss.total for record in itertools.islice(run, steps)]
+
+
+def scores(config: Config, engine: Engine, θ: Array, parts: Parts) -> dict[str, float]:
+    """Accuracy and calibration error on the test images where classes were learned; how well the
+    energy tells test images from each set of outsiders where an energy was."""
+    found: dict[str, float] = {}
+    if config.labelled:
+        f = engine.outputs(θ, parts.test.x)
+        found["accuracy"] = float(np.mean(f.argmax(axis=1) == parts.test.y))
+        found["calibration error"] = reliability(f, parts.test.y).error
+    if config.sampled:
+        found |= auroc(engine, θ, parts)
+    return found
 
 
 def auroc(engine: Engine, θ: Array, parts: Parts, seed: int = 0) -> dict[str, float]:

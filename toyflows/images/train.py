@@ -1,7 +1,8 @@
-"""Training an energy model or a JEM on images: the configuration, the state, the loop, its files.
+"""Training an energy model, a JEM or a classifier on images: configuration, state, loop, files.
 
 One step: a batch of data with a little noise; as many samples by Langevin chains; the gradient of
-`energy.loss`, clipped; Adam. Where the chains begin is the sampler:
+`energy.loss`, clipped; Adam. A classifier takes no samples and learns log q(y|x) alone: what a JEM
+is measured against. Where the chains begin is the sampler:
 
     contrastive-divergence   at the batch                              Hinton (2002)
     persistent               in a buffer of earlier chains' ends; a share of them afresh, at noise
@@ -32,12 +33,13 @@ from toyflows.images.sgld import Chain, Engine, noise, stream
 from toyflows.nn import checkpoint
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, energy_network
-from toyflows.nn.optimise import EMA, Adam, clip
+from toyflows.nn.optimise import EMA, Adam, Schedule, clip
 
-KINDS = ("ebm", "jem")
+KINDS = ("ebm", "jem", "classifier")
 SAMPLERS = ("contrastive-divergence", "persistent", "short-run")
 LIMIT = 1000.0  # of |E|, which the squares in the loss hold near 1/(2α): beyond, a run is lost
 ROLLBACKS = 8  # each halves the rate
+STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems ran away here
 
 
 @dataclass(frozen=True)
@@ -51,14 +53,16 @@ class Config:
     sampler: str = "persistent"
     conditional: bool = False  # of a jem: each chain samples q(x|y) of its own class
     langevin: int = 40  # steps of a chain
-    step: float = 2.0  # with the exercise's 10, two of three jems ran away here
+    step: float = 0.0  # of a chain; 0: that of the kind
     noise: float = 0.005  # of a step, and on the data
     clip: float = 0.03  # of ∂E/∂x
     batch: int = 128
     buffer: int = 8192
     fresh: float = 0.05
     alpha: float = 0.1
+    weight: float = 1.0  # of log q(y|x) in the loss of a jem
     rate: float = 5e-4
+    cosine: int = 0  # steps in which the rate falls to zero, as a half cosine; 0: it stays
     beta1: float = 0.0
     beta2: float = 0.999
     norm: float = 0.1  # of the gradient, at most
@@ -75,16 +79,19 @@ class Config:
                 raise InputError(name, value, nearest(str(value), allowed))
         for name in ("langevin", "batch", "buffer", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("rate", "norm"):
+        for name in ("rate", "norm", "weight"):
             self._demand(name, 0 < getattr(self, name) < math.inf, "a positive number")
         for name in ("hidden", "pool"):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
         for name in ("beta1", "beta2", "average"):
             self._demand(name, 0 <= getattr(self, name) < 1, f"0 ≤ {name} < 1")
+        self._demand("cosine", self.cosine >= 0, "0 or more")
         self._demand("alpha", 0 <= self.alpha < math.inf, "0 or more")
         self._demand("fresh", 0 <= self.fresh <= 1, "0 ≤ fresh ≤ 1")
         self._demand("buffer", self.buffer >= self.batch, f"batch = {self.batch} or more")
         self._demand("conditional", not self.conditional or self.kind == "jem", "false for an ebm")
+        if not self.step:
+            object.__setattr__(self, "step", STEP.get(self.kind, STEP["ebm"]))
         if self.seed < 0:
             raise InputError("seed", self.seed, "allowed is 0 or more")
         _ = self.chain
@@ -98,16 +105,26 @@ class Config:
         """Of the samples that a training step takes."""
         return Chain(self.langevin, self.step, self.noise, self.clip)
 
+    @property
+    def sampled(self) -> bool:
+        """Whether chains are run."""
+        return self.kind != "classifier"
+
+    @property
+    def labelled(self) -> bool:
+        """Whether the classes of the images are learned."""
+        return self.kind != "ebm"
+
     def network(self) -> Network:
         """One energy, or a logit for each class."""
-        outputs = len(self.classes) if self.kind == "jem" else 1
+        outputs = len(self.classes) if self.labelled else 1
         return energy_network(self.size, outputs, self.hidden, self.pool)
 
     def parts(self) -> Parts:
-        """The data; a jem needs two classes."""
+        """The data; where classes are learned there must be two."""
         if self.data == "glyphs":
             return glyphs.load(self.size)
-        return folder.load(self.data, self.size, labelled=self.kind == "jem")
+        return folder.load(self.data, self.size, labelled=self.labelled)
 
 
 @dataclass
@@ -118,6 +135,7 @@ class State:
     adam: Adam
     mean: EMA
     buffer: Levels  # (slots, size, size); none but for the persistent sampler
+    history: Array  # (steps, len(SEEN)) float32
     step: int = 0
     rollbacks: int = 0
 
@@ -125,11 +143,12 @@ class State:
     def new(cls, config: Config) -> State:
         """Before the first step."""
         θ = config.network().init(stream(config.seed, "network"))
-        slots = config.buffer if config.sampler == "persistent" else 0
+        slots = config.buffer if config.sampler == "persistent" and config.sampled else 0
         shape = (slots, config.size, config.size)
         buffer = stream(config.seed, "buffer").integers(0, 256, shape, np.uint8)
         adam = Adam.at(θ, config.beta1, config.beta2)
-        return cls(θ, adam, EMA.of(θ, config.average), buffer)
+        history = np.zeros((0, len(SEEN)), np.float32)
+        return cls(θ, adam, EMA.of(θ, config.average), buffer, history)
 
     def copy(self) -> State:
         """A state that shares nothing with this one."""
@@ -139,7 +158,8 @@ class State:
         """By the names they have in a checkpoint."""
         return {
             "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
-            "buffer": self.buffer, "counts": np.array([self.step, self.rollbacks]),
+            "buffer": self.buffer, "history": self.history,
+            "counts": np.array([self.step, self.rollbacks]),
         }  # fmt: skip
 
     @classmethod
@@ -149,12 +169,15 @@ class State:
         m, v, average = (arrays[name] for name in ("adam/m", "adam/v", "mean"))
         adam = dataclasses.replace(adam, m=m, v=v, steps=step)
         mean = dataclasses.replace(mean, mean=average, steps=step)
-        return cls(arrays["θ"], adam, mean, arrays["buffer"], step, rollbacks)
+        return cls(arrays["θ"], adam, mean, arrays["buffer"], arrays["history"], step, rollbacks)
 
     def key(self, config: Config) -> int:
         """The seed of what is random from here on: a run that rolled back meets other noise."""
         words = np.random.SeedSequence([config.seed, self.rollbacks])
         return int(words.generate_state(1, np.uint32)[0])
+
+
+SEEN = (*energy.Loss._fields, "norm")  # columns of the history
 
 
 class Record(NamedTuple):
@@ -203,26 +226,46 @@ def train(
 
 def advance(config: Config, state: State, data: Images, engine: Engine) -> Record:
     """One step of `state`, in place."""
-    key, rate = state.key(config), config.rate / 2**state.rollbacks
+    key = state.key(config)
+    rate = Schedule(config.rate, cosine=config.cosine)(state.step) / 2**state.rollbacks
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # judged by `_lost`
         batch = data[order(len(data), config.batch, key, state.step)]
         ξ = stream(key, "data", state.step).standard_normal(batch.x.shape, np.float32)
-        real = np.clip(batch.x + config.noise * ξ, -1, 1)
-        x, classes, slots = beginnings(config, state, Images(real, batch.y))
-        start = state.step * config.langevin
-        x = engine.langevin(state.θ, x, config.chain, key, start, classes)
-        both = np.concatenate([real, x])
-        f_real, f_model = np.split(engine.outputs(state.θ, both), 2)
-        loss, *g = energy.loss(f_real, f_model, batch.y, config.alpha)
-        gradient = engine.gradients(state.θ, both, np.concatenate(g))
+        x = real = np.clip(batch.x + config.noise * ξ, -1, 1)
+        if config.sampled:
+            model, slots = _samples(config, state, Images(real, batch.y), engine)
+            x = np.concatenate([real, model])
+        f = engine.outputs(state.θ, x)
+        loss, g = _loss(config, f, batch.y)
+        gradient = engine.gradients(state.θ, x, g)
         norm = clip(gradient, config.norm)
         state.adam.step(state.θ, gradient, rate)
         state.mean.update(state.θ)
-        E, _ = energy.energy(engine.outputs(state.θ, both))
-        if config.sampler == "persistent":
-            state.buffer[slots] = levels(x)
+        E, _ = energy.energy(engine.outputs(state.θ, x))
+        if len(state.buffer):
+            state.buffer[slots] = levels(model)
+        row = np.array([[*loss, norm]]).astype(np.float32)
+    state.history = np.concatenate([state.history, row])
     state.step += 1
     return Record(state.step, loss, norm, rate, _lost(loss.total, norm, E))
+
+
+def _samples(config: Config, state: State, real: Images, engine: Engine) -> tuple[Pixels, Labels]:
+    """The ends of this step's chains, and their slots in the buffer."""
+    x, classes, slots = beginnings(config, state, real)
+    start = state.step * config.langevin
+    return engine.langevin(state.θ, x, config.chain, state.key(config), start, classes), slots
+
+
+def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
+    """From the outputs on data, followed by those on samples; ∂L/∂f of all."""
+    if config.sampled:
+        real, model = np.split(f, 2)
+        loss, *g = energy.loss(real, model, y, config.alpha, config.weight)
+        return loss, np.concatenate(g)
+    entropy, slope = energy.cross_entropy(f, y)
+    E, right = float(energy.energy(f)[0].mean()), float(np.mean(f.argmax(axis=1) == y))
+    return energy.Loss(entropy, E, E, entropy, right), slope
 
 
 def _lost(loss: float, norm: float, E: Array) -> str:
@@ -303,18 +346,18 @@ class Model:
         return checkpoint.save(path, self.state.arrays(), header)
 
     @classmethod
-    def load(cls, path: str | Path, kind: str | None = None) -> Model:
-        """The run that `save` wrote. Raises InputError("checkpoint") for anything else."""
-        _, header = checkpoint.load(path, kind)
-        if header.kind not in KINDS:
-            raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is ebm or jem")
+    def load(cls, path: str | Path, *kinds: str) -> Model:
+        """The run that `save` wrote. Raises InputError("checkpoint") for anything else, and for a
+        run of none of these kinds."""
+        _, header = checkpoint.load(path, kinds or KINDS)
         told = header.configuration
         try:
             config = Config(**{**told, "classes": tuple(told["classes"])})
             like = State.new(config)
+            like.history = np.zeros((header.step, len(SEEN)), np.float32)
         except (TypeError, KeyError, InputError) as error:
             raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
-        arrays, _ = checkpoint.load(path, kind, like.arrays())
+        arrays, _ = checkpoint.load(path, kinds or KINDS, like.arrays())
         return cls(config, State.of(arrays, like.adam, like.mean), header.data)
 
 

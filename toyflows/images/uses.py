@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from toyflows.errors import InputError
 from toyflows.files import whole_file
-from toyflows.images.base import Levels, Pixels, levels
+from toyflows.images.base import Labels, Levels, Pixels, levels
 from toyflows.images.energy import energy, softmax
 from toyflows.images.sgld import Chain, Engine, noise, stream
 from toyflows.nn.layers import Array
@@ -25,13 +25,14 @@ Snapshot = tuple[int, Pixels]
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """Chains of one energy: E(x), or with classes (m,) the sum of E(x|y) over them."""
+    """Chains of one energy: E(x), or with classes (m,) the sum of E(x|y) over them; classes (n, m)
+    are those of n images, each its own."""
 
     engine: Engine
     θ: Array
     chain: Chain
     seed: int = 0
-    classes: tuple[int, ...] = ()
+    classes: tuple[int, ...] | Labels = ()
 
     def from_noise(self, n: int, size: int, snapshots: int = 1) -> Iterator[Snapshot]:
         """n images (n, size, size) that begin as uniform noise."""
@@ -55,8 +56,8 @@ class Sampler:
         return self._walk(restored(start), snapshots, restored)
 
     def denoise(self, x: Pixels, pull: float, snapshots: int = 1) -> Iterator[Snapshot]:
-        """Chains from x of the energy E(z) + (pull/2)|z − x|²: at temperature one the posterior of
-        an image seen with Gaussian noise of variance 1/pull."""
+        """Chains from x of the energy E(z) + (pull/2)|z − x|²: at the temperature T the posterior
+        of an image seen with Gaussian noise of variance T/pull."""
         if not pull >= 0:
             raise InputError("pull", pull, "allowed is 0 or more")
         near = self.chain.step * pull
@@ -65,6 +66,10 @@ class Sampler:
             return ((z + near * x) / (1 + near)).astype(x.dtype)  # implicit: stable for any pull
 
         return self._walk(x, snapshots, pulled)
+
+    def pull(self, σ: float) -> float:
+        """T/σ²: the pull of `denoise` for noise of the spread σ, at the chain's temperature."""
+        return self.chain.temperature / σ**2
 
     def _walk(
         self, x: Pixels, snapshots: int, after: Callable[[Pixels], Pixels] | None
@@ -84,8 +89,17 @@ class Sampler:
     def _run(self, x: Pixels, start: int, steps: int) -> Pixels:
         c = self.chain
         some = Chain(steps, c.step, c.noise, c.clip)
-        labels = np.tile(np.array(self.classes, np.int64), (len(x), 1)) if self.classes else None
+        labels = None
+        if np.size(self.classes):
+            y = np.asarray(self.classes, np.int64)
+            labels = np.ascontiguousarray(np.broadcast_to(y, (len(x), y.shape[-1])))
         return self.engine.langevin(self.θ, x, some, self.seed, start, labels)
+
+
+def last(snapshots: Iterator[Snapshot]) -> Pixels:
+    """The images at the end of the chains."""
+    *_, (_, x) = snapshots
+    return x
 
 
 def scores(engine: Engine, θ: Array, x: Pixels) -> dict[str, Array]:
