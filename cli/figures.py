@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,7 +17,6 @@ from toyflows.files import available_cores
 
 if TYPE_CHECKING:
     from toyflows.figures._make import Result
-    from toyflows.images.train import Record
 
 app = typer.Typer(
     help="The figures of the lectures: make them, check their claims, make them again.",
@@ -131,6 +130,7 @@ def _retrain(out: Path, formats: str, scale: float, seed: int, jobs: int | None)
 
     _manifest.check(scale, seed, _jobs(jobs))
     _manifest.checked_formats([name.strip() for name in formats.split(",")])
+    from toyflows.diffusion import shipped as diffusion
     from toyflows.files import SHIPPED
     from toyflows.images import curves, shipped
 
@@ -143,18 +143,22 @@ def _retrain(out: Path, formats: str, scale: float, seed: int, jobs: int | None)
             found, before = (shipped.read(p).scores for p in (path, SHIPPED / path.name))
             for score, value in found.items():
                 print(f"  {score:24} {value:.4f}, shipped {before[score]:.4f}")
+        for name, config in diffusion.RECIPES.items():
+            print(f"{name}: {diffusion.command(config)}", flush=True)
+            diffusion.make(name, folder, _jobs(jobs), _told(diffusion.STEPS))
         print(f"{curves.NAME}: {', '.join(curves.RUNS)}", flush=True)
         curves.make(folder, _jobs(jobs), _told(curves.STEPS))
     os.environ["TOYFLOWS_WEIGHTS"] = str(folder)
 
 
-def _told(steps: int) -> Callable[[Record], None]:
+def _told(steps: int) -> Callable[[Any], None]:
     """Says how far a training is, ten times in a run."""
     every = max(1, steps // 10)
 
-    def tell(record: Record) -> None:
+    def tell(record: Any) -> None:
         if record.step % every == 0:
-            print(f"  step {record.step} of {steps}, loss {record.loss.total:.4f}", flush=True)
+            loss = getattr(record.loss, "total", record.loss)
+            print(f"  step {record.step} of {steps}, loss {loss:.4f}", flush=True)
 
     return tell
 

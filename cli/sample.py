@@ -1,13 +1,19 @@
-"""`toyflows sample` draws images from a trained energy, fills their holes, takes their noise."""
+"""`toyflows sample` draws images from a trained energy, fills their holes, takes their noise; and
+samples of a diffusion model, or with exact scores.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _drawing
 from toyflows.cli._errors import refusing
+from toyflows.cli.flow import named_values
+from toyflows.cli.train import DIFFUSION
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -22,14 +28,20 @@ def register(app: typer.Typer) -> None:
 
 
 def sample(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train.")],
-    out: Annotated[Path, typer.Option(help="A .png, or an .npz of the numbers.")],
-    count: Annotated[int, typer.Option(help="Number of images.")] = 16,
-    steps: Annotated[int, typer.Option(help="Langevin steps.")] = 256,
+    out: Annotated[Path, typer.Option(help="A .png, or an .npz of the numbers; points: .csv.")],
+    checkpoint: Annotated[
+        Path | None, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train, or ebm28.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(help="Samples. Default: 16 images, 1000 points.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Langevin steps (256), or steps of a diffusion's sampler.")
+    ] = None,
     snapshots: Annotated[int, typer.Option(help="Rows of the picture between start and end.")] = 4,
     class_: Annotated[
         list[str] | None,
-        typer.Option("--class", help="Of a jem: this class; of several, their energies' sum."),
+        typer.Option("--class", help="This class; of several of a jem, their energies' sum."),
     ] = None,
     inpaint: Annotated[
         str | None, typer.Option(help="Fill this part: left, right, top, bottom or middle.")
@@ -37,60 +49,128 @@ def sample(
     denoise: Annotated[
         float | None, typer.Option(metavar="SPREAD", help="Add this noise and take it away.")
     ] = None,
-    pull: Annotated[float, typer.Option(help="How much --denoise holds to what it saw.")] = 0.03,
+    pull: Annotated[
+        float | None,
+        typer.Option(help="How much --denoise holds to what it saw. Default: as its noise asks."),
+    ] = None,
     buffer: Annotated[bool, typer.Option("--buffer", help="Begin at the run's chains.")] = False,
+    exact: Annotated[
+        str | None, typer.Option(metavar="LAW", help="No checkpoint: the exact score of this law.")
+    ] = None,
+    process: Annotated[str | None, typer.Option(help="With --exact: vp, ve or ou.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Of a diffusion: ancestral, ddim, ode-heun, …")
+    ] = None,
+    spacing: Annotated[
+        str, typer.Option(help="Of a diffusion's times: uniform or log-snr.")
+    ] = "uniform",
+    guidance: Annotated[
+        float, typer.Option(metavar="W", help="Of a diffusion: (1 + W) of the class − W of all.")
+    ] = 0.0,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler or process."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
     threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Draw images by Langevin from noise, or from the chains of the training run.
+    """Draw samples: of an energy by Langevin from noise, of a diffusion model by any sampler.
 
-    Example: toyflows sample letters.npz --class A --out a.png
+    Examples: toyflows sample jem28 --class A --out a.png;
+    toyflows sample roll.npz --sampler ddim --steps 50 --out roll.csv
     """
     with refusing():
-        _check(count, steps, snapshots, (inpaint is not None) + (denoise is not None) + buffer)
-        from toyflows.files import check_writable
-        from toyflows.images import uses
-        from toyflows.images.train import Model
+        energy = Energy(steps or 256, class_ or [], inpaint, denoise, pull, buffer, seed, threads)
+        asked = _drawing.Asked(
+            checkpoint, exact, process, sampler, steps, spacing, named_values(p or []),
+            class_ or [], guidance, seed, threads,
+        )  # fmt: skip
+        _check(count, steps, snapshots, energy.uses)
+        if exact is None and checkpoint is not None and _kind(checkpoint) not in DIFFUSION:
+            asked.refuse_all(checkpoint, json)
+            _run(checkpoint, energy, out, count or 16, snapshots)
+            return
+        if energy.uses:
+            raise InputError(energy.uses[0], out, "allowed for energy models only")
+        told = _drawing.sample(asked, out, count, snapshots, quiet=json)
+        if json:
+            import json as encoder
 
-        uses.check_picture(out)
-        check_writable(out)
-        model = Model.load(checkpoint)
-        sampler = _sampler(model, steps, seed, class_ or [], threads)
-        if inpaint is not None:
-            rows = _inpainted(model, sampler, inpaint, count, snapshots)
-        elif denoise is not None:
-            rows = _denoised(model, sampler, denoise, pull, count, snapshots)
-        elif buffer:
-            chains = sampler.follow(_chains(model, count, checkpoint), snapshots)
-            rows = {f"step {k}": x for k, x in chains}
-        else:
-            chains = sampler.from_noise(count, model.config.size, snapshots)
-            rows = {f"step {k}": x for k, x in chains}
-        uses.save(out, list(rows.values()), list(rows))
-        print("rows    " + ", ".join(rows))
-        print(f"saved   {out}")
+            print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
 
 
-def _check(count: int, steps: int, snapshots: int, uses: int) -> None:
+@dataclass(frozen=True)
+class Energy:
+    """What is asked of an energy."""
+
+    steps: int
+    classes: list[str]
+    inpaint: str | None
+    denoise: float | None
+    pull: float | None
+    buffer: bool
+    seed: int
+    threads: int | None
+
+    @property
+    def uses(self) -> list[str]:
+        """Names of the options that say what to do."""
+        given = {"inpaint": self.inpaint, "denoise": self.denoise, "buffer": self.buffer or None}
+        return [name for name, value in given.items() if value is not None]
+
+
+def _kind(checkpoint: Path) -> str:
+    from toyflows.images import shipped
+    from toyflows.nn import checkpoint as file
+
+    return file.load(shipped.place(checkpoint))[1].kind
+
+
+def _check(count: int | None, steps: int | None, snapshots: int, uses: list[str]) -> None:
     for name, value in (("count", count), ("steps", steps), ("snapshots", snapshots)):
-        if value < 1:
+        if value is not None and value < 1:
             raise InputError(name, value, "allowed is 1 or more")
-    if count > 10_000:
-        raise InputError("count", count, "allowed is 10000 or less")
-    if uses > 1:
+    if len(uses) > 1:
         raise InputError("inpaint", "--denoise --buffer", "allowed is one of the three")
 
 
-def _sampler(model: Model, steps: int, seed: int, names: list[str], threads: int | None) -> Sampler:
+def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int) -> None:
+    """Chains of an energy, written."""
+    from toyflows.files import check_writable
+    from toyflows.images import shipped, uses
+
+    if count > 10_000:
+        raise InputError("count", count, "allowed is 10000 or less")
+    uses.check_picture(out)
+    check_writable(out)
+    model = shipped.find(checkpoint, "ebm", "jem")
+    sampler = _sampler(model, asked)
+    if asked.inpaint is not None:
+        rows = _inpainted(model, sampler, asked.inpaint, count, snapshots)
+    elif asked.denoise is not None:
+        rows = _denoised(model, sampler, asked.denoise, asked.pull, count, snapshots)
+    elif asked.buffer:
+        chains = sampler.follow(_chains(model, count, checkpoint), snapshots)
+        rows = {f"step {k}": x for k, x in chains}
+    else:
+        chains = sampler.from_noise(count, model.config.size, snapshots)
+        rows = {f"step {k}": x for k, x in chains}
+    uses.save(out, list(rows.values()), list(rows))
+    print("rows    " + ", ".join(rows))
+    print(f"saved   {out}")
+
+
+def _sampler(model: Model, asked: Energy) -> Sampler:
     import dataclasses
 
     from toyflows.images import uses
 
-    if names and model.config.kind != "jem":
-        raise InputError("class", names[0], "an ebm knows no classes")
-    classes = uses.places(names, model.config.classes)
-    chain = dataclasses.replace(model.config.chain, steps=steps)
-    return uses.Sampler(model.engine(threads), model.state.θ, chain, seed, classes)
+    if asked.classes and model.config.kind != "jem":
+        raise InputError("class", asked.classes[0], "an ebm knows no classes")
+    classes = uses.places(asked.classes, model.config.classes)
+    chain = dataclasses.replace(model.config.chain, steps=asked.steps)
+    return uses.Sampler(model.engine(asked.threads), model.state.θ, chain, asked.seed, classes)
 
 
 def _tests(model: Model, sampler: Sampler, count: int) -> Pixels:
@@ -108,7 +188,7 @@ def _chains(model: Model, count: int, checkpoint: Path) -> Any:
     from toyflows.images.base import pixels
 
     if not len(model.state.buffer):
-        raise InputError("buffer", checkpoint, f"the sampler {model.config.sampler} has none")
+        raise InputError("buffer", checkpoint, "there are no chains in it")
     return pixels(model.state.buffer[:count])
 
 
@@ -127,13 +207,15 @@ def _inpainted(
 
 
 def _denoised(
-    model: Model, sampler: Sampler, σ: float, pull: float, count: int, snapshots: int
+    model: Model, sampler: Sampler, σ: float, pull: float | None, count: int, snapshots: int
 ) -> dict[str, Pixels]:
     """The images, with noise, and the noise going."""
     from toyflows.images import uses
 
-    if not σ >= 0:
-        raise InputError("denoise", σ, "allowed is 0 or more")
+    if not σ > 0:
+        raise InputError("denoise", σ, "allowed is a positive number")
+    if pull is None:
+        pull = sampler.pull(σ)
     x = _tests(model, sampler, count)
     seen = uses.noised(x, σ, sampler.seed)
     found = {f"step {k}": z for k, z in sampler.denoise(seen, pull, snapshots)}

@@ -41,9 +41,10 @@ LAYERS = [
     "toyflows.diffusion.samplers", "toyflows.diffusion.gaussian_law",
     "toyflows.diffusion.likelihood", "toyflows.diffusion.guidance",
     "toyflows.diffusion.denoisers", "toyflows.diffusion.sources", "toyflows.diffusion.train",
-    "toyflows.diffusion.trained", "toyflows.diffusion.drawing",
-    "toyflows.lattice", "toyflows.lattice.patterns", "toyflows.lattice.hopfield", "toyflows.lattice.capacity",
-    "toyflows.lattice.continuous", "toyflows.lattice.modern", "toyflows.lattice.experts",
+    "toyflows.diffusion.trained", "toyflows.diffusion.shipped", "toyflows.diffusion.drawing",
+    "toyflows.lattice", "toyflows.lattice.patterns", "toyflows.lattice.hopfield",
+    "toyflows.lattice.capacity", "toyflows.lattice.continuous", "toyflows.lattice.modern",
+    "toyflows.lattice.experts",
     "toyflows.figures", "toyflows.run", "toyflows.cli",
 ]  # fmt: skip
 # Upward on purpose: the picture of a Run names its type.

@@ -42,9 +42,7 @@ def curve(config: Config, steps: int, tell: Callable[[Record], Any], threads: in
     return state.history
 
 
-def make(
-    folder: Path, threads: int | None, tell: Callable[[Record], Any]
-) -> Path:
+def make(folder: Path, threads: int | None, tell: Callable[[Record], Any]) -> Path:
     """Runs all and writes their histories to `folder`; what is there already stays."""
     path = folder / f"{NAME}.npz"
     if path.exists():

@@ -23,8 +23,8 @@ from toyflows.images.base import Parts
 from toyflows.images.calibration import reliability
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Engine
-from toyflows.images.train import Config, Model, Record, State, train
-from toyflows.nn import checkpoint
+from toyflows.images.train import KINDS, Config, Model, Record, State, train
+from toyflows.nn import checkpoint as file
 from toyflows.nn.layers import Array
 
 FIRST = 20  # steps whose losses are recorded
@@ -94,7 +94,7 @@ def load(name: str) -> Shipped:
 
 def read(path: Path) -> Shipped:
     """The weights in a file that `ship` wrote."""
-    arrays, header = checkpoint.load(path)
+    arrays, header = file.load(path)
     told = dict(header.configuration)
     command, losses, scores = (told.pop(key) for key in ("command", "losses", "scores"))
     config = Config(**{**told, "classes": tuple(told["classes"])})
@@ -106,9 +106,10 @@ def place(checkpoint: str | Path) -> Path:
     path = Path(checkpoint)
     if path.exists():
         return path
-    if str(path) in names():
-        return weights_folder() / f"{path}.npz"
-    why = f"there is no such file; {nearest(str(path), names())}"
+    known = {found.stem: found for found in weights_folder().glob("*.npz")}
+    if str(path) in known:
+        return known[str(path)]
+    why = f"there is no such file; {nearest(str(path), sorted(known))}"
     raise InputError("checkpoint", checkpoint, why)
 
 
@@ -117,10 +118,8 @@ def find(checkpoint: str | Path, *kinds: str) -> Model:
     path = place(checkpoint)
     if path.parent != weights_folder():
         return Model.load(path, *kinds)
+    file.load(path, kinds or KINDS)
     s = load(path.stem)
-    if kinds and s.config.kind not in kinds:
-        raise InputError("checkpoint", checkpoint, f"is of kind {s.config.kind}; "
-                         f"wanted is {' or '.join(kinds)}")  # fmt: skip
     state = State.new(dataclasses.replace(s.config, sampler="short-run"))
     state.θ, state.step = s.θ, s.step
     state.mean = dataclasses.replace(state.mean, mean=s.θ, steps=s.step)
@@ -159,8 +158,8 @@ def ship(model: Model, path: Path, command: str) -> Path:
         "losses": first_losses(c, parts),
         "scores": scores(c, model.engine(), θ, parts),
     }
-    header = checkpoint.Header(c.kind, told, c.seed, model.state.step, model.data_hash)
-    return checkpoint.save(path, {"θ": θ}, header)
+    header = file.Header(c.kind, told, c.seed, model.state.step, model.data_hash)
+    return file.save(path, {"θ": θ}, header)
 
 
 def first_losses(config: Config, parts: Parts, steps: int = FIRST) -> list[float]:

@@ -1,0 +1,118 @@
+"""`toyflows likelihood` asks a diffusion model for the density of points."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toyflows.cli import _drawing
+from toyflows.cli._errors import refusing
+from toyflows.cli.flow import named_values
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.cloud import Array
+    from toyflows.diffusion.drawing import Subject
+
+LEARNED, EXACT = 1e-4, 1e-8  # tolerances of the solver: a network answers in single precision
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(likelihood)
+
+
+def likelihood(
+    checkpoint: Annotated[
+        Path | None, typer.Argument(metavar="CHECKPOINT", help="Of points, by toyflows train.")
+    ] = None,
+    exact: Annotated[
+        str | None, typer.Option(metavar="LAW", help="No checkpoint: the exact score of this law.")
+    ] = None,
+    process: Annotated[str | None, typer.Option(help="With --exact: vp, ve or ou.")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Points. Default: fresh ones of the target.")
+    ] = None,
+    count: Annotated[int, typer.Option(help="Points, at most.")] = 1000,
+    class_: Annotated[str | None, typer.Option("--class", help="Given this class.")] = None,
+    p: Annotated[
+        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Option of the process.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the fresh points.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Print the mean log density of points, by the probability-flow ODE with exact divergence.
+
+    Example: toyflows likelihood roll.npz --data mine.csv
+    """
+    with refusing():
+        for name, value, least in (("count", count, 2), ("seed", seed, 0)):
+            if value < least:
+                raise InputError(name, value, f"allowed is {least} or more")
+        asked = _drawing.Asked(checkpoint, exact, process, pairs=named_values(p or []),
+                               classes=[class_] if class_ else [], seed=seed)  # fmt: skip
+        subject, _ = asked.prepared()
+        if len(subject.shape) != 1:
+            raise InputError("checkpoint", checkpoint, "is of images; allowed are models of points")
+        label = asked.label(subject)
+        found = _found(subject, label, _points(subject, label, data, count, seed))
+        if json:
+            import json as encoder
+
+            print(encoder.dumps(found, allow_nan=False))
+            return
+        print("{points} points: {nats:.4f} ± {error:.4f} nats, {bits_per_dimension:.4f} bits a "
+              "dimension, with {evaluations} evaluations of the score".format(**found))  # fmt: skip
+        if "closed_form" in found:
+            print("closed form: {closed_form:.4f} nats, largest difference of a point "
+                  "{largest_difference:.1e}".format(**found))  # fmt: skip
+
+
+def _points(subject: Subject, label: int | None, data: str | None, count: int, seed: int) -> Array:
+    """Those of the file, or fresh ones (n, D); of a class, if one is given."""
+    from toyflows.data import table
+    from toyflows.images.sgld import stream
+
+    if data is None:
+        return _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
+    x = table(data)[:count]
+    if x.ndim != 2 or x.shape[1:] != subject.shape or len(x) < 2:
+        why = f"allowed are 2 rows or more of {subject.shape[0]} numbers"
+        raise InputError("data", data, why)
+    return x
+
+
+def _found(subject: Subject, label: int | None, x: Array) -> dict[str, Any]:
+    """log p(x) = log p(z) − D log spread for z in the model's units."""
+    import numpy as np
+
+    from toyflows.diffusion.drawing import Exact
+    from toyflows.diffusion.likelihood import log_likelihood
+
+    score = subject.score(label=label)
+    seen = 0
+
+    def counted(z: Array, t: float) -> Array:
+        nonlocal seen
+        seen += 1
+        return score(z, t)
+
+    exact, D = isinstance(subject, Exact), x.shape[1]
+    units = subject.units
+    log_p = log_likelihood(
+        units.inward(x), counted, score.divergence, subject.process,
+        tolerance=EXACT if exact else LEARNED,
+    ) - D * math.log(units.spread)  # fmt: skip
+    mean, error = float(log_p.mean()), float(log_p.std(ddof=1) / math.sqrt(len(x)))
+    found: dict[str, Any] = {
+        "points": len(x), "nats": mean, "error": error,
+        "bits_per_dimension": -mean / D / math.log(2), "evaluations": seen,
+    }  # fmt: skip
+    if isinstance(subject, Exact):
+        true = subject.law_of(label).log_density(x)
+        found["closed_form"] = float(true.mean())
+        found["largest_difference"] = float(np.abs(log_p - true).max())
+    return found

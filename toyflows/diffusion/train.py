@@ -1,0 +1,253 @@
+"""Training DDPM and NCSN, on points or on images: configuration, state, loop.
+
+One step: data x_0, times t spread evenly on [t_1, 1] from a random start, noise ε; the gradient of
+(ε − ε̂(αx_0 + σε, t))², clipped; Adam; the mean of the weights, with which samples are drawn.
+
+    ddpm    X_t = √ᾱ X_0 + √(1 − ᾱ) Z, variance preserving, ᾱ of a schedule       Ho et al. 2020
+    ncsn    X_t = X_0 + σ(t) Z, variance exploding, σ geometric              Song & Ermon 2019
+
+Times are continuous, so that every sampler may ask at any: t_1 = 1/levels, and the chain of
+`levels` steps has its times k/levels among them. Points are learned in units in which they have
+mean 0 and spread 1. All that is random is a function of (seed, step): a run that goes on from its
+checkpoint is the run that was never stopped, bit for bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toyflows.diffusion import denoisers
+from toyflows.diffusion.denoisers import Floats, ImageNet, Labels, Net, PointNet
+from toyflows.diffusion.processes import VE, Process, process
+from toyflows.errors import Diverged, InputError, nearest
+from toyflows.files import available_cores
+from toyflows.images.sgld import stream
+from toyflows.nn.fast_mlp import FastMLP
+from toyflows.nn.fast_unet import FastUNet
+from toyflows.nn.layers import Array
+from toyflows.nn.network import Network, mlp
+from toyflows.nn.optimise import EMA, Adam, Schedule, clip
+from toyflows.nn.unet import unet
+
+KINDS = ("ddpm", "ncsn")
+LIMIT = 100.0  # of the loss, which is 1 where nothing is learned: beyond, a run is lost
+ROLLBACKS = 8  # each halves the rate
+SEEN = ("loss", "norm")  # columns of the history
+POINTS = {"batch": 512, "rate": 4e-3, "average": 0.995, "width": 128, "levels": 200, "every": 500}
+IMAGES = {"batch": 64, "rate": 1e-3, "average": 0.999, "width": 32, "levels": 1000, "every": 100}
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a run, but its length. Where a number is 0, points and images have theirs:
+    see POINTS and IMAGES."""
+
+    kind: str = "ddpm"
+    target: str = "swiss-roll"  # a law, a file of points, a drawn shape; glyphs, a folder of images
+    size: int = 0  # of the images; 0: points
+    seed: int = 0
+    labels: bool = False  # whether classes are learned
+    unlabelled: float = 0.1  # share of the data whose class is withheld
+    schedule: str = "linear"  # of a ddpm
+    first: float = 0.0  # β(0) of it; 0: its own
+    last: float = 0.0  # β(1) of it; 0: its own
+    sigma_min: float = 0.01  # of an ncsn
+    sigma_max: float = 20.0
+    levels: int = 0
+    batch: int = 0
+    rate: float = 0.0
+    cosine: int = 0  # steps in which the rate falls to zero, as a half cosine; 0: it stays
+    average: float = 0.0  # decay of the mean θ that samples are drawn with
+    norm: float = 1.0  # of the gradient, at most
+    width: int = 0  # of a layer; of a U-Net's channels at full size
+    depth: int = 3  # layers, of points
+    every: int = 0  # steps between checkpoints
+    classes: tuple[str, ...] = ()  # of the data; none unless they are learned
+    centre: tuple[float, ...] = (0.0,)  # of the data
+    spread: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise InputError("kind", self.kind, nearest(self.kind, KINDS))
+        for name, value in (IMAGES if self.size else POINTS).items():
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+        for name in ("levels", "batch", "width", "depth", "every"):
+            self._demand(name, getattr(self, name) >= 1, "1 or more")
+        for name in ("rate", "norm"):
+            self._demand(name, 0 < getattr(self, name) < math.inf, "a positive number")
+        self._demand("levels", self.levels >= 2, "2 or more")
+        self._demand("average", 0 <= self.average < 1, "0 ≤ average < 1")
+        self._demand("unlabelled", 0 < self.unlabelled < 1, "0 < unlabelled < 1")
+        self._demand("cosine", self.cosine >= 0, "0 or more")
+        if self.size and self.width % 32:
+            self._demand("width", False, "a multiple of 32 for images")
+        if self.seed < 0:
+            raise InputError("seed", self.seed, "allowed is 0 or more")
+        _ = self.process
+
+    def _demand(self, name: str, good: bool, allowed: str) -> None:
+        if not good:
+            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+
+    @property
+    def process(self) -> Process:
+        """In the units in which the data have the spread 1."""
+        if self.kind == "ncsn":
+            return VE(self.sigma_min, self.sigma_max)
+        given = {"first": self.first, "last": self.last}
+        return process("vp", self.schedule, **{k: v for k, v in given.items() if v})
+
+    @property
+    def first_time(self) -> float:
+        """t_1, the smallest that is learned: 1/levels, or 0 where there is noise at 0 already."""
+        return 0.0 if self.kind == "ncsn" else 1 / self.levels
+
+    def network(self) -> Network:
+        """A U-Net or a dense network; an output for each input."""
+        if self.size:
+            return unet(self.size, (self.width, 2 * self.width), classes=len(self.classes))
+        return mlp(2, 2, self.width, self.depth, 32, len(self.classes))
+
+    def net(self, threads: int | None = 1) -> Net:
+        """Its compiled twin. None: all cores."""
+        if threads is not None and threads < 1:
+            raise InputError("threads", threads, "allowed is 1 or more")
+        if self.size:
+            return ImageNet(FastUNet(self.network()), threads or available_cores())
+        return PointNet(FastMLP(self.network()))
+
+
+@dataclass
+class State:
+    """What a run is at a step: all of it is in its checkpoint."""
+
+    θ: Array
+    adam: Adam
+    mean: EMA
+    history: Array  # (steps, len(SEEN)) float32
+    step: int = 0
+    rollbacks: int = 0
+
+    @classmethod
+    def new(cls, config: Config) -> State:
+        """Before the first step."""
+        θ = config.network().init(stream(config.seed, "network"))
+        history = np.zeros((0, len(SEEN)), np.float32)
+        return cls(θ, Adam.at(θ), EMA.of(θ, config.average), history)
+
+    def copy(self) -> State:
+        """A state that shares nothing with this one."""
+        return State.of({k: v.copy() for k, v in self.arrays().items()}, self.adam, self.mean)
+
+    def arrays(self) -> dict[str, Array]:
+        """By the names they have in a checkpoint."""
+        return {
+            "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
+            "history": self.history, "counts": np.array([self.step, self.rollbacks]),
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, arrays: dict[str, Array], adam: Adam, mean: EMA) -> State:
+        """The state of these arrays, with the constants of `adam` and `mean`."""
+        step, rollbacks = map(int, arrays["counts"])
+        m, v, average = (arrays[name] for name in ("adam/m", "adam/v", "mean"))
+        adam = dataclasses.replace(adam, m=m, v=v, steps=step)
+        mean = dataclasses.replace(mean, mean=average, steps=step)
+        return cls(arrays["θ"], adam, mean, arrays["history"], step, rollbacks)
+
+    def key(self, config: Config) -> int:
+        """The seed of what is random from here on: a run that rolled back meets other noise."""
+        words = np.random.SeedSequence([config.seed, self.rollbacks])
+        return int(words.generate_state(1, np.uint32)[0])
+
+
+class Record(NamedTuple):
+    """What one step saw: its loss, the norm of its gradient, the rate. `lost`: why it was undone
+    and the run is back at `step`."""
+
+    step: int
+    loss: float
+    norm: float
+    rate: float
+    lost: str = ""
+
+
+class Lost(Diverged):
+    """A run that diverges again and again."""
+
+    def __init__(self, record: Record):
+        text = f"diverged {ROLLBACKS + 1} times, at last with {record.lost}"
+        ArithmeticError.__init__(self, f"{text}; try a smaller rate (-p rate=…)")
+
+
+# Data: batch(count, key, step) is x_0 (count, …) float32 in the units of the process, and classes.
+Batch = Callable[[int, int, int], tuple[Floats, Labels]]
+
+
+def train(
+    config: Config, state: State, batch: Batch, net: Net, keep: Callable[[State], Any]
+) -> Iterator[Record]:
+    """Steps `state` for as long as records are taken from it. `keep` is called with what a
+    checkpoint is to hold: every config.every steps, and after a rollback.
+
+    A step whose loss or gradient is not finite, or whose loss is beyond LIMIT, is undone: the run
+    goes back to the last state kept, with half the rate and other noise, ROLLBACKS times; then Lost
+    is raised. Where a run was stopped counts as kept.
+    """
+    good = state.copy()
+    while True:
+        record = advance(config, state, batch, net)
+        if record.lost:
+            if good.rollbacks == ROLLBACKS:
+                raise Lost(record)
+            good.rollbacks += 1
+            vars(state).update(vars(good.copy()))
+            record = record._replace(step=state.step)
+        if record.lost or state.step % config.every == 0:
+            good = state.copy()
+            keep(good)
+        yield record
+
+
+def advance(config: Config, state: State, batch: Batch, net: Net) -> Record:
+    """One step of `state`, in place."""
+    key = state.key(config)
+    rate = Schedule(config.rate, cosine=config.cosine)(state.step) / 2**state.rollbacks
+    x0, y = batch(config.batch, key, state.step)
+    rng = stream(key, "noise", state.step)
+    t = times(config, rng)
+    ε = rng.standard_normal(x0.shape, np.float32)
+    labels = np.where(rng.random(len(y)) < config.unlabelled, net.classes, y)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # judged by `_lost`
+        loss, gradient = denoisers.loss_and_gradient(
+            net, state.θ, config.process, x0, ε, t, labels if net.classes else None
+        )
+        norm = clip(gradient, config.norm)
+        state.adam.step(state.θ, gradient, rate)
+        state.mean.update(state.θ)
+        row = np.array([[loss, norm]]).astype(np.float32)
+    state.history = np.concatenate([state.history, row])
+    state.step += 1
+    return Record(state.step, loss, norm, rate, _lost(loss, norm))
+
+
+def times(config: Config, rng: np.random.Generator) -> Array:
+    """Times (batch,), each uniform on [t_1, 1], all together evenly spread: less noise in the loss.
+    Source: Kingma et al., Variational diffusion models (2021), appendix I.1."""
+    even = (rng.random() + np.arange(config.batch) / config.batch) % 1.0
+    return np.asarray(config.first_time + (1 - config.first_time) * even)
+
+
+def _lost(loss: float, norm: float) -> str:
+    """What is wrong with a step; empty: nothing."""
+    for name, value in (("loss", loss), ("gradient norm", norm)):
+        if not math.isfinite(value):
+            return f"{name} = {value}"
+    return "" if loss <= LIMIT else f"loss = {loss:.3g}"

@@ -1,0 +1,123 @@
+"""A diffusion model and its file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toyflows.diffusion import sources
+from toyflows.diffusion.denoisers import Floats, Labels, LearnedScore
+from toyflows.diffusion.processes import Process
+from toyflows.diffusion.sources import Source, Units
+from toyflows.diffusion.train import KINDS, SEEN, Config, State
+from toyflows.errors import InputError
+from toyflows.files import free_memory
+from toyflows.nn import checkpoint
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A run as its checkpoint has it; `data_hash` is that of what it learned from."""
+
+    config: Config
+    state: State
+    data_hash: str
+
+    @classmethod
+    def new(cls, config: Config, source: Source) -> Model:
+        """A run that begins: with the classes and the units of its data."""
+        classes = source.classes if config.labels else ()
+        found = {"classes": classes, **dataclasses.asdict(source.units)}
+        config = dataclasses.replace(config, **found)
+        _check_memory(config)
+        return cls(config, State.new(config), source.data_hash)
+
+    def source(self) -> Source:
+        """The data. Raises InputError("target") if they are not those that it learned from."""
+        c = self.config
+        found = sources.find(c.target, c.size, c.labels)
+        if found.data_hash != self.data_hash:
+            raise InputError("target", c.target, "has changed since the run began")
+        return found
+
+    def score(self, threads: int | None = 1, label: int | None = None) -> LearnedScore:
+        """∇log p_t, or of a class, in the model's units, with the mean weights."""
+        return self.score_of(
+            self.state.mean.mean if self.state.step else self.state.θ, threads, label
+        )
+
+    def score_of(
+        self, θ: Floats, threads: int | None = 1, label: int | None = None
+    ) -> LearnedScore:
+        """The same with other weights of its network."""
+        c = self.config
+        return LearnedScore(c.net(threads), θ, c.process, c.first_time).of_class(label)
+
+    @property
+    def units(self) -> Units:
+        """Of the model, in those of its data."""
+        return Units(self.config.centre, self.config.spread)
+
+    @property
+    def process(self) -> Process:
+        """The config's."""
+        return self.config.process
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those it has learned."""
+        return self.config.classes
+
+    def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
+        """Data to judge by."""
+        return self.source().fresh(count, rng)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        c = self.config
+        return (c.size, c.size) if c.size else (len(c.centre),)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes the checkpoint, whole or not at all."""
+        c = self.config
+        told = dataclasses.asdict(c)
+        header = checkpoint.Header(c.kind, told, c.seed, self.state.step, self.data_hash)
+        return checkpoint.save(path, self.state.arrays(), header)
+
+    @classmethod
+    def load(cls, path: str | Path, *kinds: str) -> Model:
+        """The run that `save` wrote, or one that ended, of whose file only the weights are left.
+
+        Raises InputError("checkpoint") for anything else, and for a run of none of these kinds.
+        """
+        _, header = checkpoint.load(path, kinds or KINDS)
+        told = {k: v for k, v in header.configuration.items() if k in Config.__annotations__}
+        try:
+            tuples = {name: tuple(told[name]) for name in ("classes", "centre")}
+            config = Config(**{**told, **tuples})
+            state = State.new(config)
+            state.history = np.zeros((header.step, len(SEEN)), np.float32)
+        except (TypeError, KeyError, InputError) as error:
+            raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
+        ended = list(header.arrays) == ["θ"]
+        arrays, _ = checkpoint.load(path, (), {"θ": state.θ} if ended else state.arrays())
+        if ended:
+            counts = np.array([header.step, 0])
+            arrays = state.arrays() | {"θ": arrays["θ"], "mean": arrays["θ"], "counts": counts}
+        return cls(config, State.of(arrays, state.adam, state.mean), header.data)
+
+
+def _check_memory(config: Config) -> None:
+    """Weights with their optimiser, mean and copies; a batch's arrays in float32."""
+    numbers = config.size**2 * 8 * config.width if config.size else config.width * config.depth
+    weights = config.width**2 * (200 if config.size else config.depth + 1)
+    free = free_memory()
+    for name, need in (("batch", 8 * config.batch * numbers), ("width", 40 * weights)):
+        if need > free:
+            raise InputError("p", f"{name}={getattr(config, name)}", "needs "
+                             f"{need / 2**30:.1f} GiB of memory, there is "
+                             f"{free / 2**30:.1f} GiB")  # fmt: skip
