@@ -295,7 +295,7 @@ def test_16_energy_of_a_hopfield_network() -> None:
     """On the 16 states of four units: the update's stationary law is e^{−E} with the ½, and not
     without it; there the two energies even have different lowest states."""
     W = np.array([[0, -2.0, 1, 0], [-2.0, 0, 0.5, 1], [1, 0.5, 0, -1], [0, 1, -1, 0]])
-    b = np.array([1.5, 1.0, -0.5, 1.8])
+    b = np.array([-2.0, -2.0, -2.0, -1.0])
     net = Hopfield(W, b)
     states = np.array(list(product([-1.0, 1.0], repeat=4)))
     printed = -np.sum(states * (states @ W + b), axis=1)

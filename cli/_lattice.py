@@ -1,0 +1,54 @@
+"""What the two commands of the Ising model share."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.lattice.ising import Spins
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**63:
+        raise InputError("seed", seed, "allowed is 0 or more")
+
+
+@contextlib.contextmanager
+def sweeps_bar(total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar of sweeps, on stderr and only where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("sweeps", total=total)
+        yield lambda done: bars.update(task, completed=done)
+
+
+def print_json(found: dict[str, Any]) -> None:
+    import json as encoder
+
+    print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+
+
+def number(x: float | None) -> str:
+    return "" if x is None else f"{x:.5f}".replace("-", "−")
+
+
+def picture(path: Path, spins: list[Spins]) -> None:
+    """Lattices of one shape side by side, +1 white, with a grey rim."""
+    import numpy as np
+    from PIL import Image
+
+    rim = np.full((len(spins[0]), 2), 128, np.uint8)
+    parts = [part for s in spins for part in (rim, ((s > 0) * 255).astype(np.uint8))]
+    scale = max(1, 256 // len(spins[0]))
+    Image.fromarray(np.hstack(parts[1:]).repeat(scale, 0).repeat(scale, 1)).save(path)

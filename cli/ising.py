@@ -1,0 +1,194 @@
+"""`toyflows ising` measures the Ising model; `toyflows ising denoise` cleans an image with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._denoise import denoise
+from toyflows.cli._errors import refusing, say
+from toyflows.cli._lattice import check_seed, number, picture, print_json, sweeps_bar
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.lattice.ising import Ising
+    from toyflows.lattice.ising_chain import Record
+
+app = typer.Typer()
+app.command()(denoise)
+
+FEWEST, FEW = 10, 50  # sweeps; independent ones, below which the errors are not to be trusted
+SUFFIXES = (".npz", ".csv", ".png")
+Observed = dict[str, dict[str, float | None]]
+
+
+@app.callback(invoke_without_command=True)
+def ising(
+    context: typer.Context,
+    size: Annotated[int, typer.Option(help="Sites a side, even, up to 2048.")] = 64,
+    temperature: Annotated[
+        str, typer.Option(metavar="T[,T…]", help="One or more. Critical: 2.26919.")
+    ] = "2.0,2.26919,2.5",
+    sampler: Annotated[str, typer.Option(help="metropolis, heat-bath or wolff.")] = "wolff",
+    sweeps: Annotated[int, typer.Option(help="Sweeps to measure.")] = 2000,
+    burn: Annotated[int, typer.Option(help="Sweeps before, from all spins up.")] = 200,
+    field: Annotated[float, typer.Option(help="h in −h Σ s.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Save to .npz (series), .csv or .png (last spins); repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Magnetisation, energy, susceptibility, specific heat and Binder cumulant, with error bars
+    that know the autocorrelation, beside what is exact.
+
+    Example: toyflows ising --size 128 --temperature 2.2,2.3 --sampler wolff
+    """
+    if context.invoked_subcommand is not None:
+        return
+    with refusing():
+        models = [_model(size, T, field) for T in _temperatures(temperature)]
+        _check(sampler, sweeps, field, seed, threads, out or [])
+        records = _run(models, sampler, sweeps, burn, seed, threads)
+        observed = [_observed(record) for record in records]
+        for path in out or []:
+            _save(path, records, observed)
+        if json:
+            print_json(
+                {"size": size, "sampler": sampler, "sweeps": sweeps, "burn": burn, "field": field,
+                 "seed": seed, "temperatures": [
+                    {"temperature": r.model.T, "clusters": r.clusters, "observables": found}
+                    for r, found in zip(records, observed, strict=True)]}
+            )  # fmt: skip
+        else:
+            _print(records, observed, out or [])
+
+
+def _temperatures(text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError("temperature", text, "allowed are numbers with commas") from None
+
+
+def _model(size: int, T: float, field: float) -> Ising:
+    from toyflows.lattice.ising import Ising
+
+    return Ising(size, T, field)
+
+
+def _check(
+    sampler: str, sweeps: int, field: float, seed: int, threads: int | None, out: list[Path]
+) -> None:
+    """All that can be refused before numba is imported."""
+    from toyflows.files import check_writable
+    from toyflows.lattice.ising import SAMPLERS
+
+    if sampler not in SAMPLERS:
+        raise InputError("sampler", sampler, f"allowed is {', '.join(SAMPLERS)}")
+    if sampler == "wolff" and field:
+        raise InputError("field", field, "allowed is 0 with --sampler wolff")
+    if sweeps < FEWEST:
+        raise InputError("sweeps", sweeps, f"allowed is {FEWEST} or more")
+    check_seed(seed)
+    if threads is not None and threads < 1:
+        raise InputError("threads", threads, "allowed is 1 or more")
+    for path in out:
+        if path.suffix not in SUFFIXES:
+            raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        check_writable(path)
+
+
+def _run(
+    models: list[Ising], sampler: str, sweeps: int, burn: int, seed: int, threads: int | None
+) -> list[Record]:
+    from toyflows.files import available_cores
+    from toyflows.lattice import ising_chain
+
+    each, cores = burn + sweeps, threads or available_cores()
+    with sweeps_bar(each * len(models)) as tell:
+        return [
+            ising_chain.run(
+                model, sampler, sweeps, burn, seed, threads=cores,
+                progress=lambda done, before=k * each: tell(before + done),  # type: ignore[misc]
+            )
+            for k, model in enumerate(models)
+        ]  # fmt: skip
+
+
+def _observed(record: Record) -> Observed:
+    """Of each observable value, error, τ, and the exact values of this lattice and the infinite."""
+    from toyflows.lattice import ising_exact
+    from toyflows.lattice.ising_observables import estimates
+
+    model = record.model
+    exact, infinite = ising_exact.exact(model), ising_exact.infinite(model)
+    found: Observed = {}
+    for name, (value, error, τ) in estimates(record).items():
+        known = {"exact": exact.get(name), "infinite": infinite.get(name)}
+        found[name] = {"value": value, "error": error, "tau": τ, **known}
+    return found
+
+
+def _print(records: list[Record], observed: list[Observed], out: list[Path]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    first = records[0]
+    size = f"{first.model.L} × {first.model.L}"
+    print(f"{size} spins, {first.sampler}, {len(first.M)} sweeps, field {first.model.h:g}")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for head in ("T", "observable", "measured", "±", "exact", "off by", "L = ∞", "τ"):
+        left = head == "observable"
+        table.add_column(head, justify="left" if left else "right", no_wrap=True)
+    for record, rows in zip(records, observed, strict=True):
+        for k, (name, row) in enumerate(rows.items()):
+            numbers = [number(row[key]) for key in ("value", "error", "exact")]
+            cells = [_off(row), number(row["infinite"]), f"{row['tau']:.1f}"]
+            T = "" if k else f"{record.model.T:g}"
+            table.add_row(T, name, *numbers, *cells, end_section=k == len(rows) - 1)
+    Console(highlight=False, soft_wrap=True).print(table)
+    print(f"exact: of {size} spins; off by: in standard errors; 2τ sweeps count as one")
+    for record, rows in zip(records, observed, strict=True):
+        slowest = max(row["tau"] or 0.0 for row in rows.values())
+        if len(record.M) < 2 * FEW * slowest:
+            say(f"T = {record.model.T:g}: {len(record.M)} sweeps are only "
+                f"{len(record.M) / (2 * slowest):.0f} independent ones; take more")  # fmt: skip
+    for path in out:
+        print(f"saved   {path}")
+
+
+def _off(row: dict[str, float | None]) -> str:
+    """(measured − exact)/error."""
+    value, error, exact = row["value"], row["error"], row["exact"]
+    if value is None or exact is None or not error:
+        return ""
+    return f"{(value - exact) / error:+.1f}".replace("-", "−")
+
+
+def _save(path: Path, records: list[Record], observed: list[Observed]) -> None:
+    import numpy as np
+
+    from toyflows.files import whole_file
+
+    with whole_file(path) as temporary:
+        if path.suffix == ".npz":
+            np.savez(
+                temporary, temperature=[r.model.T for r in records], M=[r.M for r in records],
+                E=[r.E for r in records], spins=[r.spins for r in records],
+            )  # fmt: skip
+        elif path.suffix == ".csv":
+            keys = ("value", "error", "tau", "exact", "infinite")
+            lines = ["temperature,observable," + ",".join(keys)]
+            for record, rows in zip(records, observed, strict=True):
+                for name, row in rows.items():
+                    cells = ("" if row[key] is None else repr(row[key]) for key in keys)
+                    lines.append(f"{record.model.T!r},{name}," + ",".join(cells))
+            temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        else:
+            picture(temporary, [r.spins for r in records])

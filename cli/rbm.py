@@ -1,0 +1,276 @@
+"""`toyflows rbm`: train a restricted Boltzmann machine, draw from it, say how likely data are."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toyflows.cli import _training
+from toyflows.cli._errors import refusing, say
+from toyflows.cli.flow import named_values
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.lattice.binary import Data
+    from toyflows.lattice.rbm_config import Config
+    from toyflows.lattice.rbm_train import Model, Record
+
+app = typer.Typer(help="Restricted Boltzmann machines on binary images.", no_args_is_help=True)
+
+STEPS = 2000  # where neither --steps nor --minutes says when to stop
+SPELLED = ("data", "size", "hidden", "sampler", "seed")  # options that are not given by -p
+SHOWN = 0.25  # seconds between two looks at a run
+Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows rbm train.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object only.")]
+
+
+@app.callback()
+def root() -> None:
+    """Restricted Boltzmann machines on binary images."""
+
+
+# ---- train
+
+
+@app.command()
+def train(
+    data: Annotated[
+        str | None, typer.Option(metavar="bars-and-stripes|glyphs|FOLDER", help="Also an .npz.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels a side. Default: 4, or 28.")] = None,
+    hidden: Annotated[int | None, typer.Option(help="Hidden units. Default: 16, or 256.")] = None,
+    sampler: Annotated[str | None, typer.Option(help="cd, pcd, tempering or exact.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Stop at this step. Default: 2000.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="A number, as k=10; repeatable."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file --out.")] = False,
+    out: Annotated[Path, typer.Option(help="The checkpoint.")] = Path("rbm.npz"),
+    json: Json = False,
+) -> None:
+    """Train on binary images; the checkpoint is written as the run goes, --resume goes on with it.
+
+    Example: toyflows rbm train --sampler pcd -p rate=0.4 -p cosine=2000 --out bars.npz
+    """
+    with refusing(), _one_thread():
+        from toyflows.lattice.rbm_config import Config
+
+        given = {"data": data, "size": size, "hidden": hidden, "sampler": sampler, "seed": seed}
+        given = {name: value for name, value in given.items() if value is not None}
+        given = _training.read(Config, SPELLED, given, named_values(p or []))
+        _training.check(out, resume, steps, minutes, None)
+        length = _training.Length(steps, minutes).or_steps(STEPS)
+        model, images = _resumed(out, given) if resume else _begun(out, given)
+        for file, why in images.skipped:
+            say(f"left out {file}: {why}")
+        if not json:
+            print(_told(model.config, images, model.state.step))
+        _run(model, images, _training.Clock(model, length), out, json)
+
+
+def _one_thread() -> Any:
+    """Heard by a numpy that is not imported yet: its sums then do not depend on the machine's
+    cores, and a resumed run is the uninterrupted one."""
+    from toyflows import workers
+
+    return workers.environment(workers.BLAS)
+
+
+def _begun(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
+    from toyflows.lattice.rbm_config import Config
+    from toyflows.lattice.rbm_train import Model
+
+    config = Config(**given)
+    data = config.load()
+    model = Model.new(config, data)
+    model.save(out)
+    return model, data
+
+
+def _resumed(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
+    from toyflows.lattice.rbm_train import Model
+
+    model = Model.load(out)
+    _training.check_same(model, given, SPELLED)
+    return model, model.load_data()
+
+
+def _told(config: Config, data: Data, step: int) -> str:
+    from toyflows.lattice.binary import BARS
+
+    head = (f"rbm of {len(data.train)} images {config.size} × {config.size}, "
+            f"{config.hidden} hidden units, {config.sampler}, from step {step}")  # fmt: skip
+    if config.data == BARS:
+        return head
+    return (f"{head}\nbinary: a pixel is 1 where its grey is above {config.threshold:g} "
+            f"(-p threshold=), {data.train.mean():.0%} of them are")  # fmt: skip
+
+
+def _run(model: Model, data: Data, clock: _training.Clock, out: Path, json: bool) -> None:
+    """Trains until the clock says so; the last state is saved too."""
+    from toyflows.lattice import rbm_train
+
+    config, state = model.config, model.state
+    records = rbm_train.train(config, state, data, lambda: model.save(out))
+    if json:
+        while clock.left() > 0:
+            next(records)
+            clock.done += 1
+    else:
+        _watch(config, records, clock)
+    model.save(out)
+    if json:
+        _print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
+    else:
+        print(f"saved   {out} at step {state.step}")
+
+
+def _watch(config: Config, records: Any, clock: _training.Clock) -> None:
+    """The live table."""
+    from toyflows.lattice.rbm_train import EXACT
+
+    heads = ["step", "log p" if config.smaller <= EXACT else "pseudo", "held out", "error"]
+    seen, shown = ["", "", ""], time.monotonic()
+    with _training._table([*heads, "gradient", "images/s", "left"], config.every) as show:
+        while clock.left() > 0:
+            record: Record = next(records)
+            clock.done += 1
+            if record.seen:
+                log_p, valid, error = record.seen[1:4]
+                seen = [f"{log_p:.3f}", "" if valid != valid else f"{valid:.3f}", f"{error:.4f}"]
+            if record.seen or time.monotonic() - shown > SHOWN:
+                shown = time.monotonic()
+                speed = [f"{clock.samples():.0f}", clock.left_told()]
+                show(record.step, [str(record.step), *seen, f"{record.norm:.3g}", *speed])
+
+
+def _summary(model: Model, data: Data) -> dict[str, Any]:
+    """What the model is worth now, and the curve behind it."""
+    from toyflows.lattice import rbm_train
+
+    config = model.config
+    seen = rbm_train.judge(config, model.state.rbm, data, model.state.step, 0.0)
+    exact = config.smaller <= rbm_train.EXACT
+    told = {"exact": exact, "log_p": seen.log_p, "held_out": seen.valid, "error": seen.error}
+    history = model.state.history.tolist()
+    return told | {"columns": list(rbm_train.Seen._fields), "history": history}
+
+
+def _print_json(told: dict[str, Any]) -> None:
+    """nan, which JSON does not know, as null."""
+    import json as encoder
+    import math
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(inner) for name, inner in value.items()}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        return None if isinstance(value, float) and not math.isfinite(value) else value
+
+    print(encoder.dumps(plain(told), ensure_ascii=False, allow_nan=False))
+
+
+# ---- sample and score
+
+
+@app.command()
+def sample(
+    checkpoint: Checkpoint,
+    out: Annotated[Path, typer.Option(help="A .png, or an .npz of the numbers.")],
+    count: Annotated[int, typer.Option(help="Number of images.")] = 16,
+    sweeps: Annotated[int, typer.Option(help="Gibbs sweeps.")] = 1000,
+    snapshots: Annotated[int, typer.Option(help="Rows of the picture after the start.")] = 4,
+    start: Annotated[
+        str, typer.Option(help="Chains from noise or data; exact: draws without chains.")
+    ] = "noise",
+    temperature: Annotated[float, typer.Option(help="T of the law e^{−E/T}.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    json: Json = False,
+) -> None:
+    """Draw images: the start, snapshots of the chains, and at last each pixel's probability.
+
+    Example: toyflows rbm sample bars.npz --out bars.png
+    """
+    with refusing(), _one_thread():
+        from toyflows.files import check_writable
+        from toyflows.images import uses
+        from toyflows.lattice.binary import BARS, patterns
+        from toyflows.lattice.rbm_train import Model
+        from toyflows.lattice.rbm_uses import Chains, inverse
+
+        chains = Chains(start, count, sweeps, snapshots, inverse(temperature), seed)
+        uses.check_picture(out)
+        check_writable(out)
+        model = Model.load(checkpoint)
+        rows, size = chains.run(model), model.config.size
+        uses.save(out, [(2 * v - 1).reshape(-1, size, size) for v in rows.values()], list(rows))
+        told: dict[str, Any] = {"rows": list(rows), "saved": str(out)}
+        if model.config.data == BARS:
+            last = [v for name, v in rows.items() if name != "probability"][-1]
+            told["right"] = int(patterns(last, size).sum())
+        if json:
+            _print_json(told)
+            return
+        print("rows    " + ", ".join(rows))
+        if "right" in told:
+            print(f"right   {told['right']} of {count} are bars or stripes")
+        print(f"saved   {out}")
+
+
+@app.command()
+def score(
+    checkpoint: Checkpoint,
+    method: Annotated[
+        str, typer.Option(help="exact or ais. Default: exact where 2²⁰ states suffice.")
+    ] = "",
+    chains: Annotated[int, typer.Option(help="Of ais.")] = 100,
+    temperatures: Annotated[int, typer.Option(help="Of ais.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of ais.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Save the curves of the training.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print log Z and the mean log p(v) of the data: exact, or by annealed importance sampling.
+
+    Example: toyflows rbm score bars.npz
+    """
+    with refusing(), _one_thread():
+        from toyflows.files import check_writable
+        from toyflows.lattice import rbm_uses
+        from toyflows.lattice.rbm_train import Model
+
+        if seed < 0:
+            raise InputError("seed", seed, "allowed is 0 or more")
+        if out is not None:
+            if out.suffix.lower() != ".csv":
+                raise InputError("out", out, "allowed is a .csv file")
+            check_writable(out)
+        model = Model.load(checkpoint)
+        data = model.load_data()
+        told = rbm_uses.score(model, data, method, chains, temperatures, seed)
+        if out is not None:
+            rbm_uses.save_curves(model, out)
+        if json:
+            _print_json(told)
+        else:
+            _print_score(told)
+
+
+def _print_score(told: dict[str, Any]) -> None:
+    print(f"log Z   {told['log_Z']:.4f} ({told['method']})")
+    if told["method"] == "ais":
+        print(f"        {told['low']:.4f} … {told['high']:.4f}: three standard errors, "
+              f"{told['effective']:.1f} effective chains")  # fmt: skip
+    print(f"log p   {told['log_p']:.4f} of the data, in nats an image")
+    if "held_out" in told:
+        print(f"        {told['held_out']:.4f} of images held out")
+    if "kl" in told:
+        print(f"KL      {told['kl']:.4f} from the data to the model")

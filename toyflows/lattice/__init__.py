@@ -1,0 +1,1 @@
+"""Classical energy models on binary units: almost everything has an exact answer."""

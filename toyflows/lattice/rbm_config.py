@@ -1,0 +1,88 @@
+"""What decides the training of an RBM: its options, their defaults, what is allowed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from toyflows.cloud import Array
+from toyflows.errors import InputError, nearest
+from toyflows.images.base import checked_size
+from toyflows.lattice import enumeration
+from toyflows.lattice.binary import BARS, LINES, Data, load
+
+SAMPLERS = ("cd", "pcd", "tempering", "exact")
+
+
+@dataclass(frozen=True)
+class Config:
+    """All that decides a run, but its length. 0: for bars and stripes 4 × 4, 16 hidden units,
+    all in one batch, at the rate 0.2; for pictures 28 × 28, 256, batches of 100, 0.05."""
+
+    data: str = BARS  # or glyphs, a folder, an .npz
+    size: int = 0
+    hidden: int = 0
+    seed: int = 0
+    sampler: str = "cd"
+    k: int = 1  # sweeps of a step
+    temperatures: int = 10
+    chains: int = 0  # of pcd, and at each temperature; 0: a batch
+    batch: int = 0
+    rate: float = 0.0
+    cosine: int = 0  # steps in which the rate falls to zero, as a half cosine; 0: it stays
+    decay: float = 0.0
+    threshold: float = 0.5  # grey above which a pixel is 1
+    every: int = 100  # steps between checkpoints, and between reported likelihoods
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise InputError("sampler", self.sampler, nearest(self.sampler, SAMPLERS))
+        bars = self.data == BARS
+        self._default("size", 4 if bars else 28)
+        if not bars:
+            checked_size(self.size)
+        elif not LINES[0] <= self.size <= LINES[1]:
+            raise InputError("size", self.size, f"allowed is {LINES[0]} … {LINES[1]} for {BARS}")
+        self._default("hidden", 16 if bars else 256)
+        self._default("batch", 2 << self.size if bars else 100)
+        self._default("chains", self.batch)
+        self._default("rate", 0.2 if bars else 0.05)
+        if self.hidden < 1:
+            raise InputError("hidden", self.hidden, "allowed is 1 or more")
+        for name in ("k", "batch", "chains", "every"):
+            self._demand(name, getattr(self, name) >= 1, "1 or more")
+        self._demand("temperatures", self.temperatures >= 2, "2 or more")
+        self._demand("rate", 0 < self.rate < math.inf, "a positive number")
+        self._demand("cosine", self.cosine >= 0, "0 or more")
+        self._demand("decay", 0 <= self.decay < math.inf, "0 or more")
+        self._demand("threshold", 0 <= self.threshold < 1, "0 ≤ threshold < 1")
+        if self.seed < 0:
+            raise InputError("seed", self.seed, "allowed is 0 or more")
+        if self.sampler == "exact":
+            enumeration.check("hidden", self.smaller)
+
+    def _default(self, name: str, value: float) -> None:
+        if not getattr(self, name):
+            object.__setattr__(self, name, value)
+
+    def _demand(self, name: str, good: bool, allowed: str) -> None:
+        if not good:
+            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+
+    @property
+    def smaller(self) -> int:
+        """Units of the smaller layer."""
+        return min(self.size**2, self.hidden)
+
+    @cached_property
+    def β(self) -> Array:
+        """Of each chain that is kept, (rows,)."""
+        βs = np.linspace(1, 0, self.temperatures) if self.sampler == "tempering" else np.ones(1)
+        return np.repeat(βs, self.chains)
+
+    def load(self) -> Data:
+        """The data."""
+        return load(self.data, self.size, self.threshold)

@@ -1,0 +1,100 @@
+"""What a trained RBM is good for: images from its chains, log Z, the likelihood of its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from toyflows.errors import InputError, nearest
+from toyflows.files import whole_file
+from toyflows.images.sgld import stream
+from toyflows.lattice import annealed
+from toyflows.lattice.binary import BARS, Data
+from toyflows.lattice.enumeration import MOST
+from toyflows.lattice.rbm import RBM, Array, exact_draws, log_odds
+from toyflows.lattice.rbm_train import Model, Seen
+
+STARTS = ("noise", "data", "exact")
+METHODS = ("exact", "ais")
+
+
+def inverse(temperature: float) -> float:
+    """β = 1/T. Raises InputError("temperature") unless 0 < T < ∞."""
+    if not 0 < temperature < np.inf:
+        raise InputError("temperature", temperature, "allowed is a positive number")
+    return 1.0 / temperature
+
+
+@dataclass(frozen=True)
+class Chains:
+    """How images are drawn: `count` chains of `sweeps` at the inverse temperature β."""
+
+    start: str = "noise"
+    count: int = 16
+    sweeps: int = 1000
+    snapshots: int = 4
+    β: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.start not in STARTS:
+            raise InputError("start", self.start, nearest(self.start, STARTS))
+        for name in ("count", "sweeps", "snapshots"):
+            if not 1 <= getattr(self, name) <= 1_000_000:
+                raise InputError(name, getattr(self, name), "allowed is 1 … 1000000")
+        if self.seed < 0:
+            raise InputError("seed", self.seed, "allowed is 0 or more")
+
+    def run(self, model: Model) -> dict[str, Array]:
+        """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;
+        where the start is exact, draws without chains."""
+        rbm, rng = model.state.rbm, stream(self.seed, "start")
+        if self.start == "exact":
+            tempered = RBM(*(self.β * x.astype(np.float64) for x in (rbm.W, rbm.a, rbm.b)))
+            return {"exact": exact_draws(tempered, self.count, rng)}
+        if self.start == "data":
+            v = model.load_data().train
+            v = v[rng.integers(len(v), size=self.count)]
+        else:
+            v = rng.integers(0, 2, (self.count, len(rbm.a))).astype(np.float32)
+        rows, p, done = {"sweep 0": v}, v, 0
+        for at in np.linspace(0, self.sweeps, min(self.snapshots, self.sweeps) + 1)[1:]:
+            v, p = rbm.gibbs(v, round(at) - done, self.seed, done, self.β)
+            done = round(at)
+            rows[f"sweep {done}"] = v
+        return rows | {"probability": p}
+
+
+def score(
+    model: Model, data: Data, method: str, chains: int, temperatures: int, seed: int
+) -> dict[str, float | str]:
+    """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image;
+    method "": exact where 2²⁰ states suffice."""
+    rbm = model.state.rbm
+    method = method or ("exact" if model.config.smaller <= MOST else "ais")
+    if method not in METHODS:
+        raise InputError("method", method, nearest(method, METHODS))
+    told: dict[str, float | str] = {"method": method, "step": model.state.step}
+    if method == "exact":
+        log_Z = rbm.log_Z
+        told["log_Z"] = log_Z
+    else:
+        found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(data.train))
+        log_Z = found.log_Z
+        told |= vars(found)
+    told["log_p"] = log_p = float(rbm.log_likelihood(data.train, log_Z).mean())
+    if len(data.valid):
+        told["held_out"] = float(rbm.log_likelihood(data.valid, log_Z).mean())
+    if model.config.data == BARS:
+        told["kl"] = -data.entropy() - log_p
+    return told
+
+
+def save_curves(model: Model, out: Path) -> None:
+    """The history as a .csv: a column for each field of `Seen`, empty where there is no number."""
+    with whole_file(out) as temporary, temporary.open("w", encoding="utf-8") as file:
+        print(",".join(Seen._fields), file=file)
+        for row in model.state.history.tolist():
+            print(",".join("" if x != x else f"{x:.10g}" for x in row), file=file)
