@@ -11,8 +11,9 @@ from toyflows.cli._errors import say
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
-    from toyflows.diffusion.train import Config, Record, State
+    from toyflows.diffusion.train import Config, Record
     from toyflows.diffusion.trained import Model
+    from toyflows.nn.training import State
 
 STEPS = {"points": 4000, "images": 20_000}  # where neither --steps nor --minutes is given
 SIZE = 28

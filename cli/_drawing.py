@@ -40,11 +40,12 @@ class Asked:
         from toyflows.diffusion import methods
         from toyflows.diffusion.drawing import Exact, Plan
         from toyflows.diffusion.processes import process
+        from toyflows.registry import options_of
 
         model = self._model()
         default = Plan.default(model.config) if model else Plan("ancestral")
         name = self.sampler or default.sampler
-        own = {f.name for f in methods.options_of(type(methods.make(name)))}
+        own = {f.name for f in options_of(type(methods.make(name)))}
         mine = {k: v for k, v in self.pairs.items() if k in own}
         rest = {k: v for k, v in self.pairs.items() if k not in own}
         steps = self.steps or (default.steps if name == default.sampler else 0)

@@ -31,7 +31,7 @@ def read(config: type, spelled: Sequence[str], given: dict[str, Any], pairs: dic
     """The fields of `config` that the user gave: by options, and by -p all but the `spelled`."""
     import dataclasses
 
-    from toyflows.flows.base import read_option
+    from toyflows.registry import read_option
 
     numbers = {f.name: f.default for f in dataclasses.fields(config)}
     for name in spelled:

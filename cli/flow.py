@@ -93,7 +93,8 @@ def flows(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/.")] = False,
 ) -> None:
     """List the training methods, each with its equation and its options."""
-    from toyflows.flows import equation, options_of, registry
+    from toyflows.flows import equation, registry
+    from toyflows.registry import options_of
 
     if markdown:
         print(_markdown())
@@ -107,7 +108,8 @@ def flows(
 
 def _markdown() -> str:
     """docs/methods.md: one row a method."""
-    from toyflows.flows import equation, options_of, registry
+    from toyflows.flows import equation, registry
+    from toyflows.registry import options_of
 
     rows = ["# Training methods", "", "Made by `toyflows flows --markdown`; one file each in"]
     rows[-1] += " `toyflows/flows/`."

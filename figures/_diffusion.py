@@ -11,9 +11,10 @@ from matplotlib.axes import Axes
 from toyflows.cloud import Array
 from toyflows.diffusion.sources import Points
 from toyflows.diffusion.targets import Target
-from toyflows.diffusion.train import Config, State, train
+from toyflows.diffusion.train import Config, train
 from toyflows.diffusion.trained import Model
 from toyflows.figures import _style as style
+from toyflows.nn.training import State
 
 
 def trained(

@@ -15,13 +15,15 @@ PACKAGES |= {"toyflows.figures": ROOT / "figures"}
 
 # Reading order: a module imports only from its own layer's earlier files or from earlier layers.
 LAYERS = [
-    "toyflows.errors", "toyflows.files", "toyflows.workers", "toyflows.cloud", "toyflows.mixture",
-    "toyflows.target", "toyflows.limits", "toyflows.state", "toyflows.stats", "toyflows.nn",
+    "toyflows.errors", "toyflows.registry", "toyflows.files", "toyflows.workers",
+    "toyflows.cloud", "toyflows.mixture", "toyflows.target", "toyflows.limits", "toyflows.state",
+    "toyflows.stats", "toyflows.nn",
     "toyflows.kernels.jit", "toyflows.kernels.polynomials", "toyflows.kernels.random",
     "toyflows.kernels.lanes", "toyflows.kernels.vectors", "toyflows.kernels.tiles",
     "toyflows.kernels.energy_chain",
     "toyflows.kernels.winograd", "toyflows.kernels.group_norm", "toyflows.kernels.program",
-    "toyflows.kernels.adam", "toyflows.nn.optimise", "toyflows.nn.passes", "toyflows.nn.fast",
+    "toyflows.kernels.adam", "toyflows.nn.optimise", "toyflows.nn.training",
+    "toyflows.nn.passes", "toyflows.nn.fast",
     "toyflows.nn.mlp_passes", "toyflows.nn.fast_mlp", "toyflows.nn.unet_blocks",
     "toyflows.nn.unet_passes", "toyflows.nn.fast_unet", "toyflows.images",
     "toyflows.kernels.team", "toyflows.kernels.langevin", "toyflows.kernels.metropolis",

@@ -190,7 +190,12 @@ def test_interrupting_ends_cleanly(tmp_path: Path) -> None:
     import signal
     import time
 
-    script = "import sys; from toyflows.cli.main import main; print('up', flush=True); main()"
+    script = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+from toyflows.cli.main import main
+print('up', flush=True)
+main()"""
     words = [*ONE, "--time", "1e6", "--backend", "grid", "--out", str(tmp_path / "run.png")]
     run = subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)  # fmt: skip

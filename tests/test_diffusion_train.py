@@ -17,9 +17,10 @@ from toyflows.diffusion.guidance import Classified, Classifier, Guided
 from toyflows.diffusion.processes import VE, VP, ExactScore
 from toyflows.diffusion.sources import Points, Units
 from toyflows.diffusion.targets import Target
-from toyflows.diffusion.train import Config, Lost, State, times, train
+from toyflows.diffusion.train import Config, begin, times, train
 from toyflows.diffusion.trained import Model
 from toyflows.errors import InputError
+from toyflows.nn.training import Lost
 
 THREE = Gaussians(
     np.array([0.5, 0.3, 0.2]), np.array([[0.0, 1.0], [-1.5, 0.0], [2.0, -1.0]]), np.full(3, 0.6)
@@ -180,7 +181,7 @@ def test_divergence_rolls_back_and_then_stops() -> None:
         x, y = SOURCE.batch(count, key, step)
         return (x * np.float32(np.nan) if step == 3 else x), y
 
-    state = State.new(config)
+    state = begin(config)
     kept: list[int] = []
     steps = train(config, state, broken, config.net(), lambda s: kept.append(s.step))
     with pytest.raises(Lost, match="diverged 9 times, at last with loss = nan"):

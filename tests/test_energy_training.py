@@ -14,8 +14,8 @@ from toyflows.images import train, uses
 from toyflows.images.base import Images, Parts, levels, pixels
 from toyflows.images.detection import auroc
 from toyflows.images.engines import engine_of
-from toyflows.images.train import Config, Lost, Model, State
-from toyflows.nn import checkpoint
+from toyflows.images.train import Config, Model, State
+from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
 
 TINY = Config(size=16, langevin=3, batch=8, buffer=32, every=2, engine="numpy")
@@ -92,7 +92,7 @@ def test_a_step_written_out(kind: str) -> None:
     model = Model.new(config, PARTS)
     before = model.state.copy()
     record = train.advance(model.config, model.state, DATA, model.engine())
-    key = before.key(config)
+    key = before.key(config.seed)
     batch = DATA[train.order(40, 8, key, 0)]
     ξ = train.stream(key, "data", 0).standard_normal(batch.x.shape, np.float32)
     x = np.clip(batch.x + np.float32(0.005) * ξ, -1, 1)
@@ -137,7 +137,7 @@ def test_chains_go_back_to_their_slots() -> None:
     before = model.state.copy()
     train.advance(model.config, model.state, DATA, model.engine())
     x, _, slots = train.beginnings(model.config, before, DATA)
-    x = model.engine().langevin(before.θ, x, TINY.chain, before.key(TINY), 0, None)
+    x = model.engine().langevin(before.θ, x, TINY.chain, before.key(TINY.seed), 0, None)
     others = np.setdiff1d(np.arange(32), slots)
     assert np.array_equal(model.state.buffer[slots], levels(x))
     assert np.array_equal(model.state.buffer[others], before.buffer[others])
@@ -165,7 +165,7 @@ def test_no_two_steps_have_the_same_noise() -> None:
     engine = Listening(model.config)
     records = train.train(model.config, model.state, DATA, engine, lambda _: None)
     list(itertools.islice(records, 4))
-    key = model.state.key(TINY)
+    key = model.state.key(TINY.seed)
     assert engine.asked == [(key, 3 * step) for step in range(4)]
 
 
@@ -261,9 +261,9 @@ def test_a_run_that_cannot_be_saved_ends() -> None:
     model = Model.new(TINY, PARTS)
     engine = Failing(model.config, set(range(100)))
     records = train.train(model.config, model.state, DATA, engine, lambda _: None)
-    found = [next(records) for _ in range(train.ROLLBACKS)]
+    found = [next(records) for _ in range(training.ROLLBACKS)]
     assert {r.step for r in found} == {0}
-    with pytest.raises(Lost, match="diverged 9 times, at last with gradient norm = nan"):
+    with pytest.raises(training.Lost, match="diverged 9 times, at last with gradient norm = nan"):
         next(records)
 
 

@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from toyflows import files
+from toyflows.diffusion import shipped as diffusion
 from toyflows.errors import InputError
 from toyflows.figures import ebm_generation, ebm_ood, ebm_training
 from toyflows.files import SHIPPED
@@ -118,6 +119,10 @@ def test_retrain_makes_figures_from_the_new_weights(
     monkeypatch.setenv("TOYFLOWS_WEIGHTS", "")  # set by the command: undone at the end
     monkeypatch.setattr(curves, "STEPS", 3)
     monkeypatch.setattr(curves, "RUNS", {"neither": replace(curves.BASE, langevin=1, buffer=32)})
+    monkeypatch.setattr(
+        diffusion, "RECIPES", {"roll": diffusion.Config("ddpm", cosine=2, batch=16)}
+    )
+    monkeypatch.setattr(diffusion, "STEPS", 2)
     monkeypatch.setattr(figures, "_make", lambda *asked: None)
     done = CliRunner().invoke(figures.app, ["all", "--retrain", "--out", str(tmp_path / "g")])
     assert done.exit_code == 0, done.output
@@ -125,6 +130,7 @@ def test_retrain_makes_figures_from_the_new_weights(
     assert "uniform noise" in done.stdout
     assert files.weights_folder() == tmp_path / "g" / "weights"
     assert shipped.load("ebm28").step == 5
+    assert diffusion.load("roll").state.step == 2
     assert len(curves.load()["neither"]) == 3
 
 

@@ -18,8 +18,9 @@ from toyflows.alarms import alarms
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
 from toyflows.errors import Diverged
-from toyflows.flows.base import Flow, make, options_of
+from toyflows.flows.base import Flow, make
 from toyflows.limits import check_ranges
+from toyflows.registry import options_of
 from toyflows.state import Trajectory
 from toyflows.target import Target
 from toyflows.verdict import Verdict, judge

@@ -28,8 +28,9 @@ from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
-from toyflows.flows import Flow, make, options_of
+from toyflows.flows import Flow, make
 from toyflows.limits import check_ranges
+from toyflows.registry import options_of
 from toyflows.state import Particles, State, Trajectory
 from toyflows.target import Target
 from toyflows.verdict import Verdict, judge

@@ -16,8 +16,9 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
-from toyflows.diffusion.schedules import SCHEDULES, Linear, Schedule, Time, chosen
+from toyflows.diffusion.schedules import SCHEDULES, Linear, Schedule, Time
 from toyflows.errors import InputError
+from toyflows.registry import made
 
 FIRST_TIME = 1e-3  # the last but one of a grid in log SNR, where that is infinite at t = 0
 SPACINGS = ("uniform", "log-snr")
@@ -128,7 +129,7 @@ class OU:
         return 2 * self.time + 0.0 * np.asarray(t)[()]
 
 
-PROCESSES: dict[str, type] = {"ve": VE, "vp": VP, "ou": OU}
+PROCESSES: dict[str, type[Process]] = {"ve": VE, "vp": VP, "ou": OU}
 
 
 def process(name: str, /, schedule: str | None = None, **options: Any) -> Process:
@@ -137,11 +138,10 @@ def process(name: str, /, schedule: str | None = None, **options: Any) -> Proces
     Raises InputError for a name, option or value that cannot be.
     """
     if name == "vp":
-        return VP(chosen("schedule", SCHEDULES, schedule or Linear.name, options))
+        return VP(made("schedule", SCHEDULES, schedule or Linear.name, options))
     if schedule is not None:
         raise InputError("schedule", schedule, f"only vp has a schedule, not {name}")
-    made: Process = chosen("process", PROCESSES, name, options)
-    return made
+    return made("process", PROCESSES, name, options)
 
 
 def log_snr(process: Process, t: Time) -> Any:

@@ -10,17 +10,15 @@ Sources: Ho et al. 2020 (linear), Nichol & Dhariwal 2021 (cosine), Song & Ermon 
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from toyflows.cloud import Array
-from toyflows.errors import InputError, nearest
-from toyflows.flows.base import read_option
+from toyflows.errors import InputError
+from toyflows.registry import made
 
 Time = float | Array  # one time, or a time for each point (n,)
 LARGEST_LEFTOVER = 0.1  # of √ᾱ_T: at it Gaussian data of spread 1.74 come out 1 % too narrow
@@ -137,24 +135,14 @@ class Cosine:
         return 2 * self._rate * np.tan(self._rate * (t + self.shift))
 
 
-SCHEDULES: dict[str, type] = {kind.name: kind for kind in (Linear, Cosine, Constant, Geometric)}
+SCHEDULES: dict[str, type[Schedule]] = {
+    kind.name: kind for kind in (Linear, Cosine, Constant, Geometric)
+}
 
 
 def schedule(name: str, /, **options: Any) -> Schedule:
     """The schedule of that name with its options. Raises InputError for a name, option or value."""
-    made: Schedule = chosen("schedule", SCHEDULES, name, options)
-    return made
-
-
-def chosen(what: str, known: Mapping[str, type], name: str, options: Mapping[str, Any]) -> Any:
-    """The dataclass `name` of `known`, its options read by the types of its fields' defaults."""
-    if name not in known:
-        raise InputError(what, name, f"unknown; {nearest(name, known)}")
-    fields = {f.name: f.default for f in dataclasses.fields(known[name])}
-    for key in options:
-        if key not in fields:
-            raise InputError("p", key, f"unknown option; {nearest(key, fields)}")
-    return known[name](**{k: read_option(k, v, fields[k]) for k, v in options.items()})
+    return made("schedule", SCHEDULES, name, options)
 
 
 def betas(schedule: Schedule, steps: int) -> Array:

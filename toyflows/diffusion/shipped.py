@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.diffusion import sources
-from toyflows.diffusion.train import Config, Record, State, train
+from toyflows.diffusion.train import Config, Record, train
 from toyflows.diffusion.trained import Model
 from toyflows.files import weights_folder
 from toyflows.nn import checkpoint
+from toyflows.nn.training import State
 
 FIRST = 20  # steps whose losses are recorded
 STEPS = 12_000

@@ -14,7 +14,6 @@ checkpoint is the run that was never stopped, bit for bit.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -25,19 +24,20 @@ import numpy as np
 from toyflows.diffusion import denoisers
 from toyflows.diffusion.denoisers import Floats, ImageNet, Labels, Net, PointNet
 from toyflows.diffusion.processes import VE, Process, process
-from toyflows.errors import Diverged, InputError, nearest
+from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.images.sgld import stream
+from toyflows.nn import training
 from toyflows.nn.fast_mlp import FastMLP
 from toyflows.nn.fast_unet import FastUNet
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, mlp
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
+from toyflows.nn.training import State
 from toyflows.nn.unet import unet
 
 KINDS = ("ddpm", "ncsn")
 LIMIT = 100.0  # of the loss, which is 1 where nothing is learned: beyond, a run is lost
-ROLLBACKS = 8  # each halves the rate
 SEEN = ("loss", "norm")  # columns of the history
 POINTS = {"batch": 512, "rate": 4e-3, "average": 0.995, "width": 128, "levels": 200, "every": 500}
 IMAGES = {"batch": 64, "rate": 1e-3, "average": 0.999, "width": 32, "levels": 1000, "every": 100}
@@ -124,48 +124,11 @@ class Config:
         return PointNet(FastMLP(self.network()))
 
 
-@dataclass
-class State:
-    """What a run is at a step: all of it is in its checkpoint."""
-
-    θ: Array
-    adam: Adam
-    mean: EMA
-    history: Array  # (steps, len(SEEN)) float32
-    step: int = 0
-    rollbacks: int = 0
-
-    @classmethod
-    def new(cls, config: Config) -> State:
-        """Before the first step."""
-        θ = config.network().init(stream(config.seed, "network"))
-        history = np.zeros((0, len(SEEN)), np.float32)
-        return cls(θ, Adam.at(θ), EMA.of(θ, config.average), history)
-
-    def copy(self) -> State:
-        """A state that shares nothing with this one."""
-        return State.of({k: v.copy() for k, v in self.arrays().items()}, self.adam, self.mean)
-
-    def arrays(self) -> dict[str, Array]:
-        """By the names they have in a checkpoint."""
-        return {
-            "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
-            "history": self.history, "counts": np.array([self.step, self.rollbacks]),
-        }  # fmt: skip
-
-    @classmethod
-    def of(cls, arrays: dict[str, Array], adam: Adam, mean: EMA) -> State:
-        """The state of these arrays, with the constants of `adam` and `mean`."""
-        step, rollbacks = map(int, arrays["counts"])
-        m, v, average = (arrays[name] for name in ("adam/m", "adam/v", "mean"))
-        adam = dataclasses.replace(adam, m=m, v=v, steps=step)
-        mean = dataclasses.replace(mean, mean=average, steps=step)
-        return cls(arrays["θ"], adam, mean, arrays["history"], step, rollbacks)
-
-    def key(self, config: Config) -> int:
-        """The seed of what is random from here on: a run that rolled back meets other noise."""
-        words = np.random.SeedSequence([config.seed, self.rollbacks])
-        return int(words.generate_state(1, np.uint32)[0])
+def begin(config: Config) -> State:
+    """A run before its first step."""
+    θ = config.network().init(stream(config.seed, "network"))
+    history = np.zeros((0, len(SEEN)), np.float32)
+    return State(θ, Adam.at(θ), EMA.of(θ, config.average), history)
 
 
 class Record(NamedTuple):
@@ -179,14 +142,6 @@ class Record(NamedTuple):
     lost: str = ""
 
 
-class Lost(Diverged):
-    """A run that diverges again and again."""
-
-    def __init__(self, record: Record):
-        text = f"diverged {ROLLBACKS + 1} times, at last with {record.lost}"
-        ArithmeticError.__init__(self, f"{text}; try a smaller rate (-p rate=…)")
-
-
 # Data: batch(count, key, step) is x_0 (count, …) float32 in the units of the process, and classes.
 Batch = Callable[[int, int, int], tuple[Floats, Labels]]
 
@@ -194,31 +149,14 @@ Batch = Callable[[int, int, int], tuple[Floats, Labels]]
 def train(
     config: Config, state: State, batch: Batch, net: Net, keep: Callable[[State], Any]
 ) -> Iterator[Record]:
-    """Steps `state` for as long as records are taken from it. `keep` is called with what a
-    checkpoint is to hold: every config.every steps, and after a rollback.
-
-    A step whose loss or gradient is not finite, or whose loss is beyond LIMIT, is undone: the run
-    goes back to the last state kept, with half the rate and other noise, ROLLBACKS times; then Lost
-    is raised. Where a run was stopped counts as kept.
-    """
-    good = state.copy()
-    while True:
-        record = advance(config, state, batch, net)
-        if record.lost:
-            if good.rollbacks == ROLLBACKS:
-                raise Lost(record)
-            good.rollbacks += 1
-            vars(state).update(vars(good.copy()))
-            record = record._replace(step=state.step)
-        if record.lost or state.step % config.every == 0:
-            good = state.copy()
-            keep(good)
-        yield record
+    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, or whose
+    loss is beyond LIMIT."""
+    return training.steps(state, lambda: advance(config, state, batch, net), config.every, keep)
 
 
 def advance(config: Config, state: State, batch: Batch, net: Net) -> Record:
     """One step of `state`, in place."""
-    key = state.key(config)
+    key = state.key(config.seed)
     rate = Schedule(config.rate, cosine=config.cosine)(state.step) / 2**state.rollbacks
     x0, y = batch(config.batch, key, state.step)
     rng = stream(key, "noise", state.step)
@@ -232,9 +170,7 @@ def advance(config: Config, state: State, batch: Batch, net: Net) -> Record:
         norm = clip(gradient, config.norm)
         state.adam.step(state.θ, gradient, rate)
         state.mean.update(state.θ)
-        row = np.array([[loss, norm]]).astype(np.float32)
-    state.history = np.concatenate([state.history, row])
-    state.step += 1
+        state.seen(loss, norm)
     return Record(state.step, loss, norm, rate, _lost(loss, norm))
 
 

@@ -12,10 +12,11 @@ from toyflows.diffusion import sources
 from toyflows.diffusion.denoisers import Floats, Labels, LearnedScore
 from toyflows.diffusion.processes import Process
 from toyflows.diffusion.sources import Source, Units
-from toyflows.diffusion.train import KINDS, SEEN, Config, State
+from toyflows.diffusion.train import KINDS, SEEN, Config, begin
 from toyflows.errors import InputError
 from toyflows.files import free_memory
 from toyflows.nn import checkpoint
+from toyflows.nn.training import State
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Model:
         found = {"classes": classes, **dataclasses.asdict(source.units)}
         config = dataclasses.replace(config, **found)
         _check_memory(config)
-        return cls(config, State.new(config), source.data_hash)
+        return cls(config, begin(config), source.data_hash)
 
     def source(self) -> Source:
         """The data. Raises InputError("target") if they are not those that it learned from."""
@@ -99,7 +100,7 @@ class Model:
         try:
             tuples = {name: tuple(told[name]) for name in ("classes", "centre")}
             config = Config(**{**told, **tuples})
-            state = State.new(config)
+            state = begin(config)
             state.history = np.zeros((header.step, len(SEEN)), np.float32)
         except (TypeError, KeyError, InputError) as error:
             raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None

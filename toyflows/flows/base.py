@@ -8,15 +8,12 @@ captions and the tests read them there. A new file in this folder is a new metho
 
 from __future__ import annotations
 
-import ast
-import dataclasses
 import functools
-import importlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from toyflows.errors import InputError, nearest
+from toyflows.registry import found, made
 from toyflows.state import Info, State
 
 if TYPE_CHECKING:
@@ -132,21 +129,7 @@ def registry() -> dict[str, type[Flow]]:
 
     Raises RuntimeError where two have one name, naming both modules.
     """
-    found: dict[str, type[Flow]] = {}
-    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        module = importlib.import_module(f"{__package__}.{path.stem}")
-        for cls in vars(module).values():
-            if not (isinstance(cls, type) and issubclass(cls, Flow) and cls.name):
-                continue
-            if cls.__module__ != module.__name__:
-                continue
-            if cls.name in found:
-                raise RuntimeError(
-                    f"two flows are named {cls.name!r}: {found[cls.name].__module__} "
-                    f"and {module.__name__}"
-                )
-            found[cls.name] = cls
-    return dict(sorted(found.items()))
+    return found(__package__ or "", Path(__file__).parent, Flow, "flow")
 
 
 def equation(flow: type[Flow]) -> str:
@@ -154,39 +137,9 @@ def equation(flow: type[Flow]) -> str:
     return (flow.__doc__ or "").strip().splitlines()[0]
 
 
-def options_of(flow: type[Flow]) -> tuple[dataclasses.Field[Any], ...]:
-    """The method's own options: the fields of its dataclass."""
-    return dataclasses.fields(cast(Any, flow))
-
-
 def make(name: str, /, **options: Any) -> Flow:
     """The flow of that name with its options; values given as text are read by the field's type.
 
     Raises InputError for an unknown name or option (naming the nearest) or a bad value.
     """
-    known = registry()
-    if name not in known:
-        raise InputError("loss", name, f"unknown; {nearest(name, known)}")
-    fields = {f.name: f for f in options_of(known[name])}
-    for key in options:
-        if key not in fields:
-            near = nearest(key, fields) if fields else f"{name} has none"
-            raise InputError("p", key, f"unknown option; {near}")
-    return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
-
-
-def read_option(name: str, value: Any, default: Any) -> Any:
-    """The option's value in the type of its default."""
-    kind = type(default)
-    if isinstance(value, str) and kind is not str:
-        try:
-            value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
-        except (ValueError, SyntaxError):
-            raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}") from None
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}")
-    if kind is float and not math.isfinite(value):
-        raise InputError("p", f"{name}={value}", "allowed is a finite number")
-    return value
+    return made("loss", registry(), name, options)

@@ -24,13 +24,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from toyflows.errors import Diverged, InputError, nearest
+from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, free_memory
 from toyflows.images import energy, folder, glyphs
 from toyflows.images.base import Images, Labels, Levels, Parts, Pixels, levels, pixels
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Chain, Engine, noise, stream
-from toyflows.nn import checkpoint
+from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, energy_network
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
@@ -38,7 +38,6 @@ from toyflows.nn.optimise import EMA, Adam, Schedule, clip
 KINDS = ("ebm", "jem", "classifier")
 SAMPLERS = ("contrastive-divergence", "persistent", "short-run")
 LIMIT = 1000.0  # of |E|, which the squares in the loss hold near 1/(2α): beyond, a run is lost
-ROLLBACKS = 8  # each halves the rate
 STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems ran away here
 
 
@@ -128,16 +127,8 @@ class Config:
 
 
 @dataclass
-class State:
-    """What a run is at a step: all of it is in its checkpoint."""
-
-    θ: Array
-    adam: Adam
-    mean: EMA
-    buffer: Levels  # (slots, size, size); none but for the persistent sampler
-    history: Array  # (steps, len(SEEN)) float32
-    step: int = 0
-    rollbacks: int = 0
+class State(training.State):
+    """A training state whose chains are in `more`."""
 
     @classmethod
     def new(cls, config: Config) -> State:
@@ -148,33 +139,12 @@ class State:
         buffer = stream(config.seed, "buffer").integers(0, 256, shape, np.uint8)
         adam = Adam.at(θ, config.beta1, config.beta2)
         history = np.zeros((0, len(SEEN)), np.float32)
-        return cls(θ, adam, EMA.of(θ, config.average), buffer, history)
+        return cls(θ, adam, EMA.of(θ, config.average), history, {"buffer": buffer})
 
-    def copy(self) -> State:
-        """A state that shares nothing with this one."""
-        return State.of({k: v.copy() for k, v in self.arrays().items()}, self.adam, self.mean)
-
-    def arrays(self) -> dict[str, Array]:
-        """By the names they have in a checkpoint."""
-        return {
-            "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
-            "buffer": self.buffer, "history": self.history,
-            "counts": np.array([self.step, self.rollbacks]),
-        }  # fmt: skip
-
-    @classmethod
-    def of(cls, arrays: dict[str, Array], adam: Adam, mean: EMA) -> State:
-        """The state of these arrays, with the constants of `adam` and `mean`."""
-        step, rollbacks = map(int, arrays["counts"])
-        m, v, average = (arrays[name] for name in ("adam/m", "adam/v", "mean"))
-        adam = dataclasses.replace(adam, m=m, v=v, steps=step)
-        mean = dataclasses.replace(mean, mean=average, steps=step)
-        return cls(arrays["θ"], adam, mean, arrays["buffer"], arrays["history"], step, rollbacks)
-
-    def key(self, config: Config) -> int:
-        """The seed of what is random from here on: a run that rolled back meets other noise."""
-        words = np.random.SeedSequence([config.seed, self.rollbacks])
-        return int(words.generate_state(1, np.uint32)[0])
+    @property
+    def buffer(self) -> Levels:
+        """(slots, size, size); none but for the persistent sampler."""
+        return self.more["buffer"]
 
 
 SEEN = (*energy.Loss._fields, "norm")  # columns of the history
@@ -191,42 +161,21 @@ class Record(NamedTuple):
     lost: str = ""
 
 
-class Lost(Diverged):
-    """A run that diverges again and again."""
-
-    def __init__(self, record: Record):
-        text = f"diverged {ROLLBACKS + 1} times, at last with {record.lost}"
-        ArithmeticError.__init__(self, f"{text}; try a smaller rate (-p rate=…)")
-
-
 def train(
-    config: Config, state: State, data: Images, engine: Engine, keep: Callable[[State], Any]
+    config: Config,
+    state: State,
+    data: Images,
+    engine: Engine,
+    keep: Callable[[State], Any],
 ) -> Iterator[Record]:
-    """Steps `state` for as long as records are taken from it. `keep` is called with what a
-    checkpoint is to hold: every config.every steps, and after a rollback.
-
-    A step whose loss or gradient is not finite, or whose new weights give one of its images an
-    energy beyond LIMIT, is undone: the run goes back to the last state kept, with half the rate
-    and other noise, ROLLBACKS times; then Lost is raised. Where a run was stopped counts as kept.
-    """
-    good = state.copy()
-    while True:
-        record = advance(config, state, data, engine)
-        if record.lost:
-            if good.rollbacks == ROLLBACKS:
-                raise Lost(record)
-            good.rollbacks += 1
-            vars(state).update(vars(good.copy()))
-            record = record._replace(step=state.step)
-        if record.lost or state.step % config.every == 0:
-            good = state.copy()
-            keep(good)
-        yield record
+    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, or whose
+    new weights give one of its images an energy beyond LIMIT."""
+    return training.steps(state, lambda: advance(config, state, data, engine), config.every, keep)
 
 
 def advance(config: Config, state: State, data: Images, engine: Engine) -> Record:
     """One step of `state`, in place."""
-    key = state.key(config)
+    key = state.key(config.seed)
     rate = Schedule(config.rate, cosine=config.cosine)(state.step) / 2**state.rollbacks
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # judged by `_lost`
         batch = data[order(len(data), config.batch, key, state.step)]
@@ -244,9 +193,7 @@ def advance(config: Config, state: State, data: Images, engine: Engine) -> Recor
         E, _ = energy.energy(engine.outputs(state.θ, x))
         if len(state.buffer):
             state.buffer[slots] = levels(model)
-        row = np.array([[*loss, norm]]).astype(np.float32)
-    state.history = np.concatenate([state.history, row])
-    state.step += 1
+        state.seen(*loss, norm)
     return Record(state.step, loss, norm, rate, _lost(loss.total, norm, E))
 
 
@@ -254,7 +201,7 @@ def _samples(config: Config, state: State, real: Images, engine: Engine) -> tupl
     """The ends of this step's chains, and their slots in the buffer."""
     x, classes, slots = beginnings(config, state, real)
     start = state.step * config.langevin
-    return engine.langevin(state.θ, x, config.chain, state.key(config), start, classes), slots
+    return engine.langevin(state.θ, x, config.chain, state.key(config.seed), start, classes), slots
 
 
 def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
@@ -290,7 +237,7 @@ def order(n: int, batch: int, seed: int, step: int) -> Labels:
 def beginnings(config: Config, state: State, batch: Images) -> tuple[Pixels, Labels | None, Labels]:
     """Where this step's chains begin (batch, size, size), their classes (batch, 1) or None, and
     the slots of the buffer that they come from. The class of a slot is its place modulo K."""
-    rng = stream(state.key(config), "chains", state.step)
+    rng = stream(state.key(config.seed), "chains", state.step)
     n, K = config.batch, len(config.classes)
     slots = np.zeros(0, np.int64)
     if config.sampler == "contrastive-divergence":

@@ -8,21 +8,19 @@ sampler everywhere.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import importlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.diffusion.processes import Process
-from toyflows.errors import InputError, nearest
-from toyflows.flows.base import read_option
+from toyflows.errors import InputError
+from toyflows.registry import found, made
 
 Score = Callable[[Array, float], Array]
 
@@ -104,26 +102,7 @@ def registry() -> dict[str, type[Method]]:
 
     Raises RuntimeError where two have one name, naming both modules.
     """
-    found: dict[str, type[Method]] = {}
-    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        module = importlib.import_module(f"{__package__}.{path.stem}")
-        for cls in vars(module).values():
-            if not (isinstance(cls, type) and issubclass(cls, Method) and cls.name):
-                continue
-            if cls.__module__ != module.__name__:
-                continue
-            if cls.name in found:
-                raise RuntimeError(
-                    f"two samplers are named {cls.name!r}: {found[cls.name].__module__} "
-                    f"and {module.__name__}"
-                )
-            found[cls.name] = cls
-    return dict(sorted(found.items()))
-
-
-def options_of(method: type[Method]) -> tuple[dataclasses.Field[Any], ...]:
-    """The method's own options: the fields of its dataclass."""
-    return dataclasses.fields(cast(Any, method))
+    return found(__package__ or "", Path(__file__).parent, Method, "sampler")
 
 
 def make(name: str, /, **options: Any) -> Method:
@@ -131,12 +110,4 @@ def make(name: str, /, **options: Any) -> Method:
 
     Raises InputError for an unknown name or option (naming the nearest) or a bad value.
     """
-    known = registry()
-    if name not in known:
-        raise InputError("sampler", name, f"unknown; {nearest(name, known)}")
-    fields = {f.name: f for f in options_of(known[name])}
-    for key in options:
-        if key not in fields:
-            near = nearest(key, fields) if fields else f"{name} has none"
-            raise InputError("p", key, f"unknown option; {near}")
-    return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
+    return made("sampler", registry(), name, options)

@@ -1,0 +1,102 @@
+"""What the trainings of networks share: their state, and a loop that comes back from divergence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, Self, TypeVar
+
+import numpy as np
+
+from toyflows.errors import Diverged
+from toyflows.nn.layers import Array
+from toyflows.nn.optimise import EMA, Adam
+
+ROLLBACKS = 8  # each halves the rate
+
+
+@dataclass
+class State:
+    """What a run is at a step: all of it is in its checkpoint."""
+
+    θ: Array
+    adam: Adam
+    mean: EMA
+    history: Array  # (steps, columns) float32
+    more: dict[str, Array] = field(default_factory=dict)  # what else the run remembers, by name
+    step: int = 0
+    rollbacks: int = 0
+
+    def copy(self) -> Self:
+        """A state that shares nothing with this one."""
+        return self.of({k: v.copy() for k, v in self.arrays().items()}, self.adam, self.mean)
+
+    def arrays(self) -> dict[str, Array]:
+        """By the names they have in a checkpoint."""
+        return {
+            "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
+            "history": self.history, "counts": np.array([self.step, self.rollbacks]), **self.more,
+        }  # fmt: skip
+
+    @classmethod
+    def of(cls, arrays: dict[str, Array], adam: Adam, mean: EMA) -> Self:
+        """The state of these arrays, with the constants of `adam` and `mean`."""
+        rest = dict(arrays)
+        step, rollbacks = map(int, rest.pop("counts"))
+        adam = dataclasses.replace(adam, m=rest.pop("adam/m"), v=rest.pop("adam/v"), steps=step)
+        mean = dataclasses.replace(mean, mean=rest.pop("mean"), steps=step)
+        return cls(rest.pop("θ"), adam, mean, rest.pop("history"), rest, step, rollbacks)
+
+    def key(self, seed: int) -> int:
+        """The seed of what is random from here on: a run that rolled back meets other noise."""
+        words = np.random.SeedSequence([seed, self.rollbacks])
+        return int(words.generate_state(1, np.uint32)[0])
+
+    def seen(self, *numbers: float) -> None:
+        """A step is done, and this is the row of the history that it adds."""
+        self.history = np.concatenate([self.history, np.array([numbers]).astype(np.float32)])
+        self.step += 1
+
+
+class Record(Protocol):
+    """What a step saw: a NamedTuple. `lost`: why it was undone and the run is back at `step`."""
+
+    @property
+    def lost(self) -> str: ...
+
+    def _replace(self, *, step: int) -> Any: ...
+
+
+R = TypeVar("R", bound=Record)
+S = TypeVar("S", bound=State)
+
+
+class Lost(Diverged):
+    """A run that diverges again and again."""
+
+    def __init__(self, why: str):
+        text = f"diverged {ROLLBACKS + 1} times, at last with {why}"
+        ArithmeticError.__init__(self, f"{text}; try a smaller rate (-p rate=…)")
+
+
+def steps(state: S, advance: Callable[[], R], every: int, keep: Callable[[S], Any]) -> Iterator[R]:
+    """Calls `advance`, which steps `state`, for as long as its records are taken. `keep` is called
+    with what a checkpoint is to hold: every so many steps, and after a rollback.
+
+    A step that is lost is undone: the run goes back to the last state kept, with half the rate and
+    other noise, ROLLBACKS times; then Lost is raised. Where a run was stopped counts as kept.
+    """
+    good = state.copy()
+    while True:
+        record = advance()
+        if record.lost:
+            if good.rollbacks == ROLLBACKS:
+                raise Lost(record.lost)
+            good.rollbacks += 1
+            vars(state).update(vars(good.copy()))
+            record = record._replace(step=state.step)
+        if record.lost or state.step % every == 0:
+            good = state.copy()
+            keep(good)
+        yield record

@@ -1,0 +1,77 @@
+"""Things chosen by name: classes that a folder's files define, made with options given as text.
+
+A class is a frozen dataclass whose fields are its options. A new file in the folder is a new choice
+everywhere.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from toyflows.errors import InputError, nearest
+
+T = TypeVar("T")
+
+
+def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, type[T]]:
+    """Every subclass of `base` with a name that the modules in this folder define, by name.
+
+    Raises RuntimeError where two have one name, naming both modules.
+    """
+    out: dict[str, type[T]] = {}
+    for path in sorted(folder.glob("[!_]*.py")):
+        module = importlib.import_module(f"{package}.{path.stem}")
+        for cls in vars(module).values():
+            own = isinstance(cls, type) and cls.__module__ == module.__name__
+            if not (own and issubclass(cls, base) and (name := cast(Any, cls).name)):
+                continue
+            if name in out:
+                raise RuntimeError(
+                    f"two {what}s are named {name!r}: {out[name].__module__} and {module.__name__}"
+                )
+            out[name] = cls
+    return dict(sorted(out.items()))
+
+
+def options_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
+    """Its own options: the fields of the dataclass."""
+    return dataclasses.fields(cast(Any, cls))
+
+
+def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[str, Any]) -> T:
+    """The known class of that name with these options; text is read by the field's type.
+
+    Raises InputError(option) for an unknown name and InputError("p") for an unknown option, naming
+    the nearest, or a bad value.
+    """
+    if name not in known:
+        raise InputError(option, name, f"unknown; {nearest(name, known)}")
+    fields = {f.name: f for f in options_of(known[name]) if f.init}
+    for key in options:
+        if key not in fields:
+            near = nearest(key, fields) if fields else f"{name} has none"
+            raise InputError("p", key, f"unknown option; {near}")
+    return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
+
+
+def read_option(name: str, value: Any, default: Any) -> Any:
+    """The option's value in the type of its default."""
+    kind = type(default)
+    if isinstance(value, str) and kind is not str:
+        try:
+            value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
+        except (ValueError, SyntaxError):
+            raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}") from None
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}")
+    if kind is float and not math.isfinite(value):
+        raise InputError("p", f"{name}={value}", "allowed is a finite number")
+    return value
