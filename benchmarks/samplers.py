@@ -19,6 +19,7 @@ import random
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -65,11 +66,11 @@ def plain(method: str, data: tuple[Any, Any, Any], start: Any, lib: Any = np) ->
     w, μ, s = data
     if lib is np:
         rng = np.random.default_rng(SEED)
-        normal = lambda: rng.standard_normal(start.shape)  # noqa: E731
+        normal = partial(rng.standard_normal, start.shape)
     else:
         w, μ, s, start = (lib.as_tensor(v) for v in (w, μ, s, start))
         lib.manual_seed(SEED)
-        normal = lambda: lib.randn_like(start)  # noqa: E731
+        normal = partial(lib.randn_like, start)
 
     def alpha2(t: float) -> float:
         return math.exp(-FIRST * t - SPAN * t * t / 2)

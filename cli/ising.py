@@ -111,13 +111,14 @@ def _run(
 
     each, cores = burn + sweeps, threads or available_cores()
     with sweeps_bar(each * len(models)) as tell:
-        return [
-            ising_chain.run(
-                model, sampler, sweeps, burn, seed, threads=cores,
-                progress=lambda done, before=k * each: tell(before + done),  # type: ignore[misc]
-            )
-            for k, model in enumerate(models)
-        ]  # fmt: skip
+
+        def one(k: int, model: Ising) -> Record:
+            def done(sweep: int) -> None:
+                tell(k * each + sweep)
+
+            return ising_chain.run(model, sampler, sweeps, burn, seed, threads=cores, progress=done)
+
+        return [one(k, model) for k, model in enumerate(models)]
 
 
 def _observed(record: Record) -> Observed:

@@ -435,8 +435,8 @@ CHAIN = Steps(Ladder.langevin(np.full(4, 0.1)))
 DDPM = Steps(Ladder.ddpm(np.full(4, 0.1)))
 
 
-def walk(name: str, grid: list[float], process: Process = OU(3.0), **options) -> None:  # noqa: B008
-    x = np.zeros((1, 1))
+def walk(name: str, grid: list[float], process: Process | None = None, **options) -> None:
+    x, process = np.zeros((1, 1)), process or OU(3.0)
     run(make(name, **options), lambda x, t: -x, process, x, grid, np.random.default_rng(0))
 
 

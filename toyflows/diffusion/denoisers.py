@@ -55,11 +55,10 @@ class Net(Protocol):
         """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it is not to be had."""
 
 
-@dataclass(frozen=True, eq=False)
-class PointNet:
-    """A dense network for points x (N, D)."""
+class _Compiled:
+    """What both networks say of their compiled twin."""
 
-    fast: FastMLP
+    fast: FastMLP | FastUNet
 
     @property
     def network(self) -> Network:
@@ -70,6 +69,13 @@ class PointNet:
     def classes(self) -> int:
         """See Net."""
         return self.fast.classes
+
+
+@dataclass(frozen=True, eq=False)
+class PointNet(_Compiled):
+    """A dense network for points x (N, D)."""
+
+    fast: FastMLP
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """See Net."""
@@ -91,21 +97,11 @@ def _loud(x: Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageNet:
+class ImageNet(_Compiled):
     """A U-Net for images x (N, size, size)."""
 
     fast: FastUNet
     threads: int = 1
-
-    @property
-    def network(self) -> Network:
-        """See Net."""
-        return self.fast.network
-
-    @property
-    def classes(self) -> int:
-        """See Net."""
-        return self.fast.classes
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """See Net."""

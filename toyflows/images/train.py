@@ -286,11 +286,8 @@ class Model:
 
     def save(self, path: str | Path) -> Path:
         """Writes the checkpoint, whole or not at all."""
-        c = self.config
-        header = checkpoint.Header(
-            c.kind, dataclasses.asdict(c), c.seed, self.state.step, self.data_hash
-        )
-        return checkpoint.save(path, self.state.arrays(), header)
+        c, s = self.config, self.state
+        return checkpoint.save_run(path, c.kind, c, s.arrays(), s.step, self.data_hash)
 
     @classmethod
     def load(cls, path: str | Path, *kinds: str) -> Model:

@@ -17,7 +17,6 @@ that was never stopped, bit for bit (with the same BLAS on the same number of it
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
 from collections.abc import Callable, Iterator
@@ -214,10 +213,8 @@ class Model:
 
     def save(self, path: str | Path) -> Path:
         """Writes the checkpoint, whole or not at all."""
-        c = self.config
-        told = dataclasses.asdict(c)
-        header = checkpoint.Header(KIND, told, c.seed, self.state.step, self.data_hash)
-        return checkpoint.save(path, self.state.arrays(), header)
+        c, s = self.config, self.state
+        return checkpoint.save_run(path, KIND, c, s.arrays(), s.step, self.data_hash)
 
     @classmethod
     def load(cls, path: str | Path) -> Model:

@@ -72,6 +72,13 @@ def save(path: str | Path, arrays: Mapping[str, Array], header: Header) -> Path:
     return path
 
 
+def save_run(
+    path: str | Path, kind: str, config: Any, arrays: Mapping[str, Array], step: int, data: str
+) -> Path:
+    """`save` of a run whose configuration is a dataclass with a seed."""
+    return save(path, arrays, Header(kind, asdict(config), config.seed, step, data))
+
+
 def load(
     path: str | Path, kinds: Collection[str] = (), like: Mapping[str, Array] | None = None
 ) -> tuple[dict[str, Array], Header]:
