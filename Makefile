@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: figures test lint docs weights benchmark clean
+.PHONY: figures test lint docs benchmark clean
 
 figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
@@ -17,13 +17,6 @@ lint: .venv/installed-dev
 
 docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
-
-# The weights that ship: trained again with the command in their header, 8 minutes on one core.
-weights: .venv/installed
-	rm -f build/ebm28.npz && mkdir -p build
-	$(BIN)/toyflows train ebm --size 28 --seed 0 --steps 2328 --out build/ebm28.npz
-	$(BIN)/python -c "from pathlib import Path; from toyflows.images import shipped, train; \
-	shipped.ship(train.Model.load('build/ebm28.npz'), shipped.FOLDER / 'ebm28.npz')"
 
 benchmark: .venv/installed
 	$(BIN)/python benchmarks/walkers.py

@@ -278,6 +278,51 @@ def test_energies_out_of_bounds_are_divergence() -> None:
 
 
 # ------------------------------------------------------------------ refusals
+def told(config: Config, gaps: list[float]) -> State:
+    """A state whose history says these E model − E data."""
+    state = Model.new(config, PARTS).state
+    for gap in gaps:
+        state.seen(0.0, 1.0, 1.0 + gap, 0.0, 0.0, 0.1)
+    return state
+
+
+def test_chains_that_the_energy_tells_from_data_are_divergence() -> None:
+    """The mean over the last 50 steps, of persistent chains, after the first steps."""
+    begun = [9.0] * (5 * train.WINDOW)
+    sound = told(TINY, [*begun, *[0.25, -0.05] * 25])
+    assert train.apart(TINY, sound) == pytest.approx(0.1, abs=1e-6)
+    assert train.apart(TINY, told(TINY, [9.0] * (5 * train.WINDOW - 1))) == 0
+    stuck = [*begun, *[0.7] * train.WINDOW]
+    assert train.apart(TINY, told(TINY, stuck)) == pytest.approx(0.7, abs=1e-6)
+    for other in ({"sampler": "short-run"}, {"alpha": 0.0}):
+        config = dataclasses.replace(TINY, **other)
+        assert train.apart(config, told(config, stuck)) == 0
+
+
+def test_a_run_whose_chains_are_stuck_goes_back_to_where_they_were_not() -> None:
+    """A step that adds 0.24/50 to the mean: doubted from 0.05 on, lost beyond 0.2; the file keeps
+    the last state that was not doubted, and the run goes on from there."""
+    config = dataclasses.replace(TINY, every=5)
+    state = told(config, [0.0] * (5 * train.WINDOW))
+    kept: list[tuple[int, int]] = []
+
+    def step() -> train.Record:
+        state.seen(0.0, 1.0, 1.24 if not state.rollbacks else 1.0, 0.0, 0.0, 0.1)
+        gap = train.apart(config, state)
+        lost = "apart" if gap > train.APART else ""
+        return train.Record(state.step, train.energy.Loss(0, 0, 0, 0, 0), 0.1, 1e-3, lost)
+
+    def sound(state: State) -> bool:
+        return train.apart(config, state) <= train.DOUBT
+
+    def keep(state: State) -> None:
+        kept.append((state.step, state.rollbacks))
+
+    records = list(itertools.islice(training.steps(state, step, 5, keep, sound), 47))
+    assert [r.step for r in records if r.lost] == [260]  # 0.2·50/0.24 = 41.7: at the 42nd step
+    assert kept == [(255, 0), (260, 0), (260, 1), (265, 1)]
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [("kind", "gan"), ("sampler", "nuts"), ("langevin", 0), ("batch", 0), ("buffer", 4),

@@ -37,6 +37,8 @@ from toyflows.nn.optimise import EMA, Adam, Schedule, clip
 
 KINDS = ("ebm", "jem", "classifier")
 SAMPLERS = ("contrastive-divergence", "persistent", "short-run")
+WINDOW = 50  # steps over which E model − E data is averaged
+DOUBT, APART = 0.05, 0.2  # of that mean: no state to come back to; a run that is lost
 LIMIT = 1000.0  # of |E|, which the squares in the loss hold near 1/(2α): beyond, a run is lost
 STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems ran away here
 
@@ -168,9 +170,17 @@ def train(
     engine: Engine,
     keep: Callable[[State], Any],
 ) -> Iterator[Record]:
-    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, or whose
-    new weights give one of its images an energy beyond LIMIT."""
-    return training.steps(state, lambda: advance(config, state, data, engine), config.every, keep)
+    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, whose
+    new weights give one of its images an energy beyond LIMIT, or after which the energy tells
+    samples from data (`apart`)."""
+
+    def step() -> Record:
+        return advance(config, state, data, engine)
+
+    def sound(state: State) -> bool:
+        return apart(config, state) <= DOUBT
+
+    return training.steps(state, step, config.every, keep, sound)
 
 
 def advance(config: Config, state: State, data: Images, engine: Engine) -> Record:
@@ -194,7 +204,10 @@ def advance(config: Config, state: State, data: Images, engine: Engine) -> Recor
         if len(state.buffer):
             state.buffer[slots] = levels(model)
         state.seen(*loss, norm)
-    return Record(state.step, loss, norm, rate, _lost(loss.total, norm, E))
+    lost = _lost(loss.total, norm, E)
+    if not lost and (gap := apart(config, state)) > APART:
+        lost = f"E model − E data = {gap:.2f} in the last {WINDOW} steps"
+    return Record(state.step, loss, norm, rate, lost)
 
 
 def _samples(config: Config, state: State, real: Images, engine: Engine) -> tuple[Pixels, Labels]:
@@ -222,6 +235,18 @@ def _lost(loss: float, norm: float, E: Array) -> str:
             return f"{name} = {value}"
     worst = float(E[np.argmax(np.abs(E))])
     return "" if abs(worst) <= LIMIT else f"an energy = {worst:.3g}"
+
+
+def apart(config: Config, state: State) -> float:
+    """Mean of E model − E data over the last WINDOW steps: persistent chains follow the energy, so
+    that it stays near 0 (within 0.03 in a sound run; first steps aside). Chains that are stuck end
+    where the energy is high, the loss falls with the gap for ever, and samples are no letters any
+    more; without the squares in the loss (α = 0) energies have no scale that it could be held to.
+    """
+    if config.sampler != "persistent" or not config.alpha or state.step < 5 * WINDOW:
+        return 0.0
+    data, model = state.history[-WINDOW:, 1:3].mean(axis=0, dtype=np.float64)
+    return float(model - data)
 
 
 def order(n: int, batch: int, seed: int, step: int) -> Labels:
@@ -262,6 +287,10 @@ class Model:
     config: Config
     state: State
     data_hash: str
+
+    def __repr__(self) -> str:
+        c = self.config
+        return f"Model({c.kind} of {c.data}, {c.size} × {c.size} pixels, step {self.state.step})"
 
     @classmethod
     def new(cls, config: Config, parts: Parts) -> Model:

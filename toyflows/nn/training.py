@@ -80,9 +80,16 @@ class Lost(Diverged):
         ArithmeticError.__init__(self, f"{text}; try a smaller rate (-p rate=…)")
 
 
-def steps(state: S, advance: Callable[[], R], every: int, keep: Callable[[S], Any]) -> Iterator[R]:
+def steps(
+    state: S,
+    advance: Callable[[], R],
+    every: int,
+    keep: Callable[[S], Any],
+    sound: Callable[[S], bool] = lambda state: True,
+) -> Iterator[R]:
     """Calls `advance`, which steps `state`, for as long as its records are taken. `keep` is called
-    with what a checkpoint is to hold: every so many steps, and after a rollback.
+    with what a checkpoint is to hold: every so many steps if the state is `sound`, and after a
+    rollback.
 
     A step that is lost is undone: the run goes back to the last state kept, with half the rate and
     other noise, ROLLBACKS times; then Lost is raised. Where a run was stopped counts as kept.
@@ -96,7 +103,7 @@ def steps(state: S, advance: Callable[[], R], every: int, keep: Callable[[S], An
             good.rollbacks += 1
             vars(state).update(vars(good.copy()))
             record = record._replace(step=state.step)
-        if record.lost or state.step % every == 0:
+        if record.lost or (state.step % every == 0 and sound(state)):
             good = state.copy()
             keep(good)
         yield record
