@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli._lattice import check_seed, number, picture, print_json, sweeps_bar
+from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _cleaned(
     x, rng = _black_and_white(image), np.random.default_rng(seed)
     y = x if noisy else cleaning.flipped(x, noise, rng)
     answers = {"seen": y, "ICM": cleaning.icm(model, y)[0]}
-    with sweeps_bar(burn + sweeps) as tell:
+    with progress_bar("sweeps", burn + sweeps) as tell:
         mean = cleaning.gibbs(model, y, sweeps, burn, rng, tell)
     answers["Gibbs"] = np.where(mean > 0, 1, -1).astype(np.int8)
     answers["minimal cut"] = cleaning.mode(model, y)

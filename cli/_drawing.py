@@ -204,7 +204,7 @@ def _save_images(out: Path, rows: _Rows) -> None:
 def _save_points(out: Path, x: Array) -> None:
     import numpy as np
 
-    from toyflows.diffusion.drawing import picture
+    from toyflows.display import density
     from toyflows.files import whole_file
 
     with whole_file(out) as temporary:
@@ -213,6 +213,6 @@ def _save_points(out: Path, x: Array) -> None:
         elif out.suffix.lower() == ".png":
             from PIL import Image
 
-            Image.fromarray(picture(x)).save(temporary)
+            Image.fromarray(density(x, 480)).save(temporary)
         else:
             np.savetxt(temporary, x, "%.9g", ",", header="x,y", comments="", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What the two commands of the Ising model share."""
+"""What the commands of the lattice models share."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ def check_seed(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def sweeps_bar(total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar of sweeps, on stderr and only where that is a terminal."""
+def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar of `total` sweeps or the like, on stderr and only where that is a terminal.
+
+    It shows when the first is done: what needs none, as an exact sum, shows no bar.
+    """
     if not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -29,8 +32,8 @@ def sweeps_bar(total: int) -> Iterator[Callable[[int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("sweeps", total=total)
-        yield lambda done: bars.update(task, completed=done)
+        task = bars.add_task(what, total=total, visible=False)
+        yield lambda done: bars.update(task, completed=done, visible=True)
 
 
 def print_json(found: dict[str, Any]) -> None:

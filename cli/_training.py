@@ -117,7 +117,7 @@ def follow(
 ) -> None:
     """Takes records until the clock says stop, and shows them."""
     config, state = clock.model.config, clock.model.state
-    with _table(heads, config.every) as show:
+    with table(heads, config.every) as show:
         while clock.left() > 0:
             record = next(records)
             clock.done += 1
@@ -129,7 +129,7 @@ def follow(
 
 
 @contextlib.contextmanager
-def _table(heads: list[str], every: int) -> Iterator[Callable[[int, list[str]], None]]:
+def table(heads: list[str], every: int) -> Iterator[Callable[[int, list[str]], None]]:
     """The live table on a terminal; elsewhere a line for each checkpoint."""
     if not sys.stderr.isatty():
         print("  ".join(f"{head:>10}" for head in heads))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._lattice import progress_bar
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def _check(
 def _learned(rule: str, x: Array, decay: float) -> Any:
     from toyflows.lattice import hopfield as nets
 
-    return nets.hebb(x) if rule == "hebb" else nets.gradient_rule(x, decay)
+    if rule == "hebb":
+        return nets.hebb(x)
+    with progress_bar("steps of the gradient rule", nets.STEPS) as tell:
+        return nets.gradient_rule(x, decay, progress=tell)
 
 
 def _start(stored: Patterns, words: str | None, flip: int | None, seed: int) -> Array:

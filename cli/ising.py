@@ -9,7 +9,7 @@ import typer
 
 from toyflows.cli._denoise import denoise
 from toyflows.cli._errors import refusing, say
-from toyflows.cli._lattice import check_seed, number, picture, print_json, sweeps_bar
+from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _run(
     from toyflows.lattice import ising_chain
 
     each, cores = burn + sweeps, threads or available_cores()
-    with sweeps_bar(each * len(models)) as tell:
+    with progress_bar("sweeps", each * len(models)) as tell:
 
         def one(k: int, model: Ising) -> Record:
             def done(sweep: int) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from toyflows.cli import _training
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._lattice import progress_bar
 from toyflows.cli.flow import named_values
 from toyflows.errors import InputError
 
@@ -137,7 +138,7 @@ def _watch(config: Config, records: Any, clock: _training.Clock) -> None:
 
     heads = ["step", "log p" if config.smaller <= EXACT else "pseudo", "held out", "error"]
     seen, shown = ["", "", ""], time.monotonic()
-    with _training._table([*heads, "gradient", "images/s", "left"], config.every) as show:
+    with _training.table([*heads, "gradient", "images/s", "left"], config.every) as show:
         while clock.left() > 0:
             record: Record = next(records)
             clock.done += 1
@@ -209,7 +210,8 @@ def sample(
         uses.check_picture(out)
         check_writable(out)
         model = Model.load(checkpoint)
-        rows, size = chains.run(model), model.config.size
+        with progress_bar("sweeps", sweeps) as tell:
+            rows, size = chains.run(model, tell), model.config.size
         uses.save(out, [(2 * v - 1).reshape(-1, size, size) for v in rows.values()], list(rows))
         told: dict[str, Any] = {"rows": list(rows), "saved": str(out)}
         if model.config.data == BARS:
@@ -255,7 +257,8 @@ def score(
             check_writable(out)
         model = Model.load(checkpoint)
         data = model.load_data()
-        told = rbm_uses.score(model, data, method, chains, temperatures, seed)
+        with progress_bar("temperatures", temperatures) as tell:
+            told = rbm_uses.score(model, data, method, chains, temperatures, seed, tell)
         if out is not None:
             rbm_uses.save_curves(model, out)
         if json:

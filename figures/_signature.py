@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from toyflows.figures._style import (
     number,
     style,
 )
+from toyflows.verdict import MESSAGE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +29,6 @@ if TYPE_CHECKING:
 
     from toyflows.run import Run
 
-MESSAGE = {
-    "converges": "{} learns the weight",
-    "biased": "{} comes to rest at the wrong weight",
-    "no learning": "{} does not move the weight",
-    "mode collapse": "{} runs away from the weight",
-    "oscillates": "{} never settles on the weight",
-}
 FORMULA = "#4d4d4d"  # the lecture's grey, dark enough to be seen on the walkers' green
 # All three often coincide: each is drawn thinner than the one below it.
 LINES: dict[str, dict[str, Any]] = {
@@ -54,6 +49,15 @@ def picture(run: Run) -> Figure:
         _paths(left, run)
         _densities(right, run)
         return figure
+
+
+def picture_png(run: Run) -> bytes:
+    """The run's figure as a file, of 1920 pixels."""
+    file = io.BytesIO()
+    figure = picture(run)
+    with style():
+        figure.savefig(file, format="png", metadata=METADATA[".png"])
+    return file.getvalue()
 
 
 def save_picture(figure: Figure, path: Path) -> None:

@@ -296,9 +296,9 @@ def test_walkers_follow_the_exact_law_through_the_buffer() -> None:
 def test_memory_counts_the_whole_buffer(monkeypatch) -> None:
     """10⁷ walkers need 160 MB as short-run chains, 16 GB in a buffer of 100 batches."""
     monkeypatch.setattr(front, "free_memory", lambda: 1 << 30)
-    front._check_memory(make("short-run"), 10_000_000)
+    front.check_memory(make("short-run"), 10_000_000)
     with pytest.raises(InputError, match=r"needs 15\.0 GiB"):
-        front._check_memory(make("replay-buffer", buffer=100), 10_000_000)
+        front.check_memory(make("replay-buffer", buffer=100), 10_000_000)
 
 
 @pytest.mark.parametrize(

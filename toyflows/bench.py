@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from toyflows import solve
+from toyflows import display, solve
 from toyflows.alarms import alarms
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
@@ -59,6 +59,11 @@ class Cell:
     verdict: Verdict
     run: Trajectory | None
     alarms: tuple[str, ...] = ()
+
+    def _repr_html_(self) -> str:
+        told = f"{self.method} at d = {self.separation:g}: {self.verdict.kind}."
+        warned = map(display.words, self.alarms)
+        return display.page(display.words(self.verdict.says, told), *warned)
 
 
 def label(flow: Flow) -> str:
@@ -126,7 +131,27 @@ def _died(item: tuple[Flow, float, Setting, str], error: BaseException) -> Cell:
     raise error
 
 
-def rows(cells: Sequence[Cell]) -> list[tuple[str, dict[float, Cell]]]:
+class Rows(list[tuple[str, dict[float, Cell]]]):
+    """Each method with its cells by separation: the table of words."""
+
+    def words(self) -> tuple[list[str], list[list[str]]]:
+        """The names of the columns, and the cells of each row."""
+        separations = sorted({d for _, row in self for d in row})
+        heads = ["method", *(f"d = {d:g}" for d in separations)]
+        return heads, [[name, *(row[d].verdict.kind for d in separations)] for name, row in self]
+
+    def __repr__(self) -> str:
+        heads, lines = self.words()
+        rule = "| --- " * len(heads) + "|"
+        head, *body = ("| " + " | ".join(line) + " |" for line in [heads, *lines])
+        return "\n".join([head, rule, *body])
+
+    def _repr_html_(self) -> str:
+        heads, lines = self.words()
+        return display.page(display.table(lines, heads))
+
+
+def rows(cells: Sequence[Cell]) -> Rows:
     """Each method with its cells by separation; those that learn at most separations first."""
     found: dict[str, dict[float, Cell]] = {}
     for one in sorted(cells, key=lambda c: c.separation):
@@ -135,7 +160,7 @@ def rows(cells: Sequence[Cell]) -> list[tuple[str, dict[float, Cell]]]:
     def failures(row: tuple[str, dict[float, Cell]]) -> tuple[int, str]:
         return sum(c.verdict.kind != "converges" for c in row[1].values()), row[0]
 
-    return sorted(found.items(), key=failures)
+    return Rows(sorted(found.items(), key=failures))
 
 
 def to_json(cells: Sequence[Cell], setting: Setting) -> str:
@@ -171,10 +196,4 @@ def to_csv(cells: Sequence[Cell], setting: Setting) -> str:
 
 def to_markdown(cells: Sequence[Cell], setting: Setting) -> str:
     """The table of words."""
-    separations = sorted({c.separation for c in cells})
-    lines = ["| method | " + " | ".join(f"d = {d:g}" for d in separations) + " |"]
-    lines.append("| --- " * (1 + len(separations)) + "|")
-    for method, row in rows(cells):
-        words = " | ".join(row[d].verdict.kind for d in separations)
-        lines.append(f"| {method} | {words} |")
-    return "\n".join(lines)
+    return repr(rows(cells))

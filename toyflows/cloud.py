@@ -28,6 +28,9 @@ class Cloud:
     x: Array
     logw: Array | None = None
 
+    def __repr__(self) -> str:
+        return f"Cloud({self.size} points{', weighted' * (self.logw is not None)})"
+
     @property
     def size(self) -> int:
         """Number of points n."""

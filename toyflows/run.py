@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows import data as datasets
-from toyflows import linear, solve
+from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
@@ -81,6 +81,33 @@ class Run:
     flow: Flow
     backends: dict[str, Trajectory]
     threads: int = 1
+
+    def __repr__(self) -> str:
+        ends = ", ".join(f"{tr.θ[-1]:.4g} on {name}" for name, tr in self.backends.items())
+        return f"Run({self._setting}: θ = {self.settings.theta0:g} → {ends})"
+
+    def _repr_html_(self) -> str:
+        from toyflows.figures._signature import picture_png
+
+        q, ends = self.target.mixture.weight_b, self.backends.items()
+        rows = [(name, float(tr.θ[-1]), q(float(tr.θ[-1]))) for name, tr in ends]
+        rows.append(("target", self.target.θ_star, self.target.q_star))
+        drawn = display.picture(picture_png(self), 960, f"θ(t) and densities of {self._setting}")
+        told = display.words(f"{self._setting}, from θ0 = {self.settings.theta0:g}, "
+                             f"dt = {self.settings.dt:g}, rate {self.settings.rate:g}")  # fmt: skip
+        return display.page(
+            display.words(self.verdict.says, f"{self.verdict.kind}."), drawn, told,
+            display.table(rows, ("", "θ", "weight of b")),
+            *(display.words(alarm, "alarm:") for alarm in self.alarms),
+        )  # fmt: skip
+
+    @property
+    def _setting(self) -> str:
+        """In one line."""
+        s = self.settings
+        given = "".join(f" {name}={value}" for name, value in s.options.items())
+        return (f"{s.loss}{given}, θ* = {self.target.θ_star:.4g}, "
+                f"d = {self.target.mixture.d:.4g}, t = {s.steps * s.dt:g}")  # fmt: skip
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -210,7 +237,7 @@ def flow(
         target.θ_star, target.mixture.d, data, modes,
     )  # fmt: skip
     if "walkers" in names:
-        _check_memory(method, walkers)
+        check_memory(method, walkers)
     return _run(settings, target, method, names, _threads(threads, walkers), report)
 
 
@@ -300,7 +327,7 @@ def check_out(path: Path) -> None:
     check_writable(path)
 
 
-def _check_memory(method: Flow, walkers: int) -> None:
+def check_memory(method: Flow, walkers: int) -> None:
     """One float64 a persistent particle; two sets while a flow is moved step by step."""
     sets = method.copies * (1 if method.fused or not method.has_negatives else 2)
     need = 8 * walkers * sets + (100 << 20)

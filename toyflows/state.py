@@ -57,6 +57,12 @@ class Trajectory:
     state: State | None = None
     walkers: int | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"Trajectory({self.flow} on {self.backend}: {self.t.size} records, "
+            f"t = {self.t[0]:g} … {self.t[-1]:g}, θ = {self.θ[0]:.4g} → {self.θ[-1]:.4g})"
+        )
+
     def then(self, later: Trajectory) -> Trajectory:
         """This run and its continuation, as the uninterrupted run would have recorded them."""
         keep = self.t < later.t[0]

@@ -18,11 +18,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
 KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates", "diverges")
+MESSAGE = {  # above a picture of the run; {} is the method's title
+    "converges": "{} learns the weight",
+    "biased": "{} comes to rest at the wrong weight",
+    "no learning": "{} does not move the weight",
+    "mode collapse": "{} runs away from the weight",
+    "oscillates": "{} never settles on the weight",
+    "diverges": "{} leaves the finite numbers",
+}
 AT_REST = 0.05  # of the largest speed seen
 DAMPED = 0.5  # of the swing before: those still to come add up to no more than the last one
 LEARNED = 0.1  # share of the way to θ* below which nothing was learned
@@ -38,6 +47,9 @@ class Verdict:
     kind: str
     number: float
     says: str
+
+    def _repr_html_(self) -> str:
+        return display.page(display.words(self.says, f"{self.kind}."))
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import column
 from toyflows.diffusion.processes import Process
@@ -146,6 +147,7 @@ class LearnedScore:
     process: Process
     first: float
     label: int | Labels | None = None
+    __repr__ = display.short
 
     def __call__(self, x: Floats, t: Time) -> Floats:
         """Of x's shape and type."""

@@ -22,7 +22,6 @@ from toyflows.diffusion.samplers import Sampled, Watch, run
 from toyflows.diffusion.sources import Units
 from toyflows.diffusion.train import Config
 from toyflows.errors import InputError, nearest
-from toyflows.images.base import Levels
 from toyflows.images.sgld import stream
 
 ANNEALED = "annealed-langevin"
@@ -202,14 +201,3 @@ def quality(
         distance = float(np.mean([metric(x, y) for y in fresh]))
         found[name] = Quality(distance, metrics.floor(metric, sampler, len(x), replicas, seed).mean)
     return found
-
-
-def picture(x: Array, side: int = 480) -> Levels:
-    """Points (n, 2) as a drawing, dark where they are many: pixels (side, side), 0 … 255. It shows
-    what lies within a square about the middle 99.8 % of the points; y points upwards."""
-    low, high = np.quantile(x, [0.001, 0.999], axis=0)
-    middle, half = (low + high) / 2, 0.55 * max(float(np.max(high - low)), 1e-9)
-    edges = [np.linspace(c - half, c + half, side + 1) for c in middle]
-    count = np.histogram2d(x[:, 0], x[:, 1], edges)[0]
-    dark = np.sqrt(count / max(count.max(), 1.0)).T[::-1]
-    return np.rint(255 * (1 - dark)).astype(np.uint8)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.diffusion.schedules import Time
 from toyflows.errors import InputError
@@ -28,6 +29,7 @@ class Gaussians:
     weights: Array
     means: Array
     spreads: Array
+    __repr__ = display.short
 
     def __post_init__(self) -> None:
         for name in ("weights", "means", "spreads"):

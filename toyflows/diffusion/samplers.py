@@ -10,10 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.diffusion.methods.base import Method, Model, Normals, Score, noise
 from toyflows.diffusion.processes import Process
 from toyflows.errors import InputError
+from toyflows.images.uses import sheet
 
 Watch = Callable[[int, float, Array], object]  # number of the time, the time, the points there
 
@@ -24,6 +26,18 @@ class Sampled:
 
     x: Array
     evaluations: int
+    __repr__ = display.short
+
+    def _repr_html_(self) -> str:
+        """Points of the plane as a drawing, images in a row."""
+        told = display.words(f"{len(self.x)} samples, {self.evaluations} evaluations of the score")
+        if self.x.ndim == 3:
+            drawn = display.gallery({"": sheet([self.x[:16].astype(np.float32)])})
+        elif self.x.shape[1:] == (2,):
+            drawn = display.gallery({"": display.density(self.x, 150)})
+        else:
+            drawn = ""
+        return display.page(told, drawn)
 
 
 def run(

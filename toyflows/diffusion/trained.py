@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toyflows import display
 from toyflows.diffusion import sources
 from toyflows.diffusion.denoisers import Floats, Labels, LearnedScore
 from toyflows.diffusion.processes import Process
@@ -26,6 +27,20 @@ class Model:
     config: Config
     state: State
     data_hash: str
+
+    def __repr__(self) -> str:
+        c, what = self.config, "images" if self.config.size else "points"
+        return f"Model({c.kind} of {c.target}, {what}, {c.levels} levels, step {self.state.step})"
+
+    def _repr_html_(self) -> str:
+        c = self.config
+        rows = {
+            "weights": self.state.θ.size,
+            "process": self.process,
+            "one sample": " × ".join(map(str, self.shape)),
+            "classes": " ".join(c.classes) or "none",
+        }
+        return display.page(display.words(repr(self)), display.table(rows.items()))
 
     @classmethod
     def new(cls, config: Config, source: Source) -> Model:

@@ -13,6 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.errors import InputError
 
 Pixels = NDArray[np.float32]  # (n, size, size), in [−1, 1]
@@ -28,6 +29,14 @@ class Images:
 
     x: Pixels
     y: Labels
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} of {self.size} × {self.size} pixels)"
+
+    def _repr_html_(self) -> str:
+        from toyflows.images.uses import sheet
+
+        return display.page(display.words(repr(self)), display.gallery({"": sheet([self.x[:16]])}))
 
     def __len__(self) -> int:
         return len(self.y)
@@ -49,6 +58,18 @@ class Parts:
     valid: Images
     test: Images
     classes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(str(len(part)) for part in self._hashed)
+        return f"{type(self).__name__}({sizes} images, {len(self.classes)} classes)"
+
+    def _repr_html_(self) -> str:
+        """One image of each class to learn from."""
+        from toyflows.images.uses import sheet
+
+        x = self.train.x[np.unique(self.train.y, return_index=True)[1]]
+        drawn = sheet([x[k : k + 14] for k in range(0, len(x), 14)])
+        return display.page(display.words(repr(self)), display.gallery({"": drawn}))
 
     @property
     def _hashed(self) -> tuple[Images, ...]:

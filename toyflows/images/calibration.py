@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.images.base import Labels
@@ -34,6 +35,7 @@ class Reliability:
     p: Array
     right: Array
     share: Array
+    __repr__ = display.short
 
     @property
     def error(self) -> float:

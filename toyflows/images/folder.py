@@ -36,6 +36,7 @@ class Folder(Parts):
     """The three parts, and what was left out: (file, why) for each file that gave no image."""
 
     skipped: tuple[tuple[str, str], ...]
+    __repr__ = Parts.__repr__
 
 
 def load(source: str, size: int, seed: int = 0, labelled: bool = False) -> Folder:
@@ -129,8 +130,8 @@ def _relative(path: Path, folder: Path) -> str:
 def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) -> Levels | None:
     """The picture as grey levels (size, size), or None and a line in `skipped`."""
     try:
-        return levels(2.0 * _fitted(_grey(path, LARGEST), size) - 1.0)
-    except _Unusable as error:
+        return levels(2.0 * fitted(_grey(path, LARGEST), size) - 1.0)
+    except Unusable as error:
         skipped.append((_relative(path, folder), str(error)))
         return None
 
@@ -138,7 +139,7 @@ def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) 
 # ---- one picture
 
 
-class _Unusable(Exception):
+class Unusable(Exception):
     """Why a file gives no image."""
 
 
@@ -146,7 +147,7 @@ def picture(source: str, option: str, largest: int) -> Array:
     """The grey (h, w) in [0, 1] of one file of at most `largest` pixels, or InputError(option)."""
     try:
         return _grey(Path(source), largest)
-    except _Unusable as error:
+    except Unusable as error:
         raise InputError(option, source, str(error)) from None
 
 
@@ -155,36 +156,36 @@ def _grey(path: Path, largest: int) -> Array:
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if path.suffix.lower() not in SUFFIXES:
-        raise _Unusable(f"is not named {', '.join(SUFFIXES)}")
+        raise Unusable(f"is not named {', '.join(SUFFIXES)}")
     if not path.is_file():  # a pipe would be waited for, for ever
-        raise _Unusable("is not a file")
+        raise Unusable("is not a file")
     if not path.stat().st_size:
-        raise _Unusable("is empty")
+        raise Unusable("is empty")
     try:
         with warnings.catch_warnings():
             # Of metadata that do not matter; a picture that is too large is refused below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > largest:
-                    raise _Unusable(f"has more than {largest:,} pixels")
-                return _luma(ImageOps.exif_transpose(picture))
-    except _Unusable:
+                    raise Unusable(f"has more than {largest:,} pixels")
+                return luma(ImageOps.exif_transpose(picture))
+    except Unusable:
         raise
     except Image.DecompressionBombError:
-        raise _Unusable(f"has more than {largest:,} pixels") from None
+        raise Unusable(f"has more than {largest:,} pixels") from None
     except UnidentifiedImageError:
-        raise _Unusable("is no PNG, JPEG or TIFF") from None
+        raise Unusable("is no PNG, JPEG or TIFF") from None
     except PermissionError:
-        raise _Unusable("may not be read (permission denied)") from None
+        raise Unusable("may not be read (permission denied)") from None
     except Exception as error:  # Pillow and its decoders raise a dozen kinds on a damaged file
-        raise _Unusable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
+        raise Unusable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
 
 
-def _luma(picture: Image) -> Array:
+def luma(picture: Image) -> Array:
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
-            raise _Unusable("has more than 16 bits a pixel")
+            raise Unusable("has more than 16 bits a pixel")
         return values / 65535
     if picture.mode == "F":
         return _unit(np.asarray(picture, np.float64))
@@ -202,23 +203,23 @@ def _unit(values: np.ndarray) -> Array:
     if values.dtype.kind == "b":
         return values.astype(np.float64)
     if values.dtype.kind not in "iuf":
-        raise _Unusable(f"holds {values.dtype} values; allowed: numbers")
+        raise Unusable(f"holds {values.dtype} values; allowed: numbers")
     if not values.size:
-        raise _Unusable("holds no pixel")
+        raise Unusable("holds no pixel")
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "f":
         if 0 <= low <= high <= 1:
             return values.astype(np.float64)
         if -1 <= low <= high <= 1:
             return (values.astype(np.float64) + 1) / 2
-        raise _Unusable(f"holds {low:g} … {high:g}; allowed for floats: [0, 1] or [−1, 1]")
+        raise Unusable(f"holds {low:g} … {high:g}; allowed for floats: [0, 1] or [−1, 1]")
     top = 65535 if high > 255 or values.dtype == np.uint16 else 255
     if low < 0 or high > top:
-        raise _Unusable(f"holds {low:g} … {high:g}; allowed for integers: 0 … 255 or 0 … 65535")
+        raise Unusable(f"holds {low:g} … {high:g}; allowed for integers: 0 … 255 or 0 … 65535")
     return values / top
 
 
-def _fitted(grey: Array, size: int) -> Array:
+def fitted(grey: Array, size: int) -> Array:
     """The picture (h, w) with its longer side `size`, in the middle of a square of its border."""
     from PIL import Image
 
@@ -254,9 +255,9 @@ def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...
         _refuse(path, f"images has shape {np.shape(values)}; allowed: (n, h, w)")
     try:
         grey = _unit(values)
-    except _Unusable as error:
+    except Unusable as error:
         _refuse(path, f"images {error}")
-    x = np.stack([levels(2.0 * _fitted(image, size) - 1.0) for image in grey])
+    x = np.stack([levels(2.0 * fitted(image, size) - 1.0) for image in grey])
     return x, *_classes(path, named, len(x))
 
 

@@ -57,6 +57,7 @@ class Glyphs(Parts):
     """The three parts, and the letters of fonts that are in none of them."""
 
     held_out: Images
+    __repr__ = Parts.__repr__
 
     @property
     def _hashed(self) -> tuple[Images, ...]:

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from toyflows import display
 from toyflows.errors import InputError, nearest
 from toyflows.files import weights_folder
 from toyflows.images import detection, shifted, uses
@@ -74,6 +75,15 @@ class Shipped:
     losses: tuple[float, ...]  # of the first steps
     scores: dict[str, float]
     data_hash: str
+
+    def __repr__(self) -> str:
+        c = self.config
+        return f"Shipped({c.kind} of {c.data}, {c.size} × {c.size} pixels, step {self.step})"
+
+    def _repr_html_(self) -> str:
+        told = f"{self.θ.size} weights after {self.step} steps of {self.command}"
+        rows = self.scores.items()
+        return display.page(display.words(told, self.config.kind), display.table(rows))
 
     def engine(self, threads: int = 1) -> Engine:
         """The fastest engine that knows the network."""

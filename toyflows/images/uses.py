@@ -6,13 +6,14 @@ sum of several classes' energies, whose density is the product of theirs, can ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.errors import InputError
 from toyflows.files import whole_file
 from toyflows.images.base import Labels, Levels, Pixels, levels
@@ -33,6 +34,7 @@ class Sampler:
     chain: Chain
     seed: int = 0
     classes: tuple[int, ...] | Labels = ()
+    __repr__ = display.short
 
     def from_noise(self, n: int, size: int, snapshots: int = 1) -> Iterator[Snapshot]:
         """n images (n, size, size) that begin as uniform noise."""
@@ -173,6 +175,11 @@ def sheet(rows: Sequence[Pixels]) -> Levels:
             top, left = RIM + i * pitch, RIM + j * pitch
             canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
     return canvas
+
+
+def shown(rows: Mapping[str, Pixels]) -> display.Pictures:
+    """Rows of images (n, size, size) below their names, for a notebook."""
+    return display.Pictures({name: sheet([x]) for name, x in rows.items()})
 
 
 def check_picture(path: Path) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ from toyflows.kernels.rbm import draw_units, soft_sums
 from toyflows.lattice.rbm import DOWN, RBM, UP, Array
 from toyflows.mixture import softplus
 
+Progress = Callable[[int], None]  # told the temperatures passed
 REACH = 3.0  # standard errors either side: 99.7 % where the mean weight is normal
 
 
@@ -54,12 +56,15 @@ class Estimate:
         return cls(top + math.log(mean), top + low, top + high, error, effective)
 
 
-def forward(rbm: RBM, chains: int, temperatures: int, seed: int, c: Array | None = None) -> Array:
+def forward(
+    rbm: RBM, chains: int, temperatures: int, seed: int, c: Array | None = None,
+    progress: Progress | None = None,
+) -> Array:  # fmt: skip
     """log w + log Z_0 (chains,): the mean of e^ that is Z."""
     c = np.zeros(len(rbm.a)) if c is None else c
     start, v = np.tile(c, (_checked("chains", chains, 2), 1)), np.empty((chains, len(c)))
     draw_units(start, np.zeros(len(c)), np.ones(chains), start, v, seed, 0, MODEL)
-    return anneal(rbm, v, _ladder(temperatures), c, seed) + base(rbm, c)
+    return anneal(rbm, v, _ladder(temperatures), c, seed, progress) + base(rbm, c)
 
 
 def backward(rbm: RBM, v: Array, temperatures: int, seed: int, c: Array | None = None) -> Array:
@@ -68,9 +73,12 @@ def backward(rbm: RBM, v: Array, temperatures: int, seed: int, c: Array | None =
     return base(rbm, c) - anneal(rbm, v.astype(np.float64), _ladder(temperatures)[::-1], c, seed)
 
 
-def log_Z(rbm: RBM, chains: int, temperatures: int, seed: int, c: Array | None = None) -> Estimate:
+def log_Z(
+    rbm: RBM, chains: int, temperatures: int, seed: int, c: Array | None = None,
+    progress: Progress | None = None,
+) -> Estimate:  # fmt: skip
     """The estimate of `forward`."""
-    return Estimate.of(forward(rbm, chains, temperatures, seed, c))
+    return Estimate.of(forward(rbm, chains, temperatures, seed, c, progress))
 
 
 def base(rbm: RBM, c: Array) -> float:
@@ -78,7 +86,9 @@ def base(rbm: RBM, c: Array) -> float:
     return float(len(rbm.b) * math.log(2) + softplus(c).sum())
 
 
-def anneal(rbm: RBM, v: Array, β: Array, c: Array, seed: int) -> Array:
+def anneal(
+    rbm: RBM, v: Array, β: Array, c: Array, seed: int, progress: Progress | None = None
+) -> Array:
     """log w (N,) along the inverse temperatures β, from draws v of the first."""
     W, a, b = (x.astype(np.float64) for x in (rbm.W, rbm.a, rbm.b))
     logw, (before, after), one = np.zeros(len(v)), np.empty((2, len(v))), np.ones(len(v))
@@ -91,6 +101,8 @@ def anneal(rbm: RBM, v: Array, β: Array, c: Array, seed: int) -> Array:
         draw_units(x, b, new * one, x, h, seed, k, UP)
         y = new * (h @ W.T + a) + (1 - new) * c
         draw_units(y, zero, one, y, v, seed, k, DOWN)
+        if progress is not None:
+            progress(k + 1)
     return logw
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.errors import InputError
 from toyflows.images import folder, glyphs
 from toyflows.images.base import Pixels
@@ -33,6 +34,7 @@ class Data:
     valid: Bits
     size: int
     skipped: tuple[tuple[str, str], ...] = ()
+    __repr__ = display.short
 
     @property
     def data_hash(self) -> str:

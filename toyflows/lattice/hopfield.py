@@ -12,18 +12,24 @@ Algorithms (2003), chapter 42; Hopfield 1982.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.images.base import levels
 from toyflows.kernels import hopfield as kernels
 
 MOST_UNITS = 30  # of an enumeration: 2³⁰ states, 30 s
 MOST_FOUND = 1 << 20
+STEPS = 1000  # of the gradient rule
 AT_ONCE = 1 << 16  # states a call of the kernel, so that Ctrl-C is heard
+SHOWN = 9  # states of a path, at most
 UPDATES = ("asynchronous", "sequential", "synchronous")
 
 
@@ -35,6 +41,23 @@ class Path:
     states: Array
     energies: Array
     end: str
+    __repr__ = display.short
+
+    def _repr_html_(self) -> str:
+        """States of a square number of units as squares, others as rows of one picture; +1 is
+        black."""
+        (K, N), side = self.states.shape, math.isqrt(self.states.shape[1])
+        told = display.words(f"sweeps: {K - 1}, E = {display.number(self.energies[-1])}", self.end)
+        if side * side != N:
+            return display.page(told, display.gallery({"a row a sweep": levels(-self.states)}))
+        shown = np.unique(np.linspace(0, K - 1, SHOWN).round().astype(int)).tolist()
+        images = {
+            f"sweep {k}, E = {display.number(self.energies[k])}": levels(
+                -self.states[k].reshape(side, side)
+            )
+            for k in shown
+        }
+        return display.page(told, display.gallery(images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +66,7 @@ class Hopfield:
 
     W: Array
     b: Array
+    __repr__ = display.short
 
     def __post_init__(self) -> None:
         N = len(self.b)
@@ -157,7 +181,12 @@ def objective(W: Array, patterns: Array, decay: float) -> tuple[float, Array]:
     return float(value), slope
 
 
-def gradient_rule(patterns: Array, decay: float = 0.01, steps: int = 1000) -> Hopfield:
+def gradient_rule(
+    patterns: Array,
+    decay: float = 0.01,
+    steps: int = STEPS,
+    progress: Callable[[int], None] | None = None,
+) -> Hopfield:
     """Weights by MacKay's algorithm 42.9: from Hebb's W/N down the slope of `objective`.
 
     The rate is 1/(½λ + decay), λ the largest eigenvalue of Σ x xᵀ: the slope changes by no more
@@ -167,8 +196,10 @@ def gradient_rule(patterns: Array, decay: float = 0.01, steps: int = 1000) -> Ho
         raise InputError("decay", decay, "allowed is 0 or more")
     λ = float(np.linalg.eigvalsh(patterns @ patterns.T)[-1])
     W = hebb(patterns).W / patterns.shape[1]
-    for _ in range(steps):
+    for k in range(steps):
         W = W - objective(W, patterns, decay)[1] / (0.5 * λ + decay)
+        if progress is not None:
+            progress(k + 1)
     return Hopfield(W, np.zeros(len(W)))
 
 

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
+from toyflows.images.base import levels
 from toyflows.kernels import ising as kernels
 from toyflows.kernels import team
 from toyflows.lattice.ising import RULES, SAMPLERS, Ising, Spins
@@ -40,6 +42,20 @@ class Record:
     spins: Spins
     clusters: int = 0
     flipped: Counts | None = None
+    __repr__ = display.short
+
+    def _repr_html_(self) -> str:
+        """The last spins, +1 black, and what was measured with its errors."""
+        from toyflows.lattice.ising_observables import estimates
+
+        m, found = self.model, estimates(self)
+        rows = [(name, e.value, f"± {e.error:.2g}", e.τ) for name, e in found.items()]
+        return display.page(
+            display.words(f"L = {m.L}, T = {m.T:g}, h = {m.h:g}, {len(self.M)} sweeps",
+                          self.sampler),
+            display.gallery({"": levels(-self.spins.astype(float))}),
+            display.table(rows, ("", "mean", "", "τ in sweeps")),
+        )  # fmt: skip
 
 
 def run(

@@ -9,14 +9,17 @@ Several sources are stored together where they have one shape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import toyflows
+from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
+from toyflows.images.base import levels
 
 SHIPPED = ("letters", "cities")
 BITS = 7
@@ -34,6 +37,16 @@ class Patterns:
     x: Array
     shape: tuple[int, int]
     text: bool = False
+    __repr__ = display.short
+
+    def _repr_html_(self) -> str:
+        if self.text:
+            return display.page(display.table([name] for name in self.names))
+        return self.shown(dict(zip(self.names, self.x, strict=True)))._repr_html_()
+
+    def shown(self, states: Mapping[str, Array]) -> display.Pictures:
+        """States (N,) below their names, for a notebook: +1 is black, unknown is grey."""
+        return display.Pictures({k: levels(-s.reshape(self.shape)) for k, s in states.items()})
 
     def draw(self, s: Array) -> str:
         """The state s (N,) as text: its characters, or lines of # and . (? where s = 0)."""

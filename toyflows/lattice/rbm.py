@@ -13,6 +13,7 @@ Training products of experts by minimizing contrastive divergence (2002).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import display
 from toyflows.kernels.random import substream
 from toyflows.kernels.rbm import draw_units, soft_sums, state_means, state_sums
 from toyflows.lattice import enumeration
@@ -67,6 +69,7 @@ class RBM:
     W: Array
     a: Array
     b: Array
+    __repr__ = display.short
 
     @classmethod
     def new(cls, v: Array, hidden: int, rng: np.random.Generator, spread: float = 0.01) -> RBM:
@@ -114,14 +117,17 @@ class RBM:
         return x, v
 
     def gibbs(
-        self, v: Array, sweeps: int, seed: int, start: int = 0, β: float = 1.0
-    ) -> tuple[Array, Array]:
+        self, v: Array, sweeps: int, seed: int, start: int = 0, β: float = 1.0,
+        progress: Callable[[int], None] | None = None,
+    ) -> tuple[Array, Array]:  # fmt: skip
         """v after `sweeps` sweeps v → h → v, numbers start, start + 1 … of the noise, and the
         probabilities that it was drawn with."""
         p, βs = v, np.full(len(v), β)
         for k in range(start, start + sweeps):
             _, h = self.up(v, seed, k, β=βs)
             p, v = self.down(h, seed, k, β=βs)
+            if progress is not None:
+                progress(k + 1)
         return v, p
 
     # ---- what is exact

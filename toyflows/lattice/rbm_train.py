@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from toyflows import display
 from toyflows.errors import Diverged, InputError
 from toyflows.files import free_memory
 from toyflows.images.sgld import stream
@@ -193,6 +194,14 @@ class Model:
     config: Config
     state: State
     data_hash: str
+
+    def __repr__(self) -> str:
+        c, step = self.config, self.state.step
+        return f"Model({KIND} of {c.data}, {c.hidden} hidden units, {c.sampler}, step {step})"
+
+    def _repr_html_(self) -> str:
+        last = dict(zip(Seen._fields, self.state.history[-1:].T.ravel().tolist(), strict=False))
+        return display.page(display.words(repr(self)), display.table(last.items()))
 
     @classmethod
     def new(cls, config: Config, data: Data) -> Model:

@@ -11,6 +11,7 @@ from toyflows.errors import InputError, nearest
 from toyflows.files import whole_file
 from toyflows.images.sgld import stream
 from toyflows.lattice import annealed
+from toyflows.lattice.annealed import Progress
 from toyflows.lattice.binary import BARS, Data
 from toyflows.lattice.enumeration import MOST
 from toyflows.lattice.rbm import RBM, Array, exact_draws, log_odds
@@ -47,9 +48,9 @@ class Chains:
         if self.seed < 0:
             raise InputError("seed", self.seed, "allowed is 0 or more")
 
-    def run(self, model: Model) -> dict[str, Array]:
+    def run(self, model: Model, progress: Progress | None = None) -> dict[str, Array]:
         """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;
-        where the start is exact, draws without chains."""
+        where the start is exact, draws without chains. `progress` is told the sweeps done."""
         rbm, rng = model.state.rbm, stream(self.seed, "start")
         if self.start == "exact":
             tempered = RBM(*(self.β * x.astype(np.float64) for x in (rbm.W, rbm.a, rbm.b)))
@@ -61,15 +62,16 @@ class Chains:
             v = rng.integers(0, 2, (self.count, len(rbm.a))).astype(np.float32)
         rows, p, done = {"sweep 0": v}, v, 0
         for at in np.linspace(0, self.sweeps, min(self.snapshots, self.sweeps) + 1)[1:]:
-            v, p = rbm.gibbs(v, round(at) - done, self.seed, done, self.β)
+            v, p = rbm.gibbs(v, round(at) - done, self.seed, done, self.β, progress)
             done = round(at)
             rows[f"sweep {done}"] = v
         return rows | {"probability": p}
 
 
 def score(
-    model: Model, data: Data, method: str, chains: int, temperatures: int, seed: int
-) -> dict[str, float | str]:
+    model: Model, data: Data, method: str, chains: int, temperatures: int, seed: int,
+    progress: Progress | None = None,
+) -> dict[str, float | str]:  # fmt: skip
     """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image;
     method "": exact where 2²⁰ states suffice."""
     rbm = model.state.rbm
@@ -81,7 +83,7 @@ def score(
         log_Z = rbm.log_Z
         told["log_Z"] = log_Z
     else:
-        found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(data.train))
+        found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(data.train), progress)
         log_Z = found.log_Z
         told |= vars(found)
     told["log_p"] = log_p = float(rbm.log_likelihood(data.train, log_Z).mean())
