@@ -1,0 +1,109 @@
+"""`toyflows page`: recorded runs as one html file that needs no server and no network."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(page)
+
+
+def page(
+    out: Annotated[Path, typer.Option(help="The page: .html or .htm.")],
+    file: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[RUN.npz]...", help="Saved runs, instead of new ones."),
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option(help='A method, as "cd k=10"; repeatable.')
+    ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUES",
+            help="Vary a parameter: separation=4,8,14 or theta-star=-2:2:9; up to twice.",
+        ),
+    ] = None,
+    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
+    q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
+    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
+    time: Annotated[float, typer.Option(help="How long each run is.")] = 100.0,
+    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="An option of the methods; repeatable."),
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(help="Recorded times of a run. Default: up to 120 that fit.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Of the browser's window.")] = "",
+    jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
+) -> None:
+    """Write runs as one page to open anywhere: θ(t), densities, walkers, and a time scrubber.
+
+    Example: toyflows page --loss pcd --loss nce --theta-star 1.4 --over separation=4,8,14,20
+    --out page.html
+    """
+    with refusing():
+        from toyflows import kernels, pages
+        from toyflows.cli.flow import named_values
+
+        kernels.own_process = True
+        pages.check_out(out)
+        if jobs is not None and jobs < 1:
+            raise InputError("jobs", jobs, "allowed is 1 or more")
+        if file:
+            if loss or over:
+                raise InputError("path", file[0], "saved runs go without --loss and --over")
+            count = _saved(out, file, title)
+        else:
+            asked = pages.plan(
+                loss or [], over or [], theta_star=theta_star, q_star=q_star, theta0=theta0,
+                separation=separation, time=time, dt=dt, rate=rate, walkers=walkers, seed=seed,
+                options=named_values(p or []), frames=frames,
+            )  # fmt: skip
+            count = len(asked.runs)
+            with _bar() as progress:
+                pages.write(out, asked, title, jobs, progress)
+        size = out.stat().st_size / 1e6
+        print(f"saved   {out} ({size:.2f} MB, {count} run{'s' if count > 1 else ''})")
+
+
+def _saved(out: Path, files: list[Path], title: str) -> int:
+    """The page of saved runs, each named by its file."""
+    from toyflows import pages, run
+
+    names = [path.stem for path in files]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in files]
+    pages.write_runs(out, [(n, run.load(f)) for n, f in zip(names, files, strict=True)], title)
+    return len(files)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[float], None] | None]:
+    """A progress bar on stderr, only where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("running", total=1.0)
+        yield lambda share: bars.update(task, completed=share)

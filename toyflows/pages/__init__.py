@@ -1,0 +1,76 @@
+"""One html file with recorded runs: it needs no server, no network and no Python.
+
+plan(…) says what is asked and refuses what cannot be; `write` runs it and writes the file, and
+`write_runs` writes runs that were saved. The page itself is page.html, page.css and the .js files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from toyflows.files import available_cores, whole_file
+from toyflows.pages import document, record
+from toyflows.pages.plan import Axis, Plan, check_out, plan
+from toyflows.run import Run
+from toyflows.workers import in_workers
+
+__all__ = ["Axis", "Plan", "check_out", "plan", "write", "write_runs"]
+
+Item = tuple[int, record.Order]
+Progress = Callable[[float], None]
+
+
+def write(
+    path: str | Path,
+    asked: Plan,
+    title: str = "",
+    jobs: int | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Runs all of the plan and writes the page. `progress` is told the share that is done.
+
+    One run uses all cores as threads, several use them as processes: the numbers are the same.
+    """
+    path = check_out(path)
+    orders = list(enumerate(record.Order(s, asked.frames) for s in asked.runs))
+    jobs = min(jobs or available_cores(), len(orders))
+    told = progress or (lambda share: None)
+    entries: list[dict[str, Any]] = [{}] * len(orders)
+    if jobs == 1:
+        for k, order in orders:
+            entries[k] = record.entry(order, _part(told, k, len(orders)))
+    else:
+        for n, (k, entry) in enumerate(in_workers(_numbered, orders, jobs, _died)):
+            entries[k] = entry
+            told((n + 1) / len(orders))
+    return _save(path, document.page(title, asked.axes, entries))
+
+
+def write_runs(path: str | Path, runs: Sequence[tuple[str, Run]], title: str = "") -> Path:
+    """The same page of runs that are there already, each with its name; their walkers are shown at
+    the end only, where a run keeps them."""
+    path = check_out(path)
+    axes = (Axis("run", "run", tuple(name for name, _ in runs)),)
+    return _save(path, document.page(title, axes, [record.saved_entry(run) for _, run in runs]))
+
+
+def _part(told: Progress, k: int, of: int) -> Progress:
+    """Tells what is done of all where a share of the k-th is."""
+    return lambda share: told((k + share) / of)
+
+
+def _numbered(item: Item) -> tuple[int, dict[str, Any]]:
+    return item[0], record.entry(item[1])
+
+
+def _died(item: Item, error: BaseException) -> tuple[int, dict[str, Any]]:
+    raise error
+
+
+def _save(path: Path, html: str) -> Path:
+    document.check_size(html)
+    with whole_file(path) as temporary:
+        temporary.write_text(html, encoding="utf-8", newline="\n")
+    return path
