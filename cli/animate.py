@@ -1,0 +1,176 @@
+"""`toyflows animate` makes films: of a run, of a cloud of points under noise, of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.cli.flow import named_values
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.film import Film
+
+app = typer.Typer(
+    help="Make a film: a .gif, or with ffmpeg an .mp4 or .webm.", no_args_is_help=True
+)
+
+Out = Annotated[Path, typer.Option(help="The film: .gif, .mp4 or .webm.")]
+Seconds = Annotated[float, typer.Option(help="Length, 0.2 … 60.")]
+Fps = Annotated[int, typer.Option(help="Frames a second, 1 … 50.")]
+Width = Annotated[int, typer.Option(help="Pixels, an even number, 320 … 1920.")]
+Height = Annotated[int, typer.Option(help="Pixels, an even number, 240 … 1080.")]
+Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
+Threads = Annotated[int | None, typer.Option(help="Threads. Default: all cores, where it helps.")]
+
+
+@app.command()
+def flow(
+    loss: Annotated[str, typer.Option(help="The training method; `toyflows flows` lists them.")],
+    theta_star: Annotated[float, typer.Option(help="True θ*; θ > 0: mode b light.")],
+    out: Out,
+    versus: Annotated[str | None, typer.Option(help="A second method, shown below.")] = None,
+    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
+    time: Annotated[float, typer.Option(help="How long to run; 200,000 steps at most.")] = 100.0,
+    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    walkers: Annotated[int, typer.Option(help="Number of walkers, up to 10⁶.")] = 100_000,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
+    ] = None,
+    seconds: Seconds = 6.0,
+    fps: Fps = 20,
+    width: Width = 1280,
+    height: Height = 720,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """θ(t) as it happens, with the densities and the walkers.
+
+    Example: toyflows animate flow --loss pcd --theta-star 1.4 --out pcd.gif
+    """
+    with refusing():
+        from toyflows import film, kernels
+
+        kernels.own_process = True
+        film.check_out(out)
+        made = film.two_modes(
+            loss, theta_star=theta_star, versus=versus, theta0=theta0, separation=separation,
+            time=time, dt=dt, rate=rate, walkers=walkers, seed=seed, threads=threads,
+            options=named_values(p or []), seconds=seconds, fps=fps, size=(width, height),
+        )  # fmt: skip
+        _save(made, out)
+
+
+@app.command()
+def cloud(
+    target: Annotated[str, typer.Option(help="A law with an exact score: swiss-roll, …")],
+    out: Out,
+    direction: Annotated[str, typer.Option(help="forward (data to noise) or reverse.")] = "reverse",
+    process: Annotated[str, typer.Option(help="vp, ve or ou.")] = "vp",
+    sampler: Annotated[
+        str, typer.Option(help="Of the reverse: euler-maruyama, ancestral, ddim, ode-heun, …")
+    ] = "euler-maruyama",
+    steps: Annotated[int | None, typer.Option(help="Steps of the sampler, up to 2000.")] = None,
+    spacing: Annotated[str, typer.Option(help="Of the times: log-snr or uniform.")] = "log-snr",
+    points: Annotated[int, typer.Option(help="How many, up to 20000.")] = 2000,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler or process."),
+    ] = None,
+    seconds: Seconds = 6.0,
+    fps: Fps = 20,
+    width: Width = 1280,
+    height: Height = 720,
+    seed: Seed = 0,
+) -> None:
+    """Points that become noise, or noise that becomes points, with the exact score.
+
+    Example: toyflows animate cloud --target swiss-roll --out roll.gif
+    """
+    with refusing():
+        from toyflows import film
+        from toyflows.diffusion import methods, processes
+        from toyflows.registry import options_of
+
+        film.check_out(out)
+        pairs = named_values(p or [])
+        own = {f.name for f in options_of(type(methods.make(sampler)))}
+        mine = {k: v for k, v in pairs.items() if k in own}
+        noise = processes.process(process, **{k: v for k, v in pairs.items() if k not in own})
+        made = film.cloud(
+            target, process=noise, direction=direction, sampler=sampler, steps=_given(steps),
+            spacing=spacing, options=mine, points=points, seed=seed, seconds=seconds, fps=fps,
+            size=(width, height),
+        )  # fmt: skip
+        _save(made, out)
+
+
+@app.command()
+def images(
+    checkpoint: Annotated[Path, typer.Argument(help="Of toyflows train; or ebm28, jem28, ddpm28.")],
+    out: Out,
+    count: Annotated[int, typer.Option(help="Images, up to 100.")] = 16,
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Of a model that knows some.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Of the chains (256) or of the sampler, up to 10000.")
+    ] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Of an energy's chains. Default: its training's.")
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Of a diffusion: ancestral, ddim, ode-heun, …")
+    ] = None,
+    spacing: Annotated[str, typer.Option(help="Of its times: log-snr or uniform.")] = "log-snr",
+    guidance: Annotated[
+        float, typer.Option(metavar="W", help="Of a diffusion: (1 + W) of the class − W of all.")
+    ] = 0.0,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler; repeatable."),
+    ] = None,
+    seconds: Seconds = 6.0,
+    fps: Fps = 20,
+    width: Width = 1280,
+    height: Height = 720,
+    seed: Seed = 0,
+    threads: Threads = None,
+) -> None:
+    """Images out of noise: chains of an energy, or samples of a diffusion model.
+
+    Example: toyflows animate images jem28 --class A --out a.gif
+    """
+    with refusing():
+        from toyflows import film
+
+        film.check_out(out)
+        made = film.chain(
+            checkpoint, count=count, letter=class_, steps=_given(steps), temperature=temperature,
+            sampler=sampler, spacing=spacing, options=named_values(p or []), guidance=guidance,
+            seed=seed, threads=threads, seconds=seconds, fps=fps, size=(width, height),
+        )  # fmt: skip
+        _save(made, out)
+
+
+def _given(steps: int | None) -> int:
+    """Steps, 0 where nothing is said."""
+    if steps is not None and steps < 1:
+        raise InputError("steps", steps, "allowed is 1 or more")
+    return steps or 0
+
+
+def _save(made: Film, out: Path) -> None:
+    from toyflows.cli._lattice import progress_bar
+
+    with progress_bar("frames", made.frames) as tell:
+        made.save(out, tell)
+    kilobytes = out.stat().st_size / 1000
+    print(f"{made.frames} frames, {made.frames / made.fps:g} s, {kilobytes:.0f} kB")
+    print(f"saved   {out}")
