@@ -10,7 +10,7 @@ import ast
 import dataclasses
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,6 +42,11 @@ def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, typ
 def options_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
     """Its own options: the fields of the dataclass."""
     return dataclasses.fields(cast(Any, cls))
+
+
+def one_of(default: str, words: Collection[str]) -> Any:
+    """A field of a dataclass whose value is one of these words, so that a page can list them."""
+    return dataclasses.field(default=default, metadata={"one_of": tuple(words)})
 
 
 def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[str, Any]) -> T:

@@ -11,6 +11,7 @@ import numpy as np
 from toyflows.errors import InputError, nearest
 from toyflows.flows._divergence import centred, excess, log_ratio, variance
 from toyflows.flows.ml import MaximumLikelihood
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -34,7 +35,7 @@ class Bregman(MaximumLikelihood):
 
     name = "bregman"
     title = "Bregman divergence"
-    generator: str = "l2"
+    generator: str = one_of("l2", GENERATORS)
     alpha: float = 0.5
 
     def __post_init__(self) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toyflows.backends.base import check_kernel
+from toyflows.backends.base import KERNELS, check_kernel
 from toyflows.errors import InputError
 from toyflows.flows.base import Flow
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -29,7 +30,7 @@ class CD(Flow):
     title = "Contrastive divergence"
     k: int = 1
     h: float = 0.0
-    kernel: str = "ula"
+    kernel: str = one_of("ula", KERNELS)
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)

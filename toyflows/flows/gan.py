@@ -11,6 +11,7 @@ import numpy as np
 
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Flow
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -50,7 +51,7 @@ class GAN(Flow):
 
     name = "gan"
     title = "Generative adversarial net"
-    loss: str = "minimax"
+    loss: str = one_of("minimax", FORMS)
     penalty: float = 0.0
     dirac: bool = False
 

@@ -10,6 +10,7 @@ import numpy as np
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Flow
 from toyflows.flows.denoising import check_noise
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -36,7 +37,7 @@ class MultiNoise(Flow):
     low: float = 0.1
     high: float = 20.0
     levels: int = 10
-    weight: str = "sigma2"
+    weight: str = one_of("sigma2", WEIGHTS)
 
     def __post_init__(self) -> None:
         check_noise("low", self.low)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toyflows.backends.base import check_kernel
+from toyflows.backends.base import KERNELS, check_kernel
 from toyflows.flows.ml import MaximumLikelihood
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -26,7 +27,7 @@ class PCD(MaximumLikelihood):
     name = "pcd"
     title = "Persistent contrastive divergence"
     fused = "plain"
-    kernel: str = "ula"
+    kernel: str = one_of("ula", KERNELS)
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)

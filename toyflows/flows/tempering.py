@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toyflows.backends.base import check_kernel
+from toyflows.backends.base import KERNELS, check_kernel
 from toyflows.errors import InputError
 from toyflows.flows.ml import MaximumLikelihood
+from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -37,7 +38,7 @@ class Tempering(MaximumLikelihood):
     title = "Parallel tempering"
     replicas: int = 4
     hottest: float = 100.0
-    kernel: str = "ula"
+    kernel: str = one_of("ula", KERNELS)
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)

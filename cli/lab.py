@@ -1,0 +1,124 @@
+"""`toyflows lab` opens the lecture laboratory in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing, say
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.lab._server import Hall
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(lab)
+
+
+def lab(
+    room: Annotated[
+        str | None, typer.Argument(metavar="ROOM", help="Where to begin: see --list.")
+    ] = None,
+    lesson: Annotated[str | None, typer.Option(help="A prepared lesson: see --list.")] = None,
+    port: Annotated[int, typer.Option(help="Of the server; 0: any that is free.")] = 5006,
+    address: Annotated[
+        str, typer.Option(help="Who can come: 127.0.0.1 this machine, 0.0.0.0 all that reach it.")
+    ] = "127.0.0.1",
+    sessions: Annotated[int, typer.Option(help="Visitors at once, at most.")] = 30,
+    threads: Annotated[int | None, typer.Option(help="That compute. Default: all cores.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    list_: Annotated[bool, typer.Option("--list", help="List rooms and lessons.")] = False,
+) -> None:
+    """Live pages for a lecture: move a slider, and a hundred thousand walkers answer.
+
+    Example: toyflows lab two-modes
+    """
+    with refusing():
+        for name, value, low, high in (
+            ("port", port, 0, 65535), ("sessions", sessions, 1, 1000), ("threads", threads, 1, 256)
+        ):  # fmt: skip
+            if value is not None and not low <= value <= high:
+                raise InputError(name, value, f"allowed is {low} to {high}")
+        from toyflows import workers
+
+        # One BLAS thread: the desk has a thread for each core, and numbers depend on no machine.
+        with workers.environment(workers.BLAS):
+            if importlib.util.find_spec("bokeh") is None:
+                from toyflows.lab import WITHOUT
+
+                say(WITHOUT)
+                raise typer.Exit(2)
+            if list_:
+                _list()
+                return
+            _serve(_path(room, lesson), port, address, sessions, threads, browser)
+
+
+def _path(room: str | None, lesson: str | None) -> str:
+    from toyflows.errors import nearest
+    from toyflows.lab._lessons import LESSONS
+    from toyflows.lab._room import rooms
+
+    if lesson is not None:
+        if lesson not in LESSONS:
+            raise InputError("lesson", lesson, f"unknown; {nearest(lesson, LESSONS)}")
+        if room is not None:
+            raise InputError("lesson", lesson, "has its own room; name one of the two")
+        return f"/?lesson={lesson}"
+    if room is not None and room not in rooms():
+        raise InputError("room", room, f"unknown; {nearest(room, rooms())}")
+    return f"/{room or ''}"
+
+
+def _serve(
+    path: str, port: int, address: str, sessions: int, threads: int | None, browser: bool
+) -> None:
+    from toyflows.files import available_cores
+    from toyflows.lab._server import serve
+
+    server, hall = serve(port, address, threads or available_cores(), sessions)
+    host = "127.0.0.1" if address in ("0.0.0.0", "::") else address
+    url = f"http://{host}:{server.port}{path}"
+    print(f"{url}   (Ctrl-C ends it)", flush=True)
+    if address not in ("127.0.0.1", "localhost", "::1"):
+        print("open to everybody who reaches this machine; nothing they send is run or kept")
+    hall.warm()
+    if browser:
+        import webbrowser
+
+        server.io_loop.add_callback(webbrowser.open, url)
+    _until_interrupted(server, hall)
+
+
+def _until_interrupted(server: object, hall: Hall) -> None:
+    import signal
+
+    loop = server.io_loop  # type: ignore[attr-defined]
+
+    def end(*_: object) -> None:
+        loop.add_callback_from_signal(loop.stop)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        signal.signal(signal.SIGINT, end)
+        signal.signal(signal.SIGTERM, end)
+        loop.start()
+    hall.desk.close()
+    server.stop()  # type: ignore[attr-defined]
+
+
+def _list() -> None:
+    from toyflows.lab._lessons import LESSONS
+    from toyflows.lab._room import rooms
+
+    print("rooms")
+    for name, room in rooms().items():
+        print(f"  {name:<14} {room.title}")
+    if LESSONS:
+        print("lessons")
+    for name, lesson in LESSONS.items():
+        print(f"  {name:<22} {lesson.sentence}")

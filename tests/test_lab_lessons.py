@@ -1,0 +1,294 @@
+"""The ten lessons open, and their sentences are true; docs/lab.md says what is so, and runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from lab_browser import Lab, chromium, server
+from typer.testing import CliRunner
+
+from toyflows.cli.main import app
+from toyflows.lab import _controls
+from toyflows.lab._job import Job
+from toyflows.lab._lessons import LESSONS, Lesson
+from toyflows.lab._page import LABELS
+from toyflows.lab._room import rooms
+from toyflows.stats import at_least, at_most, close
+
+ROOT = Path(__file__).parent.parent
+PAGE = ROOT / "docs" / "lab.md"
+LAB = ROOT / "toyflows" / "lab"
+PARTS = ("controls", "transport", "header", "tools")  # of the page, that `hide` may name
+ROOMS = rooms()
+Seen = dict[str, Any]
+
+
+def job() -> Job:
+    def nothing(_: Any) -> None:
+        return None
+
+    return Job(nothing, nothing, nothing, nothing)
+
+
+def seen(name: str, step: int | None = None, /, **more: str) -> Seen:
+    """What the lesson shows: as it opens, or at another step or with other settings."""
+    lesson = LESSONS[name]
+    room, query = ROOMS[lesson.room], lesson.query | more
+    values, refused = _controls.read(room.controls(query), query)
+    assert refused == []
+    scene = room.start(values, job())
+    scene.advance(int(query.get("step", room.steps)) if step is None else step, job())
+    return scene.frame()
+
+
+# ---- what the sentences say
+
+
+def ml_learns() -> None:
+    for star in (-2.0, 0.7, 1.4):
+        frame = seen("ml-learns", 1000, theta_star=str(star))
+        for path in ("theory", "grid", "walkers"):
+            close(f"{path} at θ* = {star}", frame[f"one.{path}"], star, atol=0.05)
+
+
+def score_matching_stands_still() -> None:
+    far, near = (seen("score-matching-stands-still", separation=d)["one.grid"] for d in ("10", "3"))
+    at_most("θ, far modes", abs(far), 1e-3)
+    at_least("θ, near modes", near, 1.0)
+
+
+def nce_wrong_place() -> None:
+    """Its fixed point is θ* + log((1 + e^−θ*)/(1 + e^−μ)) (figures/nce_bias.py)."""
+    for μ in (0.0, 1.4, 2.0):
+        frame = seen("nce-wrong-place", None, **{"p.mu": str(μ)})
+        rest = 1.4 + np.log((1 + np.exp(-1.4)) / (1 + np.exp(-μ)))
+        close(f"θ at μ = {μ}", frame["one.grid"], rest, atol=0.02)
+
+
+def pcd_runs_away() -> None:
+    frame = seen("pcd-runs-away")
+    at_most("share of walkers that crossed", frame["one.crossed"] / 10_000, 0.01)
+    for path in ("grid", "walkers"):
+        at_least(f"PCD, {path}", frame[f"one.{path}"], 1.4 + 5)
+        close(f"work weights, {path}", frame[f"two.{path}"], 1.4, atol=0.05)
+
+
+def pcd_hysteresis() -> None:
+    frame = seen("pcd-hysteresis", 6000)
+    assert len(frame["turns_θ"]) == 2
+    at_most("turn ÷ where the basin is gone", abs(frame["turns_θ"]).max() / frame["bistable"], 0.7)
+    at_least("share of b that has come back", frame["in_b_walkers"], 0.3)
+
+
+def annealed_langevin() -> None:
+    frame = seen("annealed-langevin", 1000)
+    at_least("Langevin's weights are off", frame["left_off"], 0.08)
+    at_most("annealed Langevin's", frame["right_off"], 0.05)
+
+
+def diffusion_reverse() -> None:
+    assert "1% of each point" in seen("diffusion-reverse", 500)["title"]
+    told = re.search(
+        r"noise: (\S+) from .* from data (\S+) ", seen("diffusion-reverse", 1000)["title"]
+    )
+    assert told is not None
+    at_most("distance ÷ that of data from data", float(told[1]) / float(told[2]), 2)
+
+
+def letters_from_noise() -> None:
+    start, end = seen("letters-from-noise", 0), seen("letters-from-noise", 512)
+    at_most("letters at the start", start["among"], 0)
+    at_least("letters at the end", end["among"], 14)
+    at_most("energy ÷ that of noise", end["energy"] / start["energy"], 0.1)
+
+
+def hopfield_recall() -> None:
+    start, end = seen("hopfield-recall", 0), seen("hopfield-recall", 75)
+    at_most("overlap at the start", start["overlap"], 0.6)
+    assert end["overlap"] == 1.0
+    assert np.all(np.diff(end["energies"]) <= 0)
+
+
+def ising_critical() -> None:
+    cold, here, warm = (seen("ising-critical", T=T) for T in ("2", "2.27", "2.6"))
+    at_least("|m| below T_c", cold["m_mean"], 0.85)
+    at_most("|m| above T_c", warm["m_mean"], 0.1)
+    at_most("|m| at T_c", here["m_mean"], 0.75)
+    at_least("|m| at T_c", here["m_mean"], 0.35)
+    at_most("share of spins in patches of one size, at T_c", largest_share(here["spins"]), 0.6)
+
+
+def largest_share(spins: np.ndarray) -> float:
+    """The largest share that one decade of sizes has of the spins in minority patches' area."""
+    from scipy.ndimage import label
+
+    minority = spins != np.bincount(spins.ravel()).argmax()
+    areas = np.bincount(label(minority)[0].ravel())[1:]
+    decades = np.bincount(np.log10(areas).astype(int), weights=areas)
+    return float(decades.max() / areas.sum())
+
+
+CLAIMS: dict[str, Callable[[], None]] = {
+    f.__name__.replace("_", "-"): f
+    for f in (ml_learns, score_matching_stands_still, nce_wrong_place, pcd_runs_away,
+              pcd_hysteresis, annealed_langevin, diffusion_reverse, letters_from_noise,
+              hopfield_recall, ising_critical)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_the_sentence_is_true(name: str) -> None:
+    """At the lesson's own seed: nothing is left to chance."""
+    CLAIMS[name]()
+
+
+# ---- the lessons themselves
+
+
+def test_ten_lessons_in_all_rooms() -> None:
+    assert len(LESSONS) == 10
+    assert list(CLAIMS) == list(LESSONS)
+    assert {lesson.room for lesson in LESSONS.values()} == set(ROOMS)
+
+
+@pytest.mark.parametrize("lesson", LESSONS.values(), ids=LESSONS)
+def test_a_lesson_is_well_made(lesson: Lesson) -> None:
+    """Its settings are the room's, and what it hides is there to be hidden."""
+    room = ROOMS[lesson.room]
+    controls = room.controls(lesson.query)
+    names = {control.name for control in controls}
+    values, refused = _controls.read(controls, lesson.query)
+    assert refused == []
+    assert set(lesson.query) <= names | {"step", "speed", "hide"}
+    hidden = set(lesson.query["hide"].split(","))
+    assert hidden <= names | set(PARTS)
+    assert names - hidden, "nothing is left to move"
+    assert len(lesson.sentence) <= 110
+    assert int(lesson.query.get("step", room.steps)) <= room.most
+    assert room.python(values, room.steps)
+
+
+# ---- in the browser
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with server() as address, chromium() as browser:
+        yield Lab(browser, address)
+
+
+def test_every_lesson_opens(lab: Lab) -> None:
+    """Without refusal, with its sentence on one or two lines, and nothing outside the page."""
+    for name, lesson in LESSONS.items():
+        with lab.open(f"/?lesson={name}") as room:
+            assert room.status == "", name
+            assert room.page.locator("#lesson").inner_text() == lesson.sentence
+            assert room.page.url.startswith(f"{lab.address}/{lesson.room}?")
+            for part in ("#lesson", "#stage", "footer"):
+                box = room.page.locator(part).bounding_box()
+                assert box is not None
+                edges = (box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"])
+                inside = np.array(edges) * (1, 1, -1, -1) >= (0, 0, -1280, -720)
+                assert inside.all(), (name, part, edges)
+
+
+# ---- docs/lab.md
+
+
+def table() -> str:
+    """The lessons as docs/lab.md has them."""
+    rows = [f"| `{name}` | {l.room} | {l.sentence} |" for name, l in LESSONS.items()]  # noqa: E741
+    return "\n".join(["| lesson | room | watch |", "| --- | --- | --- |", *rows])
+
+
+TEXT = PAGE.read_text("utf-8")
+CALLS = re.findall(r"^\$ toyflows lab ?(.*)$", TEXT, re.MULTILINE)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The first table under the heading, without its head."""
+    part = TEXT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def test_the_page_has_the_lessons() -> None:
+    """`python tests/test_lab_lessons.py` writes them."""
+    assert table() in TEXT
+
+
+def test_the_page_has_the_rooms_and_what_they_read() -> None:
+    named = {cells[0].strip("`"): cells[2] for cells in rows("Rooms")}
+    assert list(named) == list(ROOMS)
+    for name, room in ROOMS.items():
+        given: list[Mapping[str, str]] = [{}, {"show": "judge"}, {"target": "points"}]
+        accepted = {s for q in given for c in room.controls(q) for s in getattr(c, "accept", ())}
+        assert set(re.findall(r"\.[a-z]{3,4}\b", named[name])) == accepted, name
+
+
+def test_the_page_has_the_keys_the_tools_and_the_parts() -> None:
+    script, html = (LAB / "page.js").read_text("utf-8"), (LAB / "page.html").read_text("utf-8")
+    keys = re.search(r"const keys = \{(.*?)\}", script, re.DOTALL)
+    assert keys is not None
+    assert len(rows("Time and keys")) == html.count("<p><kbd>")
+    for key, what in rows("Time and keys"):
+        assert what in html, what
+        for letter in re.findall(r"\b[A-Z]\b", key):
+            assert re.search(rf"\b{letter.lower()}: ", keys[1]), letter
+    looks = ("dark", "large", "help")
+    buttons = [label for name, label in LABELS.items() if name not in looks]
+    assert [name for name, _ in rows("To keep")] == buttons
+    css = (LAB / "page.css").read_text("utf-8")
+    assert set(re.findall(r"\.hide-(\w+)", css)) == set(PARTS)
+    assert all(f"`{part}`" in TEXT for part in PARTS)
+
+
+@cache
+def listed() -> str:
+    done = CliRunner().invoke(app, ["lab", "--list"])
+    assert done.exit_code == 0
+    return done.output
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_a_command_of_the_page_runs(words: str) -> None:
+    if words == "--list":
+        assert all(name in listed() for name in (*ROOMS, *LESSONS))
+        return
+    with server(*shlex.split(words)) as address, urllib.request.urlopen(address) as answer:
+        assert answer.status == 200
+        assert "toyflows" in answer.read().decode()
+
+
+def test_the_link_of_the_page_opens(lab: Lab) -> None:
+    link = re.search(r"http://127.0.0.1:5006(/two-modes\S+)", TEXT)
+    assert link is not None
+    with lab.open(link[1]) as room:
+        assert room.status == ""
+        assert not room.page.locator("header").is_visible()
+
+
+def test_the_python_of_the_page_runs() -> None:
+    code = re.search(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    assert code is not None
+    more = "assert room.values['p.k'] == 10\nassert 'toyflows.flow' in room.python()"
+    done = subprocess.run(
+        [sys.executable, "-c", code[1] + more], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+if __name__ == "__main__":
+    made = re.sub(r"(by tests/test_lab_lessons\.py -->\n).*?(<!-- end -->)",
+                  lambda m: m[1] + table() + "\n" + m[2], TEXT, flags=re.DOTALL)  # fmt: skip
+    PAGE.write_text(made, encoding="utf-8")

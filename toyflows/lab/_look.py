@@ -1,0 +1,114 @@
+"""How rooms look: the figures' colours, light and dark, large enough for the back row."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+from bokeh.models import Div, Label
+from bokeh.plotting import figure
+
+# The roles' colours are the figures' (Okabe & Ito); on black they are lightened to the same ratio.
+LIGHT = {
+    "paper": "#ffffff", "ink": "#1a1a1a", "faint": "#d9d9d9", "grey": "#595959",
+    "data": "#0072B2", "exact": "#D55E00", "walkers": "#007A5A", "formula": "#5f5f5f",
+    "accent": "#A8427F", "second": "#8F6200",
+}  # fmt: skip
+DARK = {
+    "paper": "#111111", "ink": "#f2f2f2", "faint": "#3d3d3d", "grey": "#b8b8b8",
+    "data": "#56B4E9", "exact": "#FF8A3D", "walkers": "#2FD0A0", "formula": "#b0b0b0",
+    "accent": "#E79CC6", "second": "#F0BE4F",
+}  # fmt: skip
+
+CALM = 0.3  # seconds that the numbers of a heading stay while a page plays: nobody reads faster
+
+
+class Heading:
+    """The message of what is seen as a sentence, and the numbers behind it, smaller.
+
+    New words make the browser lay out the page anew, which takes as long as drawing a frame: so the
+    numbers wait, a new message never does.
+    """
+
+    def __init__(self, look: Look):
+        self.look = look
+        self.div = Div(text="", sizing_mode="stretch_width", margin=(2, 8, 0, 8))
+        self.message, self.shown_at = "", 0.0
+
+    def say(self, message: str, says: str = "") -> None:
+        now = time.monotonic()
+        wait = self.look.playing and message == self.message
+        if wait and now < self.shown_at + CALM:
+            return
+        self.message, self.shown_at = message, now
+        size = self.look.type + 8
+        more = f'<div style="font-size:{self.look.type - 1}px">{escape(says)}</div>'
+        said = f'<b style="font-size:{size}px;line-height:1.15">{escape(message)}</b>'
+        self.div.text = said + (more if says else "")
+
+
+@dataclass
+class Look:
+    """Colours by role, and figures that wear them. `large` is the projector's type; while the page
+    is `playing`, words may wait."""
+
+    dark: bool = False
+    large: bool = False
+    playing: bool = False
+
+    def __getattr__(self, role: str) -> str:
+        colours = DARK if self.dark else LIGHT
+        if role not in colours:
+            raise AttributeError(role)
+        return colours[role]
+
+    @property
+    def type(self) -> int:
+        """Pixels of plain words."""
+        return 20 if self.large else 16
+
+    def figure(self, title: str = "", **how: Any) -> Any:
+        """A Bokeh figure without tools that fills its place; its title is a sentence or a name."""
+        how = {"sizing_mode": "stretch_both", "toolbar_location": None, "tools": "",
+               "min_width": 100, "min_height": 100} | how  # fmt: skip
+        p = figure(title=title, **how)
+        p.background_fill_color = p.border_fill_color = self.paper
+        p.outline_line_color = None
+        p.title.text_color = self.ink
+        p.title.text_font_size = f"{self.type + 2}px"
+        p.title.text_font_style = "bold"
+        p.axis.axis_label_text_color = p.axis.major_label_text_color = self.ink
+        p.axis.axis_label_text_font_size = f"{self.type}px"
+        p.axis.axis_label_text_font_style = "normal"
+        p.axis.major_label_text_font_size = f"{self.type - 2}px"
+        p.axis.axis_line_color = p.axis.major_tick_line_color = self.grey
+        p.axis.minor_tick_line_color = None
+        p.grid.grid_line_color = self.faint
+        p.toolbar.logo = None
+        return p
+
+    def word(self, p: Any, text: str, colour: str, x: float, y: float, **how: Any) -> Any:
+        """Words at a place of the figure: a line's name in the line's colour, a number as proof.
+
+        x and y are in pixels from its lower left corner; x_units="data" and the like for others.
+        """
+        how = {"x_units": "screen", "y_units": "screen", "text_font_style": "bold"} | how
+        label = Label(x=x, y=y, text=text, text_color=colour, **{
+            "text_font_size": f"{self.type}px", "background_fill_color": self.paper,
+            "background_fill_alpha": 0.8,
+        } | how)  # fmt: skip
+        p.add_layout(label)
+        return label
+
+    def heading(self) -> Heading:
+        """Words above the stage."""
+        return Heading(self)
+
+    def picture(self, p: Any) -> Any:
+        """A figure for pixels: no axes, square pixels."""
+        p.axis.visible = False
+        p.grid.visible = False
+        p.match_aspect = True
+        return p

@@ -1,0 +1,499 @@
+"""One visitor's page of a room: what was asked for, what is computed for it, what is shown.
+
+The page's thread (Bokeh's) owns everything here; a scene belongs to the desk's thread while a job
+has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE is
+let finish and shown, so that the picture moves with the hand; an older one is cancelled.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import io
+import json
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from bokeh.layouts import row
+from bokeh.models import Button, CustomJS, InlineStyleSheet, Select, Slider
+from tornado.ioloop import IOLoop
+
+from toyflows.errors import Diverged, InputError
+from toyflows.lab import _controls
+from toyflows.lab._job import Cancelled, Deliver, Desk, Job, Slot, Work
+from toyflows.lab._lessons import LESSONS
+from toyflows.lab._look import CALM, Look
+from toyflows.lab._together import together
+from toyflows.lab._widgets import MOST_BYTES, SHEET, Panel
+from toyflows.lab._wire import Wire
+
+if TYPE_CHECKING:
+    from bokeh.document import Document
+
+    from toyflows.lab._room import Frame, Room, Scene
+
+HERE = Path(__file__).parent
+PATIENCE = 0.25  # seconds
+FRAME = 1 / 30  # seconds: no faster than eyes, or a projector
+TOOLS = ("link", "command", "python", "picture", "data", "film", "dark", "large", "help")
+LABELS = {
+    "link": "Copy link", "command": "CLI", "python": "Python", "picture": "Save picture",
+    "data": "Data", "film": "Film", "dark": "Dark", "large": "Projector", "help": "Keys",
+}  # fmt: skip
+
+
+class Visit:
+    """A room as one visitor sees it."""
+
+    def __init__(self, doc: Document | None, room: Room, query: Mapping[str, str], desk: Desk):
+        lesson = LESSONS.get(query.get("lesson", ""))
+        self.doc, self.room, self.slot = doc, room, Slot(desk)
+        self.given = (dict(lesson.query) if lesson else {}) | dict(query)
+        self.lesson = lesson.sentence if lesson else ""
+        self.look = Look(self.given.get("dark") == "1", self.given.get("large") == "1")
+        self.hidden = tuple(self.given.get("hide", "").split(",")) if "hide" in self.given else ()
+        self.values, refused = _controls.read(room.controls(self.given), self.given)
+        self.step = self._number("step", room.steps, 0, room.most, refused)
+        self.step = min(self.step, self.last)
+        self.speed = self._number("speed", room.speed, 1, 100_000, refused)
+        self.scene: Scene | None = None
+        self.frame: Frame = {}
+        self.awaited: Job | None = None  # its answer has not come
+        self.wish = object()  # the newest
+        self.playing = self.stale = False
+        self.held: tuple[Frame, bool] | None = None  # a frame that waits for the browser
+        self.shown_at = self.told_at = 0.0
+        self.loop = None if doc is None else IOLoop.current()
+        self.wire = Wire(room=room.name)
+        self.panel = Panel(self.said, self.hidden, self.wire)
+        self.view = room.view(self.look, self.change)
+        self.scrubber: Any = None
+        self._transport()
+        self._tools()
+        self.wire.on_change("seen", lambda attr, old, new: self._drawn())
+        self.wire.on_change("asked", lambda attr, old, new: self.asked(new))
+        self.wire.on_change("upload", lambda attr, old, new: self.uploaded(new))
+        self.panel.show(self.controls, self.values)
+        if refused:
+            self.say("; ".join(refused), bad=True)
+        self.want(quietly=bool(refused))
+
+    def _number(self, name: str, default: int, low: int, high: int, refused: list[str]) -> int:
+        if name not in self.given:
+            return default
+        control = _controls.Slider(
+            name=name, label=name, default=default, low=low, high=high, integer=True
+        )
+        try:
+            return int(control.read(self.given[name]))
+        except InputError as error:
+            refused.append(str(error))
+            return default
+
+    @property
+    def controls(self) -> tuple[_controls.Control, ...]:
+        return self.room.controls(self.given)
+
+    @property
+    def last(self) -> int:
+        """Steps that can be shown."""
+        return self.room.last(self.values)
+
+    # ---------------------------------------------------------------- what the visitor does
+    def said(self, name: str, value: Any) -> None:
+        """A hand moved a control."""
+        self.change({name: value})
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Sets controls; the scene is computed anew, up to the step that is shown, or to "step"."""
+        known = {c.name: c for c in self.controls}
+        try:
+            read = {n: known[n].read(known[n].write(v)) for n, v in values.items() if n in known}
+        except InputError as error:
+            self.say(str(error), bad=True)
+            return
+        self.given |= {name: known[name].write(value) for name, value in read.items()}
+        # Another choice may bring other controls: those that stay keep what was set.
+        self.values, _ = _controls.read(self.controls, self.given)
+        self.panel.show(self.controls, self.values)
+        self.scene = None
+        self.step = min(max(int(values.get("step", self.step)), 0), self.last)
+        self.want()
+
+    def asked(self, message: str) -> None:
+        """What page.js says; anything else is nothing."""
+        with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+            self.act(str(json.loads(message)["what"]))
+
+    def act(self, what: str) -> None:
+        """A key or a button."""
+        speeds = list(self.room.speeds)
+        if what == "play":
+            self.play(not self.playing)
+        elif what == "step":
+            self.play(False)
+            self.go(self.step + 1)
+        elif what == "reset":
+            self.play(False)
+            self.go(0)
+        elif what in ("faster", "slower"):
+            nearest = min(range(len(speeds)), key=lambda k: abs(speeds[k] - self.speed))
+            k = nearest + (1 if what == "faster" else -1)
+            self.pace.value = str(speeds[min(max(k, 0), len(speeds) - 1)])
+        elif what == "seed" and "seed" in self.values:
+            self.change({"seed": (self.values["seed"] + 1) % 1_000_000})
+        elif what == "data":
+            self.give(f"{self.room.name}.npz", "application/octet-stream", self.data())
+        elif what == "film":
+            self.save_film()
+
+    def play(self, on: bool) -> None:
+        """Runs on, a frame after the other, or stops."""
+        if on and self.step >= self.last:
+            self.go(0)
+        self.playing = self.look.playing = on
+        self.button.label = "❚❚ Pause" if on else "▶ Play"
+        self._tell_busy()
+        if on:
+            self._next()
+        else:
+            self._tell_address()
+            self._later(CALM, self._settle)
+
+    def _settle(self) -> None:
+        """What a playing page showed too seldom."""
+        if not self.playing and self.frame:
+            self.view.show(self.frame)
+            self._show_time()
+
+    def go(self, step: int) -> None:
+        """Shows the scene after so many steps."""
+        self.step = min(max(step, 0), self.last)
+        self.want()
+
+    def uploaded(self, message: str) -> None:
+        """A file: numbers or an image, read in memory by the room; what it means is controls."""
+        try:
+            sent = json.loads(message)
+            control = next(c for c in self.controls if c.name == sent["name"])
+            content = base64.b64decode(sent["content"], validate=True)
+            if len(content) > MOST_BYTES:
+                raise InputError(control.name, sent["file"], f"allowed are {MOST_BYTES >> 20} MiB")
+            if sent["suffix"] not in getattr(control, "accept", ()):
+                raise InputError(control.name, sent["suffix"], "is not a kind that is read here")
+            values = self.room.of_file(control.name, sent["suffix"], content)
+        except InputError as error:
+            self.say(f"{error.value}: {error.why}", bad=True)
+            return
+        except Exception:  # whatever a parser raises on whatever was sent
+            self.say("the file could not be read", bad=True)
+            return
+        self.change(values)
+        self.say(f"{sent['file']}: read, and kept in the link")
+
+    # ---------------------------------------------------------------- what is computed for it
+    def want(self, quietly: bool = False) -> None:
+        """Asks for the scene at these settings and this step; cancels what is older."""
+        running = self.awaited
+        if running is not None and running.began is not None:
+            age = time.monotonic() - running.began
+            if running.over or age < PATIENCE:
+                self.stale = True  # looked at again when it is done, or when patience ends
+                self._later(PATIENCE - age, lambda: self._lose_patience(running))
+                return
+        self._ask(quietly)
+
+    def _lose_patience(self, job: Job) -> None:
+        if self.awaited is job and self.stale and not job.over:
+            self._ask()
+
+    def _ask(self, quietly: bool = False) -> None:
+        self.stale = False
+        room, values, step = self.room, dict(self.values), self.step
+        scene, self.scene = self.scene, None
+        if scene is not None and scene.step > step:
+            scene = None
+
+        def work(job: Job) -> tuple[Scene, Frame]:
+            here = room.start(values, job) if scene is None else scene
+            if here.step < step:
+                here.advance(step - here.step, job)
+            return here, here.frame()
+
+        if not quietly:
+            self.say("")
+        self.awaited = job = self._wish(work, lambda part: self._show(part, False), self._take)
+        self._tell_busy()
+        if not self.playing:
+            self._later(0.5, lambda: self._tell_waiting(job))
+
+    def _wish(self, work: Work, told: Deliver, done: Deliver) -> Job:
+        """Asks the desk instead of what was asked before. Its thread delivers to the page's, where
+        an answer to an older wish is not heard: it may have been on its way."""
+        self.wish = wish = object()
+
+        def here(call: Deliver) -> Deliver:
+            return lambda what: self._soon(lambda: call(what) if self.wish is wish else None)
+
+        return self.slot.ask(work, here(told), here(done), here(self._lost))
+
+    def _take(self, found: tuple[Scene, Frame]) -> None:
+        self.awaited = None
+        scene, frame = found
+        if self.stale:
+            self._show(frame, False)
+            self._ask()
+            return
+        self.scene = scene
+        self._tell_busy()
+        self._show(frame, True)
+        if self.playing:
+            self._next()
+
+    def _lost(self, error: Exception) -> None:
+        self.awaited = None
+        self.play(False)
+        if isinstance(error, InputError | Diverged):
+            self.say(str(error), bad=True)
+        else:
+            self.say("a mistake of ours: see the terminal of toyflows lab", bad=True)
+            traceback.print_exception(error)
+        if self.stale:
+            self._ask()
+
+    def _next(self) -> None:
+        """The next frame of a playing page, once the browser has drawn the last."""
+        if self.step >= self.last:
+            return self.play(False)
+        if self.playing and self.awaited is None and self.held is None:
+            self.step = min(self.step + self.speed, self.last)
+            self._ask(quietly=True)
+        return None
+
+    def _tell_busy(self) -> None:
+        self.wire.busy = self.awaited is not None and not self.playing
+
+    def _tell_waiting(self, job: Job) -> None:
+        if self.slot.job is job and job.busy and job.began is None:
+            self.say(f"waiting: {self.slot.desk.before(job) + 1} before you")
+            self._later(0.5, lambda: self._tell_waiting(job))
+
+    # ---------------------------------------------------------------- what is shown
+    def _show(self, frame: Frame, whole: bool) -> None:
+        """Sends a frame when the browser has drawn the one before, and 1/30 s has passed."""
+        wait = self.shown_at + FRAME - time.monotonic() if self.playing else 0.0
+        if self.playing and (self.wire.sent != self.wire.seen or wait > 0):
+            first, self.held = self.held is None, (frame, whole)
+            if first and wait > 0:
+                self._later(wait, self._drawn)
+            return
+        self.held = None
+        self.shown_at = time.monotonic()
+        self.frame = dict(frame) if whole else self.frame | frame
+        together(self.doc, lambda: self._draw(frame, whole))
+        if not self.playing or self.shown_at - self.told_at > 1:
+            self._tell_address()  # browsers take no more than a hundred addresses in 30 s
+
+    def _draw(self, frame: Frame, whole: bool) -> None:
+        self.view.show(frame)
+        self._show_time()
+        self.wire.numbers = json.dumps({
+            "step": self.step, "whole": whole,
+            **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
+        })  # fmt: skip
+        self.wire.sent += 1
+
+    def _drawn(self) -> None:
+        """The browser is ready for another frame."""
+        if self.held is not None:
+            self._show(*self.held)
+        if self.playing and self.held is None:
+            self._next()
+
+    def _tell_address(self) -> None:
+        self.told_at = time.monotonic()
+        own = {"step": str(self.step), "speed": str(self.speed)}
+        own |= {n: self.given[n] for n in _controls.OWN[2:] if n in self.given}
+        rest = urlencode(own, safe=",")
+        self.wire.address = f"{_controls.write(self.controls, self.values)}&{rest}"
+        self.wire.command = self.room.command(self.values, self.step) or ""
+        self.wire.python = self.room.python(self.values, self.step)
+
+    def say(self, text: str, bad: bool = False) -> None:
+        """The line at the foot of the page."""
+        self.wire.status = json.dumps({"text": text, "bad": bad, "at": time.monotonic()})
+
+    def _show_time(self) -> None:
+        what, one = self.room.unit(self.values)
+        shown = f"{self.step * one:.10g}"
+        self.wire.clock = f"{what} = {shown}"
+        if self.playing and self.shown_at < self.told_at + 1:
+            return  # the slider follows a playing page slowly
+        self.moving = True
+        self.scrubber.update(end=self.last, value=self.step)
+        self.moving = False
+
+    # ---------------------------------------------------------------- what can be kept
+    def data(self) -> bytes:
+        """All numbers of what is seen, with the settings, as an .npz."""
+        import numpy as np
+
+        settings = {"room": self.room.name, "step": self.step, **self.values}
+        kept = (np.ndarray, int, float)
+        arrays: dict[str, Any] = {n: v for n, v in self.frame.items() if isinstance(v, kept)}
+        file = io.BytesIO()
+        np.savez(file, settings=json.dumps(settings), **arrays)
+        return file.getvalue()
+
+    def give(self, name: str, mime: str, content: bytes) -> None:
+        """A file for the visitor to keep."""
+        self.wire.file = json.dumps(
+            {"name": name, "mime": mime, "content": base64.b64encode(content).decode(),
+             "at": time.monotonic()}
+        )  # fmt: skip
+
+    def save_film(self) -> None:
+        """Made at the desk like everything else; the visitor's next wish cancels it."""
+        self.play(False)
+        try:
+            film = self.room.film(self.values, max(self.step, 1))
+        except InputError as error:
+            return self.say(str(error), bad=True)
+        if film is None:
+            return self.say("this room has no film", bad=True)
+        self.stale = self.stale or self.awaited is not None  # asked for again after the film
+        self.awaited = None
+        self._tell_busy()
+        says = "making the film …"
+        self._wish(lambda job: _filmed(film, job), lambda share: self.say(f"{says} {share:.0%}"),
+                   self._keep_film)  # fmt: skip
+        self.say(says)
+        return None
+
+    def _keep_film(self, content: bytes) -> None:
+        self.give(f"{self.room.name}.gif", "image/gif", content)
+        if self.stale:
+            self._ask()
+        self.say(f"film saved: {len(content) / 2**20:.1f} MiB")
+
+    # ---------------------------------------------------------------- the parts of the page
+    def _transport(self) -> None:
+        sheet = InlineStyleSheet(css=SHEET)
+        how: dict[str, Any] = {"stylesheets": [sheet], "margin": (2, 6, 2, 0)}
+        words = {"reset": "↺ Reset", "play": "▶ Play", "step": "One step"}
+        buttons = {n: Button(label=label, width=100, **how) for n, label in words.items()}
+        for name, button in buttons.items():
+            button.on_click(lambda name=name: self.act(name))
+        self.button = buttons["play"]
+        self.moving = False
+        self.scrubber = Slider(start=0, end=self.last, step=1, value=self.step, title="",
+                               name="time", show_value=False, sizing_mode="stretch_width",
+                               **how)  # fmt: skip
+        self.scrubber.on_change("value", self._scrubbed)
+        speeds = sorted({*self.room.speeds, self.speed})
+        self.paces = {str(v) for v in speeds}
+        self.pace = Select(options=[(str(v), f"× {v}") for v in speeds],
+                           value=str(self.speed), name="pace", width=80, **how)  # fmt: skip
+        self.pace.on_change("value", self._paced)
+        self.transport = row(
+            *buttons.values(),
+            self.scrubber,
+            self.pace,
+            name="transport",
+            sizing_mode="stretch_width",
+        )
+
+    def _scrubbed(self, _attr: str, _old: Any, new: int) -> None:
+        if not self.moving and math.isfinite(new) and int(new) != self.step:
+            self.go(int(new))
+
+    def _paced(self, _attr: str, _old: str, new: str) -> None:
+        if new not in self.paces:
+            return
+        self.speed = int(new)
+        if not self.playing:
+            self._tell_address()
+
+    def _tools(self) -> None:
+        sheet = InlineStyleSheet(css=SHEET)
+        buttons = []
+        for name in TOOLS:
+            if name in self.hidden:
+                continue
+            button = Button(label=LABELS[name], stylesheets=[sheet], margin=(2, 3, 2, 3),
+                            name=f"tool-{name}")  # fmt: skip
+            code = f"wire.deed = '{name} ' + performance.now()"
+            button.js_on_click(CustomJS(args={"wire": self.wire}, code=code))
+            buttons.append(button)
+        self.tools = row(*buttons, name="tools")
+
+    def _soon(self, call: Callable[[], Any]) -> None:
+        """From any thread: the call in the page's own, if the page is still there."""
+        if self.loop is None:
+            call()
+        else:
+            self.loop.add_callback(self._here, call)
+
+    def _here(self, call: Callable[[], Any]) -> None:
+        """In the page's thread, but without the lock of its document."""
+        context = self.doc.session_context if self.doc is not None else None
+        if self.doc is not None and context is not None and not context.destroyed:
+            self.doc.add_next_tick_callback(call)
+
+    def _later(self, seconds: float, call: Callable[[], Any]) -> None:
+        if self.doc is not None:
+            self.doc.add_timeout_callback(call, max(1, round(1000 * seconds)))
+
+    def leave(self) -> None:
+        """The visitor has gone."""
+        self.playing = False
+        self.slot.leave()
+
+
+def _filmed(film: Any, job: Job) -> bytes:
+    """The film as a GIF, in a folder of its own that is gone afterwards."""
+    import tempfile
+
+    told = time.monotonic()
+
+    def tell(frame: int) -> None:
+        nonlocal told
+        job.check()
+        if time.monotonic() - told > 0.25:
+            told = time.monotonic()
+            job.tell(frame / film.frames)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = film.save(Path(folder) / "film.gif", tell, lambda: job.cancelled)
+        if job.cancelled:
+            raise Cancelled
+        return bytes(path.read_bytes())
+
+
+def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = "") -> None:
+    """Puts the page into the document."""
+    look = "&".join(f"{n}=1" for n in ("dark", "large") if visit.given.get(n) == "1")
+    doc.title = f"{visit.room.title} – toyflows"
+    doc.template = (HERE / "page.html").read_text("utf-8")
+    doc.template_variables.update(
+        css=(HERE / "page.css").read_text("utf-8"),
+        classes=" ".join(
+            [*(n for n in ("dark", "large") if visit.given.get(n) == "1"),
+             *(f"hide-{name}" for name in visit.hidden if name.isidentifier())]
+        ),
+        rooms=[{"title": r.title, "here": r is visit.room,
+                "href": f"{prefix}/{name}" + (f"?{look}" if look else "")}
+               for name, r in rooms.items()],
+        lesson=visit.lesson,
+    )  # fmt: skip
+    with doc.models.freeze():  # else all models are looked through again for each root
+        for root in (visit.panel.layout, visit.view.layout, visit.transport, visit.tools):
+            doc.add_root(root)
+    visit.view.layout.name = "stage"
+    code = (HERE / "page.js").read_text("utf-8")
+    doc.js_on_event("document_ready", CustomJS(args={"wire": visit.wire}, code=code))

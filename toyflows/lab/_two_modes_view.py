@@ -1,0 +1,218 @@
+"""The drawing of room 1: for one method four figures; for two, θ(t) and densities of each."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+from bokeh.layouts import column, row
+from bokeh.models import ColumnDataSource, Range1d, Span
+
+from toyflows.lab._look import Look
+from toyflows.lab._room import Frame
+from toyflows.verdict import MESSAGE
+
+NAMES = {"grid": "exact law", "walkers": "walkers", "theory": "formula"}
+WIDTH = {"grid": 7, "walkers": 3, "theory": 2}  # they often coincide: each thinner than the last
+FILLED = 0.58  # of the time axis; beside it stand the lines' names
+TOP = 0.45  # of the height of the densities' figure, at most for the taller mode
+
+
+class TwoModesView:
+    """Two blocks, the second hidden where there is one method."""
+
+    def __init__(self, look: Look):
+        self.blocks = {name: _Block(look) for name in ("one", "two")}
+        self.layout = column(
+            *(block.layout for block in self.blocks.values()), sizing_mode="stretch_both"
+        )
+
+    def show(self, frame: Frame) -> None:
+        """One block for each method in the frame."""
+        both = "two.θ" in frame
+        self.blocks["two"].layout.visible = both
+        for name, block in self.blocks.items():
+            mine = {k.removeprefix(f"{name}."): v for k, v in frame.items() if k.startswith(name)}
+            if mine:
+                block.show(mine, frame["θ_star"], small=both)
+
+
+class _Block:
+    """θ(t) and densities above, the phase line and the landscape below."""
+
+    def __init__(self, look: Look):
+        self.look = look
+        self._paths()
+        self._densities()
+        self._phase()
+        self._landscape()
+        how: dict[str, Any] = {"sizing_mode": "stretch_both"}
+        self.below = row(self.phase, self.landscape, **how)
+        above = row(self.paths, self.densities, **how)
+        self.heading = look.heading()
+        self.layout = column(self.heading.div, above, self.below, **how)
+
+    # ---------------------------------------------------------------- the empty figures
+    def _paths(self) -> None:
+        look = self.look
+        p = self.paths = look.figure(
+            "θ(t), the weight learned", x_axis_label="time t", y_axis_label="θ"
+        )
+        p.x_range, p.y_range = Range1d(0, 1), Range1d(-1, 1)
+        self.star = Span(dimension="width", line_color=look.data, line_width=3)
+        p.add_layout(self.star)
+        colours = {"grid": look.exact, "walkers": look.walkers, "theory": look.formula}
+        self.lines = {}
+        for name, width in WIDTH.items():
+            self.lines[name] = ColumnDataSource({"t": [], "θ": []})
+            p.line("t", "θ", source=self.lines[name], color=colours[name], line_width=width,
+                   line_alpha=0.55 if name == "grid" else 1.0,
+                   line_dash="dashed" if name == "theory" else "solid")  # fmt: skip
+        self.ends = {
+            name: look.word(p, "", colour, 0, 0, x_units="data", y_units="data", x_offset=8,
+                            text_baseline="middle")
+            for name, colour in (*colours.items(), ("target", look.data))
+        }  # fmt: skip
+
+    def _densities(self) -> None:
+        look = self.look
+        p = self.densities = look.figure("weight of mode b", x_axis_label="x")
+        p.yaxis.visible = p.ygrid.visible = False
+        p.x_range, p.y_range = Range1d(-1, 1), Range1d(0, 1)
+        self.curves = ColumnDataSource({"x": [], "data": [], "model": []})
+        self.bars = ColumnDataSource({"left": [], "right": [], "top": []})
+        p.varea("x", 0, "data", source=self.curves, color=look.data, alpha=0.3)
+        p.line("x", "data", source=self.curves, color=look.data, line_width=2)
+        p.quad(left="left", right="right", bottom=0, top="top", source=self.bars,
+               fill_color=look.walkers, fill_alpha=0.25, line_color=look.walkers)  # fmt: skip
+        p.line("x", "model", source=self.curves, color=look.exact, line_width=3)
+        self.shares = {
+            name: look.word(p, "", getattr(look, role), 0, 0, x_units="data", y_units="data")
+            for name, role in (("data", "data"), ("model", "exact"), ("walkers", "walkers"))
+        }  # fmt: skip
+
+    def _phase(self) -> None:
+        look = self.look
+        p = self.phase = look.figure("speed of θ, at each θ", x_axis_label="θ", y_axis_label="θ̇")
+        p.x_range, p.y_range = Range1d(-1, 1), Range1d(-1, 1)
+        p.add_layout(Span(dimension="width", line_color=look.grey, line_width=2))
+        self.star_here = Span(dimension="height", line_color=look.data, line_width=3)
+        p.add_layout(self.star_here)
+        self.speed = ColumnDataSource({"θ": [], "v": [], "zero": [], "angle": []})
+        self.here = ColumnDataSource({"θ": [], "v": []})
+        p.line("θ", "v", source=self.speed, color=look.exact, line_width=3)
+        p.scatter("θ", "zero", source=self.speed, marker="triangle", angle="angle", size=13,
+                  color=look.exact, alpha=0.8)  # fmt: skip
+        p.scatter("θ", "v", source=self.here, size=17, color=look.walkers,
+                  line_color=look.paper, line_width=2)  # fmt: skip
+
+    def _landscape(self) -> None:
+        look = self.look
+        p = self.landscape = look.figure("energy of the model, walkers on it", x_axis_label="x")
+        p.yaxis.visible = p.ygrid.visible = False
+        p.x_range, p.y_range = Range1d(-1, 1), Range1d(-1, 1)
+        self.energy = ColumnDataSource({"x": [], "U": []})
+        self.dots = ColumnDataSource({"x": [], "U": []})
+        p.line("x", "U", source=self.energy, color=look.exact, line_width=3)
+        p.scatter("x", "U", source=self.dots, size=8, color=look.walkers, alpha=0.45)
+
+    # ---------------------------------------------------------------- a frame in them
+    def show(self, seen: Frame, star: float, small: bool) -> None:
+        self.below.visible = not small
+        self.heading.say(_title(seen), seen["says"].replace("-", "−"))
+        self._show_paths(seen, star, small)
+        self._show_densities(seen)
+        if not small:
+            self._show_phase(seen, star)
+            self._show_landscape(seen)
+
+    def _show_paths(self, seen: Frame, star: float, small: bool) -> None:
+        ends, values = {"target": star}, [star]
+        for name, source in self.lines.items():
+            t, θ = seen.get(f"{name}_t", np.zeros(0)), seen.get(f"{name}_θ", np.zeros(0))
+            source.data = {"t": t, "θ": θ}
+            if len(θ):
+                ends[name] = float(θ[-1])
+                values += [float(θ.min()), float(θ.max())]
+        last = max(float(seen[f"{n}_t"][-1]) for n in self.lines if f"{n}_t" in seen)
+        low, high = min(values), max(values)
+        span = max(high - low, 0.2)
+        self.star.location = star
+        line, height = 1.25 * self.look.type, 130 if small else 190  # pixels, at the least
+        gap = line * span / (height - 2 * line)
+        places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
+        low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap
+        self.paths.x_range.update(start=0, end=rounded(max(last, 1e-9), 1 / FILLED))
+        self.paths.y_range.update(start=-rounded(-low), end=rounded(high))
+        for name, label in self.ends.items():
+            words = f"target θ* = {star:.4g}" if name == "target" else NAMES[name]
+            if name in ends and name != "target":
+                words += f"  {ends[name]:.3f}"
+            label.update(text=words.replace("-", "−") if name in ends else "",
+                         x=max(last, 1e-9), y=places.get(name, star))  # fmt: skip
+
+    def _show_densities(self, seen: Frame) -> None:
+        x, bars = seen["x"], seen["bars"]
+        self.curves.data = {"x": x, "data": seen["data"], "model": seen["model"]}
+        edges = np.linspace(x[0], x[-1], len(bars) + 1)
+        kept = bars > 0
+        self.bars.data = {"left": edges[:-1][kept], "right": edges[1:][kept], "top": bars[kept]}
+        top = max(seen["data"].max(), seen["model"].max()) / (1 - TOP)
+        self.densities.x_range.update(start=float(x[0]), end=float(x[-1]))
+        self.densities.y_range.end = float(top)
+        share = {"data": f"data {seen['q_star']:.3f}", "model": f"model {seen['q']:.3f}",
+                 "walkers": f"walkers {seen['mode_b']:.3f}" if kept.any() else ""}  # fmt: skip
+        for k, (name, label) in enumerate(self.shares.items()):
+            y = float(top * (1 - 0.13 * (k + 1)))
+            label.update(text=share[name], x=float(x[0]), y=y, x_offset=8)
+
+    def _show_phase(self, seen: Frame, star: float) -> None:
+        θ, v = seen["phase_θ"], seen["phase_v"]
+        size = float(np.abs(v).max()) or 1.0
+        turned = np.where(v > 0, -np.pi / 2, np.pi / 2)
+        moves = np.abs(v) > 1e-3 * size
+        self.speed.data = {"θ": θ, "v": v, "zero": 0 * θ,
+                           "angle": np.where(moves, turned, 0.0)}  # fmt: skip
+        at = seen["θ"]
+        self.here.data = {"θ": [at], "v": [float(np.interp(at, θ, v))]}
+        self.phase.x_range.update(start=float(θ[0]), end=float(θ[-1]))
+        self.phase.y_range.update(start=-rounded(1.15 * size), end=rounded(1.15 * size))
+        self.star_here.location = star
+
+    def _show_landscape(self, seen: Frame) -> None:
+        x, U, dots = seen["x"], seen["energy"], seen["dots"]
+        U = U - U.min()
+        low = float(np.partition(U, 5)[5])
+        ridge = float(U[(x > x[0] + 4) & (x < x[-1] - 4)].max())
+        top = 1.3 * max(ridge, 2.0)
+        self.energy.data = {"x": x, "U": U}
+        on_it = ", walkers on it" if len(dots) else " (this method keeps no walkers)"
+        self.landscape.title.text = f"energy of the model{on_it}"
+        self.dots.data = {"x": dots, "U": np.interp(dots, x, U)}
+        self.landscape.x_range.update(start=float(x[0]), end=float(x[-1]))
+        self.landscape.y_range.update(start=low - 0.08 * top, end=top)
+
+
+def _title(seen: Frame) -> str:
+    """The verdict as a sentence."""
+    kind = seen["verdict"]
+    return MESSAGE[kind].format(seen["title"]) if kind in MESSAGE else f"{seen['title']}: {kind}"
+
+
+def rounded(v: float, least: float = 1.0) -> float:
+    """The end of an axis that holds v and moves seldom: each new end makes the browser measure the
+    numbers along it. A quarter of the power of ten below |v|, up; at least `least` times v."""
+    step = 10.0 ** math.floor(math.log10(abs(v) or 1.0)) / 4
+    return step * math.ceil(v * (least if v > 0 else 1.0) / step)
+
+
+def apart(wanted: list[float], gap: float) -> list[float]:
+    """Heights at least `gap` apart, in the order of the wanted ones, near to them."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    out = list(wanted)
+    for before, here in itertools.pairwise(order):
+        out[here] = max(out[here], out[before] + gap)
+    shift = sum(out) / len(out) - sum(wanted) / len(wanted)
+    return [v - shift for v in out]

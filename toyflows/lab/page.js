@@ -1,0 +1,124 @@
+// What the browser does for the page: keys, address, clipboard, files. `wire` is the page's DataModel.
+// Bokeh asks the style sheet for the look of every stroke, hundreds of times a frame; ours has none.
+try {
+  Bokeh.require("core/visuals/visual").VisualProperties.prototype._get_css_value = () => ""
+} catch { /* another Bokeh: slower, and right */ }
+
+const page = document.getElementById("page")
+const status = document.getElementById("status")
+const send = (what) => { wire.asked = JSON.stringify({ what, at: performance.now() }) }
+
+function copy(text, what) {
+  const area = document.createElement("textarea")
+  area.value = text
+  document.body.append(area)
+  area.select()
+  const old = () => document.execCommand("copy") // where the page is not a secure context
+  const done = navigator.clipboard ? navigator.clipboard.writeText(text).catch(old) : Promise.resolve(old())
+  done.then(() => { area.remove(); say(`${what} copied`) })
+}
+function say(text, bad = false) {
+  status.textContent = text
+  status.title = text
+  status.classList.toggle("bad", bad)
+}
+function download(name, url) {
+  const a = document.createElement("a")
+  a.download = name
+  a.href = url
+  a.click()
+}
+function turn(name) { // a switch of the address that needs a new page
+  const here = new URL(location.href)
+  here.searchParams.set(name, here.searchParams.get(name) === "1" ? "0" : "1")
+  location.replace(here)
+}
+function words(view, pen, box, ratio) { // headings, which are no canvas, word by word where they stand
+  for (const inner of view.child_views ?? []) words(inner, pen, box, ratio)
+  if (view.model.type !== "Div") return
+  const walker = document.createTreeWalker(view.shadow_el, NodeFilter.SHOW_TEXT), range = document.createRange()
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const style = getComputedStyle(text.parentElement)
+    if (text.parentElement.tagName === "STYLE") continue
+    pen.font = `${style.fontWeight} ${parseFloat(style.fontSize) * ratio}px ${style.fontFamily}`
+    pen.fillStyle = style.color
+    pen.textBaseline = "middle"
+    for (const word of text.data.matchAll(/\S+/g)) {
+      range.setStart(text, word.index)
+      range.setEnd(text, word.index + word[0].length)
+      const at = range.getBoundingClientRect()
+      if (at.width) pen.fillText(word[0], (at.x - box.x) * ratio, ((at.top + at.bottom) / 2 - box.y) * ratio)
+    }
+  }
+}
+function picture() {
+  const stage = document.getElementById("stage"), box = stage.getBoundingClientRect()
+  const ratio = window.devicePixelRatio, out = document.createElement("canvas"), pen = out.getContext("2d")
+  out.width = Math.round(box.width * ratio)
+  out.height = Math.round(box.height * ratio)
+  pen.fillStyle = getComputedStyle(page).backgroundColor
+  pen.fillRect(0, 0, out.width, out.height)
+  for (const view of Bokeh.index.roots) {
+    if (!stage.contains(view.el)) continue
+    const part = view.el.getBoundingClientRect()
+    pen.drawImage(view.export("png", true).canvas, (part.x - box.x) * ratio, (part.y - box.y) * ratio)
+    words(view, pen, box, ratio)
+  }
+  download(`${wire.room}.png`, out.toDataURL("image/png"))
+}
+function pick() { // a file of the visitor's: its size and suffix are looked at here, and again by the server
+  const { name, accept, most } = JSON.parse(wire.accept)
+  const input = document.createElement("input")
+  input.type = "file"
+  input.accept = accept.join(",")
+  input.onchange = () => {
+    const file = input.files[0], suffix = (file.name.match(/\.[^.]*$/) || [""])[0].toLowerCase()
+    if (!accept.includes(suffix)) return say(`${file.name}: allowed are ${accept.join(" ")}`, true)
+    if (file.size > most) return say(`${file.name}: ${(file.size / 2 ** 20).toFixed(1)} MiB, allowed are ${most / 2 ** 20}`, true)
+    const reader = new FileReader()
+    reader.onload = () => { wire.upload = JSON.stringify({ name, file: file.name, suffix, content: reader.result.split(",")[1] || "" }) }
+    reader.readAsDataURL(file)
+  }
+  input.click()
+}
+const deeds = {
+  link: () => copy(location.href, "link"),
+  command: () => wire.command ? copy(wire.command, "command") : say("no command line does this", true),
+  python: () => copy(wire.python, "Python lines"),
+  picture, pick,
+  dark: () => turn("dark"), large: () => turn("large"),
+  help: () => { const help = document.getElementById("help"); help.hidden = !help.hidden },
+  controls: () => { page.classList.toggle("hide-controls"); window.dispatchEvent(new Event("resize")) },
+  full: () => document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen(),
+}
+const keys = { " ": "play", k: "play", ArrowRight: "step", ArrowLeft: "reset", r: "reset", ArrowUp: "faster", ArrowDown: "slower",
+  n: "seed", l: "link", d: "dark", p: "large", c: "controls", f: "full", "?": "help" }
+const act = (what) => deeds[what] ? deeds[what]() : send(what)
+
+document.addEventListener("keydown", (event) => {
+  const at = event.composedPath()[0]
+  if (event.ctrlKey || event.metaKey || event.altKey) return
+  if (at.matches && at.matches("input, select, textarea, .noUi-handle") && event.key !== " ") return
+  if (event.key === "Escape") document.getElementById("help").hidden = true
+  const what = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key]
+  if (!what || (at.matches && at.matches("input:not([type=button]), textarea"))) return
+  event.preventDefault()
+  act(what)
+})
+document.getElementById("help").addEventListener("click", () => deeds.help())
+const on = (name, f) => wire.connect(wire.properties[name].change, f)
+on("address", () => history.replaceState(null, "", "?" + wire.address))
+on("status", () => { const { text, bad } = JSON.parse(wire.status); say(text, bad) })
+on("clock", () => { document.getElementById("clock").textContent = wire.clock })
+on("busy", () => page.classList.toggle("busy", wire.busy))
+on("file", () => { const { name, mime, content } = JSON.parse(wire.file); download(name, `data:${mime};base64,${content}`) })
+// Said before it is drawn: the next frame is then on its way while this one is painted, and is looked at
+// after it. A page that nobody looks at is not painted, and its play waits.
+const seen = () => { wire.seen = wire.sent }
+on("sent", () => document.hidden ? requestAnimationFrame(seen) : seen())
+on("deed", () => act(wire.deed.split(" ")[0]))
+window.toyflows = { wire, act, state: () => JSON.parse(wire.numbers || "{}") }
+if (wire.address) history.replaceState(null, "", "?" + wire.address)
+document.getElementById("clock").textContent = wire.clock
+if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }
+wire.seen = wire.sent

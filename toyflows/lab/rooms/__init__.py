@@ -1,0 +1,1 @@
+"""One file a room: a new file here is a new page."""

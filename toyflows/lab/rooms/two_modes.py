@@ -1,0 +1,205 @@
+"""Room 1: a method, or two side by side, learns the weight of two modes while the class watches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import Field
+from typing import TYPE_CHECKING, Any
+
+from toyflows.errors import InputError
+from toyflows.flows import Flow, make, registry
+from toyflows.lab._controls import Choice, Control, Slider, Switch, Values
+from toyflows.lab._room import Change, Frame, Room
+from toyflows.registry import options_of
+from toyflows.target import Target
+
+if TYPE_CHECKING:
+    from toyflows.lab._job import Job
+    from toyflows.lab._look import Look
+    from toyflows.lab._runs import Side
+
+NONE = "nothing"  # no second method
+TELL = 0.3  # seconds between two looks at a long answer
+
+
+class Run:
+    """The scene: one side, or two."""
+
+    def __init__(self, sides: dict[str, Side]):
+        self.sides, self.step = sides, 0
+        for side in sides.values():
+            side.begin()
+
+    def advance(self, steps: int, job: Job) -> None:
+        """The walkers of all sides, then their exact laws; a long answer is shown in parts."""
+        told, first = time.monotonic(), self.step == 0
+        for name in ("walkers", "grid"):
+            for side in self.sides.values():
+                left = steps if name in side.backends else 0
+                while left > 0:
+                    side.advance(name, min(left, 100), job)
+                    left -= min(left, 100)
+                    if time.monotonic() - told > TELL:
+                        job.tell(self._frame(self.step + steps - left))
+                        told = time.monotonic()
+            if first and name == "walkers" and steps > 100:
+                job.tell(self._frame(self.step + steps))
+        self.step += steps
+
+    def frame(self) -> Frame:
+        return self._frame(self.step)
+
+    def _frame(self, step: int) -> Frame:
+        out: Frame = {}
+        for name, side in self.sides.items():
+            seen = side.seen(step) | side.densities(_shown(side))
+            out |= {f"{name}.{key}": value for key, value in seen.items()}
+            out[f"{name}.title"] = side.flow.title
+        return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}
+
+
+def _shown(side: Side) -> float:
+    run = side.runs.get("grid") or side.runs["walkers"]
+    return float(run.θ[-1])
+
+
+class TwoModes(Room):
+    """θ(t) on three backends, densities, the landscape with walkers on it, and the phase line."""
+
+    name = "two-modes"
+    title = "Two modes"
+    order = 1
+    steps = 600
+    most = 6000
+
+    def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
+        flows = registry()
+        method = _known(given.get("method", ""), "pcd")
+        versus = given.get("versus", NONE)
+        fused = all(flows[n].fused for n in (method, versus) if n in flows)
+        out: list[Control] = [
+            Choice(name="method", label="method", default="pcd", of=list(flows)),
+            *_options(flows[method], "p.", ""),
+            Choice(name="versus", label="against", default=NONE, of=[NONE, *flows]),
+            *(_options(flows[versus], "v.", f"{versus}: ") if versus in flows else ()),
+            Slider(name="theta_star", label="true θ*", default=1.4, low=-6, high=6, step=0.1),
+            Slider(name="theta0", label="start θ0", default=0.0, low=-10, high=10, step=0.1),
+            Slider(name="separation", label="separation d", default=8.0, low=0.5, high=24,
+                   step=0.5),
+            Slider(name="dt", label="step dt", default=0.05, low=0.001, high=0.5, log=True,
+                   step=0.05),
+            Slider(name="rate", label="rate of θ", default=1.0, low=0.01, high=10, log=True,
+                   step=0.05),
+            Slider(name="walkers", label="walkers", default=100_000 if fused else 10_000, low=10,
+                   high=1_000_000, log=True, step=0.25, integer=True),
+            Slider(name="seed", label="seed", default=0, low=0, high=999_999, integer=True),
+        ]  # fmt: skip
+        return tuple(out)
+
+    def unit(self, values: Values) -> tuple[str, float]:
+        return "t", values["dt"]
+
+    def start(self, values: Values, job: Job) -> Run:
+        from toyflows.lab._runs import Side
+        from toyflows.limits import check_ranges
+
+        v = values
+        check_ranges(v["theta0"], v["dt"], v["dt"], v["rate"], v["walkers"], v["seed"])
+        target = Target.exact(v["theta_star"], v["separation"])
+        sides = {
+            prefix: Side(flow, target, v["theta0"], v["dt"], v["rate"], v["walkers"], v["seed"])
+            for prefix, flow in flows_of(values).items()
+        }
+        return Run(sides)
+
+    def view(self, look: Look, change: Change) -> Any:
+        from toyflows.lab._two_modes_view import TwoModesView
+
+        return TwoModesView(look)
+
+    def command(self, values: Values, step: int) -> str | None:
+        """Of the first method."""
+        v = values
+        words = ["toyflows flow", f"--loss {v['method']}", f"--theta-star {v['theta_star']:.10g}",
+                 f"--theta0 {v['theta0']:.10g}", f"--separation {v['separation']:.10g}",
+                 f"--time {max(step, 1) * v['dt']:.10g}", f"--dt {v['dt']:.10g}",
+                 f"--rate {v['rate']:.10g}", f"--walkers {v['walkers']}",
+                 f"--seed {v['seed']}"]  # fmt: skip
+        return " ".join([*words, *(f"-p {n}={x}" for n, x in _given(v, "p.").items())])
+
+    def python(self, values: Values, step: int) -> str:
+        v = values
+        lines = ["import toyflows", ""]
+        for name, loss, prefix in (("run", v["method"], "p."), ("other", v["versus"], "v.")):
+            if loss == NONE:
+                continue
+            given = _given(v, prefix)
+            options = f", options={given!r}" if given else ""
+            lines += [
+                f"{name} = toyflows.flow({loss!r}, theta_star={v['theta_star']!r}, "
+                f"theta0={v['theta0']!r}, separation={v['separation']!r},",
+                f"    time={max(step, 1) * v['dt']:.10g}, dt={v['dt']!r}, rate={v['rate']!r}, "
+                f"walkers={v['walkers']}, seed={v['seed']}{options})",
+                f"print({{name: float(path.θ[-1]) for name, path in {name}.backends.items()}})",
+                f"print({name}.verdict.says)",
+            ]
+        return "\n".join(lines) + "\n"
+
+    def film(self, values: Values, step: int) -> Any:
+        from toyflows import film
+
+        v = values
+        return film.two_modes(
+            v["method"], versus=None if v["versus"] == NONE else v["versus"],
+            theta_star=v["theta_star"], theta0=v["theta0"], separation=v["separation"],
+            dt=v["dt"], rate=v["rate"], walkers=v["walkers"], seed=v["seed"],
+            options=_given(v, "p."), time=max(step, 1) * v["dt"],
+        )  # fmt: skip
+
+
+def flows_of(values: Values) -> dict[str, Flow]:
+    """The methods that are shown, by the prefix of their numbers: one, or two."""
+    out = {"one": make(values["method"], **_given(values, "p."))}
+    if values["versus"] != NONE:
+        out["two"] = make(values["versus"], **_given(values, "v."))
+    return out
+
+
+def _known(name: str, default: str) -> str:
+    return name if name in registry() else default
+
+
+def _given(values: Values, prefix: str) -> dict[str, Any]:
+    """The options of a method among the values."""
+    return {n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)}
+
+
+def _options(flow: type[Flow], prefix: str, whose: str) -> list[Control]:
+    """A control for each option of the method, made from the field: its words, or the numbers
+    around its default that the method accepts."""
+    return [_option(flow, f, prefix, whose) for f in options_of(flow)]
+
+
+def _option(flow: type[Flow], field: Field[Any], prefix: str, whose: str) -> Control:
+    name: str = field.name
+    default: Any = field.default
+    common: dict[str, Any] = {"name": prefix + name, "label": whose + name, "default": default}
+    if isinstance(default, bool):
+        return Switch(**common)
+    if isinstance(default, str):
+        return Choice(**common, of=field.metadata.get("one_of", (default,)))
+    whole = isinstance(default, int)
+    low, high = 0.0, max(50 if whole else 2.0, 4.0 * abs(default))
+    ends = [v for v in (-high, low, default / 100, 1.0, default) if _accepts(flow, name, v, whole)]
+    tops = [v for v in (high, default * 2, 1.0, 2.0, default) if _accepts(flow, name, v, whole)]
+    step = 1.0 if whole else (max(tops) - min(ends)) / 100 or 1.0
+    return Slider(**common, low=min(ends), high=max(tops), step=step, integer=whole)
+
+
+def _accepts(flow: type[Flow], name: str, value: float, whole: bool) -> bool:
+    try:
+        flow(**{name: int(value) if whole else float(value)})
+    except InputError:
+        return False
+    return not whole or value == int(value)
