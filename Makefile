@@ -8,7 +8,7 @@ figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
 
 test: .venv/installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

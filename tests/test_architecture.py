@@ -16,6 +16,7 @@ PACKAGES |= {"toyflows.figures": ROOT / "figures"}
 # Reading order: a module imports only from its own layer's earlier files or from earlier layers.
 LAYERS = [
     "toyflows.errors", "toyflows.registry", "toyflows.files", "toyflows.workers",
+    "toyflows.display",
     "toyflows.cloud", "toyflows.mixture", "toyflows.target", "toyflows.limits", "toyflows.state",
     "toyflows.stats", "toyflows.nn",
     "toyflows.kernels.jit", "toyflows.kernels.polynomials", "toyflows.kernels.random",
@@ -34,7 +35,10 @@ LAYERS = [
     "toyflows.backends.base", "toyflows.backends.grid", "toyflows.backends.walkers",
     "toyflows.flows.base", "toyflows.flows", "toyflows.backends.theory", "toyflows.solve",
     "toyflows.linear", "toyflows.verdict", "toyflows.alarms", "toyflows.bench", "toyflows.own",
-    "toyflows.apart", "toyflows.data",
+    "toyflows.apart", "toyflows.data", "toyflows.sweep.axis",
+    "toyflows.sweep.settings", "toyflows.sweep.plan",
+    "toyflows.sweep.point", "toyflows.sweep.engines", "toyflows.sweep.result",
+    "toyflows.sweep.store", "toyflows.sweep.run", "toyflows.sweep",
     "toyflows.diffusion",
     "toyflows.diffusion.schedules", "toyflows.diffusion.gaussians", "toyflows.diffusion.processes",
     "toyflows.diffusion.quadrature",
@@ -47,7 +51,8 @@ LAYERS = [
     "toyflows.lattice", "toyflows.lattice.patterns", "toyflows.lattice.hopfield",
     "toyflows.lattice.capacity", "toyflows.lattice.continuous", "toyflows.lattice.modern",
     "toyflows.lattice.experts",
-    "toyflows.figures", "toyflows.run", "toyflows.cli",
+    "toyflows.figures", "toyflows.run", "toyflows.film", "toyflows.pages", "toyflows.lab",
+    "toyflows.cli",
 ]  # fmt: skip
 # Upward on purpose: the picture of a Run names its type.
 ALLOWED = {("toyflows.figures._signature", "toyflows.run")}

@@ -29,16 +29,26 @@ class Recorder:
     """Collects every `every`-th step: loops never record, observers do."""
 
     every: int
-    rows: list[tuple[float, ...]] = field(default_factory=list)
+    blocks: list[Array] = field(default_factory=list)  # (records, columns)
     crossings: float = math.nan
 
     def see(self, state: State, info: Info, final: bool = False) -> None:
         if final or state.step % self.every == 0:
             row = (state.step, state.θ, info.velocity, info.mode_b, self.crossings)
-            self.rows.append((*row, *state.extra.values(), *info.seen.values()))
+            self.blocks.append(np.array([(*row, *state.extra.values(), *info.seen.values())]))
+
+    def see_path(self, step: int, path: Array) -> None:
+        """The steps from `step` on as Walkers.persistent tells them, (steps, 4 or more)."""
+        crossed = self.crossings + np.cumsum(path[:, 3])
+        before = np.append(self.crossings, crossed[:-1])
+        kept = np.arange(-step % self.every, len(path), self.every)
+        self.blocks.append(
+            np.column_stack([step + kept, path[kept, :3], before[kept], path[kept, 4:]])
+        )
+        self.crossings = float(crossed[-1])
 
     def columns(self) -> Array:
-        return np.array(self.rows).T
+        return np.concatenate(self.blocks).T
 
 
 def run(
@@ -118,12 +128,10 @@ def _fused(
     chains, θ, path = backend.persistent(  # type: ignore[attr-defined]
         *sweep, state.step, state.chains, state.θ, steps, rate * backend.h, below
     )
-    names = backend.sweeps[sweep]  # type: ignore[attr-defined]
-    for k, (θ_k, velocity, mode_b, crossed, *more) in enumerate(path.tolist()):
-        info = Info(velocity, mode_b, dict(zip(names, more, strict=True)))
-        seen.see(State(state.step + k, θ_k, {}, None), info)
-        seen.crossings += crossed
-    _check(*path[:, 0], θ, step=state.step, dt=backend.h)
+    seen.see_path(state.step, path)
+    ends = np.append(path[:, 0], θ)
+    if not np.all(np.abs(ends) <= RUNAWAY):
+        _check(*ends.tolist(), step=state.step, dt=backend.h)
     return State(state.step + len(path), θ, {}, chains)
 
 

@@ -29,9 +29,9 @@ def in_workers(
     others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     with environment((*BLAS, "NUMBA_NUM_THREADS")):
-        pool = ProcessPoolExecutor(jobs, context, _become_worker)
+        pool = ProcessPoolExecutor(jobs, context, become_worker)
         try:
-            with _deaf_to_interrupts():
+            with deaf_to_interrupts():
                 futures = {pool.submit(work, item): item for item in todo}
             for future in as_completed(futures):
                 error = future.exception()
@@ -59,7 +59,7 @@ def environment(names: Sequence[str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _become_worker() -> None:
+def become_worker() -> None:
     """In a new worker: Ctrl-C is the parent's business, and without a parent there is no work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
@@ -73,7 +73,7 @@ def _become_worker() -> None:
 
 
 @contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
+def deaf_to_interrupts() -> Iterator[None]:
     """Processes that are started here ignore Ctrl-C from their first instruction on."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,0 +1,203 @@
+"""`toyflows sweep`: methods × settings × repeats into one labelled file."""
+
+from __future__ import annotations
+
+import contextlib
+import json as encoder
+import sys
+import time as clock
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toyflows.cli._errors import refusing, say
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.sweep.plan import Plan
+    from toyflows.sweep.result import Result
+    from toyflows.sweep.run import Estimate
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(sweep)
+
+
+def sweep(
+    out: Annotated[Path, typer.Option(help="The result: .npz, .nc or .zarr.")],
+    plan: Annotated[
+        Path | None, typer.Argument(help="A plan in TOML, for --loss, --over …")
+    ] = None,
+    loss: Annotated[
+        list[str] | None, typer.Option(help='A method, as "cd k=10"; repeatable.')
+    ] = None,
+    over: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=START:STOP:COUNT[:log] or NAME=A,B,C; repeatable."),
+    ] = None,
+    theta_star: Annotated[float | None, typer.Option(help="True θ* (or --q-star).")] = None,
+    q_star: Annotated[
+        float | None, typer.Option(help="True weight of mode b. Default 0.8.")
+    ] = None,
+    theta0: Annotated[float | None, typer.Option(help="Where θ starts. Default 0.")] = None,
+    separation: Annotated[float | None, typer.Option(help="Distance d of modes. Def. 20.")] = None,
+    time: Annotated[float | None, typer.Option(help="How long each run is. Default 100.")] = None,
+    dt: Annotated[float | None, typer.Option(help="Time step. Default 0.05.")] = None,
+    rate: Annotated[float | None, typer.Option(help="Speed of θ. Default 1.")] = None,
+    walkers: Annotated[int | None, typer.Option(help="Their number. Default 10,000.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all runs' seeds. Default 0.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="theory, grid or walkers. Default walkers.")
+    ] = None,
+    repeats: Annotated[int | None, typer.Option(help="Runs a point, other seeds. Def. 1.")] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(
+            help="What to keep, of verdict,theta,bias,drift,crossings,effective_size,path."
+        ),
+    ] = None,
+    engine: Annotated[str | None, typer.Option(help="local or dask.")] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="A Dask scheduler, tcp://host:8786.")
+    ] = None,
+    jobs: Annotated[int | None, typer.Option(help="Processes. Default: all cores.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a pilot, say what it takes, write nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Run methods at every combination of values; stopped or extended, the same command goes on.
+
+    Example: toyflows sweep --loss pcd --over separation=2:14:7 --over rate=0.1:10:5:log
+    --out phase.npz
+    """
+    settings = {
+        "theta_star": theta_star, "q_star": q_star, "theta0": theta0, "separation": separation,
+        "time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed,
+    }  # fmt: skip
+    told = {"backend": backend, "repeats": repeats, "keep": keep and keep.split(",")}
+    given = {name: v for name, v in (settings | told).items() if v is not None}
+    with refusing():
+        from toyflows.sweep.engines import WorkersLost, make_engine
+        from toyflows.sweep.run import carry_out, estimate
+
+        asked = _plan(plan, loss, over, given)
+        workers = make_engine(engine or ("dask" if scheduler else "local"), jobs, scheduler)
+        start, counted = clock.perf_counter(), _Counted()
+        try:
+            if dry_run:
+                _print_estimate(estimate(asked, out, workers), json)
+                return
+            with _bar(counted) as report:
+                result = carry_out(asked, out, workers, report)
+        except WorkersLost as error:
+            say(f"{error}; {counted.kept(out)}")
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            if counted.total:
+                say(counted.kept(out))
+            raise
+        _print(result, counted, clock.perf_counter() - start, out, json)
+
+
+def _plan(
+    path: Path | None, loss: list[str] | None, over: list[str] | None, given: dict[str, Any]
+) -> Plan:
+    """From the file or from the options, never from both."""
+    from toyflows.sweep.axis import Axis
+    from toyflows.sweep.plan import Plan
+
+    if path is not None:
+        both = [*(["loss"] if loss else []), *(["over"] if over else []), *given]
+        if both:
+            raise InputError(both[0], "", f"is said by the plan {path}; allowed is one of the two")
+        return Plan.load(path)
+    if not loss:
+        raise InputError("loss", "", "is missing; allowed is one or more, or a plan in TOML")
+    axes = [Axis.parse(text) for text in over or ()]
+    return Plan.make(loss, axes, **given)
+
+
+class _Counted:
+    """How many runs are on disk: when the sweep began, and now."""
+
+    def __init__(self) -> None:
+        self.first: int | None = None
+        self.saved = self.total = 0
+
+    def see(self, saved: int, total: int) -> None:
+        self.first = saved if self.first is None else self.first
+        self.saved, self.total = saved, total
+
+    def kept(self, out: Path) -> str:
+        """What stays where the sweep is stopped."""
+        told = f"{self.saved:,} of {self.total:,} runs are kept in {out}.parts"
+        return f"{told}; the same command goes on"
+
+
+@contextlib.contextmanager
+def _bar(counted: _Counted) -> Iterator[Callable[[int, int], None]]:
+    """Counts, and where stderr is a terminal shows runs done and the time left."""
+    if not sys.stderr.isatty():
+        yield counted.see
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = TextColumn("sweep"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task("", total=None)
+
+        def report(saved: int, total: int) -> None:
+            counted.see(saved, total)
+            assert counted.first is not None
+            bars.update(task, completed=saved - counted.first, total=total - counted.first)
+
+        yield report
+
+
+def _print_estimate(told: Estimate, json: bool) -> None:
+    if json:
+        import dataclasses
+
+        print(encoder.dumps(dataclasses.asdict(told)))
+        return
+    print(f"runs    {told.runs:,}, of which {told.missing:,} are still to be done")
+    if told.missing:
+        print(f"time    about {_time(told.seconds)} on {told.jobs} free cores")
+        print(f"memory  {told.memory / 2**20:,.0f} MiB")
+    print(f"file    {told.size / 2**20:,.1f} MiB")
+
+
+def _time(seconds: float) -> str:
+    """In words."""
+    for unit, name in ((3600.0, "h"), (60.0, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.2g} s"
+
+
+def _print(result: Result, counted: _Counted, seconds: float, out: Path, json: bool) -> None:
+    done = counted.total - (counted.first or 0)
+    if json:
+        told = {
+            "out": str(out), "shape": dict(zip(result.plan.dims, result.plan.shape, strict=True)),
+            "runs": counted.total, "computed": done, "reused": counted.first or 0,
+            "seconds": seconds, "verdicts": result.counts(), "plan": result.plan.to_dict(),
+        }  # fmt: skip
+        print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
+        return
+    reused = f", {counted.first:,} were there" if counted.first else ""
+    print(f"runs    {done:,} in {_time(seconds)}{reused}")
+    for loss, kinds in result.counts().items():
+        print(f"{loss:16}" + ", ".join(f"{kind} {n:,}" for kind, n in kinds.items()))
+    print(f"saved   {out}")

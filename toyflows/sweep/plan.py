@@ -1,0 +1,221 @@
+"""What a sweep computes: methods × values of the axes × repeats, each run known by a key.
+
+    losses = pcd, jarzynski     over separation = 2:14:7, rate = 0.1:10:5:log     repeats = 3
+
+A run's key (settings.py) does not know its place in the plan: a plan that is extended keeps the
+bits of the runs that it had. An option is applied to the methods that have it; the others have the
+same run, hence the same key, at each of its values.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toyflows.backends import theory
+from toyflows.bench import label, parse
+from toyflows.errors import InputError, nearest
+from toyflows.registry import options_of
+from toyflows.sweep.axis import Axis, Value, distinct
+from toyflows.sweep.settings import KEY, SETTINGS, Base, Run, base_of, with_options, with_star
+from toyflows.target import Target
+
+BACKENDS = ("theory", "grid", "walkers")
+KEEP = ("verdict", "theta", "bias", "drift", "crossings", "effective_size", "path")
+MOST_RUNS = 1_000_000
+NOISY = ("walkers", "seed")  # what only the walkers have
+Over = Mapping[str, str | Sequence[Value]] | Sequence[Axis]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The product of `losses`, `axes` and repeats, in this order. Raises InputError for whatever
+    cannot be run, before anything is computed."""
+
+    losses: tuple[str, ...]
+    axes: tuple[Axis, ...] = ()
+    base: Base = field(default_factory=Base)
+    backend: str = "walkers"
+    repeats: int = 1
+    keep: tuple[str, ...] = ("verdict", "theta")
+
+    def __post_init__(self) -> None:
+        if not self.losses:
+            raise InputError("loss", "", "allowed is one method or more")
+        object.__setattr__(self, "losses", tuple(label(parse(words)) for words in self.losses))
+        distinct("loss", self.losses)
+        distinct("over", [axis.name for axis in self.axes])
+        for word, known in ((self.backend, BACKENDS), *((word, KEEP) for word in self.keep)):
+            if word not in known:
+                option = "backend" if known is BACKENDS else "keep"
+                raise InputError(option, word, f"unknown; {nearest(word, known)}")
+        if not self.keep:
+            raise InputError("keep", "", "choose from " + ", ".join(KEEP))
+        object.__setattr__(self, "keep", tuple(word for word in KEEP if word in self.keep))
+        if self.repeats < 1:
+            raise InputError("repeats", self.repeats, "allowed is 1 or more")
+        object.__setattr__(self, "axes", tuple(self._typed(axis) for axis in self.axes))
+        if self.runs > MOST_RUNS:
+            raise InputError("over", f"{self.runs:,} runs", f"allowed are at most {MOST_RUNS:,}")
+        self._check_backend()
+        self._check_corners()
+
+    @classmethod
+    def make(
+        cls,
+        losses: Sequence[str],
+        over: Over | None = None,
+        backend: str = "walkers",
+        repeats: int = 1,
+        keep: Sequence[str] = ("verdict", "theta"),
+        **base: float,
+    ) -> Plan:
+        """From text and numbers; `base` are the settings of Base, with q_star for theta_star."""
+        if isinstance(over, Mapping):
+            over = [Axis.of(name, values) for name, values in over.items()]
+        return cls(tuple(losses), tuple(over or ()), base_of(base), backend, repeats, tuple(keep))
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """From TOML: loss, over, backend, repeats, keep and the settings, spelled as here.
+
+        Raises InputError("plan").
+        """
+        try:
+            told = tomllib.loads(path.read_text("utf-8"))
+        except OSError as error:
+            raise InputError("plan", path, error.strerror or "cannot be read") from None
+        except ValueError as error:  # not TOML, or not text
+            raise InputError("plan", path, " ".join(str(error).split())) from None
+        known = ("loss", "over", "backend", "repeats", "keep", *SETTINGS)
+        for name in told:
+            if name not in known:
+                raise InputError("plan", f"{path}: {name}", f"unknown; {nearest(name, known)}")
+        losses, keep = told.pop("loss", []), told.pop("keep", ["verdict", "theta"])
+        listed = [losses] if isinstance(losses, str) else losses
+        words = keep.split(",") if isinstance(keep, str) else keep
+        for group in (listed, words, [told.get("backend", "")]):
+            if not isinstance(group, list) or not all(isinstance(word, str) for word in group):
+                raise InputError("plan", path, "loss, keep and backend are words")
+        if not isinstance(told.get("over", {}), dict):
+            raise InputError("plan", path, "over is a table: [over] separation = …")
+        if not isinstance(told.get("repeats", 1), int):
+            raise InputError("plan", f"{path}: repeats", "allowed is a whole number")
+        return cls.make(listed, keep=words, **told)
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Plan:
+        """What `to_dict` said."""
+        axes = tuple(Axis(name, tuple(values)) for name, values in told["over"])
+        return cls(
+            tuple(told["loss"]), axes, Base(**told["base"]), told["backend"], told["repeats"],
+            tuple(told["keep"]),
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain words, numbers and lists."""
+        over = [[axis.name, list(axis.values)] for axis in self.axes]
+        return {
+            "loss": list(self.losses), "over": over, "base": asdict(self.base),
+            "backend": self.backend, "repeats": self.repeats, "keep": list(self.keep),
+        }  # fmt: skip
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """Names of the dimensions: loss, the axes, repeat."""
+        return ("loss", *(axis.name for axis in self.axes), "repeat")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.losses), *(len(axis.values) for axis in self.axes), self.repeats)
+
+    @property
+    def runs(self) -> int:
+        """Points times repeats, those that are the same run counted as often as they occur."""
+        return math.prod(self.shape)
+
+    def run(self, index: int) -> Run:
+        """The run at this place of the flattened product."""
+        places = [int(k) for k in np.unravel_index(index, self.shape)]
+        values = {a.name: a.values[k] for a, k in zip(self.axes, places[1:-1], strict=True)}
+        options = {name: value for name, value in values.items() if name not in SETTINGS}
+        given = {name: value for name, value in values.items() if name in SETTINGS}
+        settings = replace(self.base, **with_star(given)) if given else self.base
+        words = with_options(self.losses[places[0]], tuple(options.items()))
+        return Run(words, self.backend, settings, places[-1])
+
+    def keys(self) -> NDArray[np.bytes_]:
+        """Every run's key (runs,)."""
+        return np.fromiter((self.run(k).key for k in range(self.runs)), KEY, self.runs)
+
+    def _typed(self, axis: Axis) -> Axis:
+        """The axis with values of the type that its setting, or the methods' option, has."""
+        if axis.name in SETTINGS:
+            if axis.name in NOISY and self.backend != "walkers":
+                raise InputError("over", axis.name, f"{self.backend} has no noise; take walkers")
+            if axis.name == "q_star" and any(a.name == "theta_star" for a in self.axes):
+                raise InputError("over", "q_star", "theta_star is given too; allowed is one")
+            return axis.typed(SETTINGS[axis.name]())
+        known: dict[str, Any] = {}
+        for words in self.losses:
+            known |= {f.name: f.default for f in options_of(type(parse(words)))}
+        if axis.name not in known:
+            near = nearest(axis.name, [*SETTINGS, *known])
+            raise InputError("over", axis.name, f"no setting, and no option of a loss; {near}")
+        for words in self.losses:
+            if any(pair.startswith(f"{axis.name}=") for pair in words.split()[1:]):
+                raise InputError("over", axis.name, f"is said by the loss {words!r} too")
+        return axis.typed(known[axis.name])
+
+    def _check_backend(self) -> None:
+        """Does each method run there, and do repeats make sense?"""
+        if self.backend != "walkers" and self.repeats > 1:
+            raise InputError("repeats", self.repeats, f"{self.backend} has no noise: allowed is 1")
+        target = Target.exact(self.base.theta_star, self.base.separation)
+        for words in self.losses:
+            flow = parse(words)
+            if self.backend == "walkers" and not flow.sampled:
+                raise InputError("loss", words, "is a quadrature, not for walkers; take grid")
+            if self.backend == "theory" and not theory.applies(flow, target):
+                raise InputError("loss", words, "has no closed form; take grid or walkers")
+
+    def _check_corners(self) -> None:
+        """What is allowed are intervals: where all ends of all axes are, what is between is too.
+        Options may be bound to each other, so that all of them are tried."""
+        numbers = [a for a in self.axes if a.name in SETTINGS]
+        names = [a.name for a in numbers]
+        for corner in itertools.product(*({min(a.values), max(a.values)} for a in numbers)):
+            replace(self.base, **with_star(dict(zip(names, corner, strict=True))))
+        options = [[(a.name, v) for v in a.values] for a in self.axes if a.name not in SETTINGS]
+        for words in self.losses:
+            for chosen in itertools.product(*options):
+                with_options(words, chosen)
+
+
+def differences(old: Plan, new: Plan) -> Iterator[str]:
+    """Why a result of `old` cannot be extended to `new`; nothing where it can."""
+    for name, was, now in (
+        ("backend", old.backend, new.backend),
+        ("keep", ",".join(old.keep), ",".join(new.keep)),
+        ("over", " ".join(old.dims[1:-1]), " ".join(new.dims[1:-1])),
+        *((f.name, getattr(old.base, f.name), getattr(new.base, f.name)) for f in fields(Base)),
+    ):
+        swept = name in new.dims or (name == "theta_star" and "q_star" in new.dims)
+        if was != now and not swept:
+            yield f"{name} = {was}, here {now}"
+    if old.dims == new.dims:
+        for axis, wanted in zip(old.axes, new.axes, strict=True):
+            if lost := [v for v in axis.values if v not in wanted.values]:
+                yield f"{axis.name} = {lost[0]}, which is not in this plan"
+    if lost_losses := [words for words in old.losses if words not in new.losses]:
+        yield f"the loss {lost_losses[0]}, which is not in this plan"
+    if old.repeats > new.repeats:
+        yield f"repeats = {old.repeats}, here {new.repeats}"

@@ -1,0 +1,216 @@
+"""Where the numbers of a sweep are: one whole file in the end, its parts until then.
+
+    OUT        one labelled array a quantity, dimensions (loss, the axes, repeat): .npz, or .nc or
+               .zarr (extra `cluster`), which other tools read
+    OUT.parts  while it runs: each chunk's rows by the keys of their runs, each a whole file
+
+The file is put together from the parts by the runs' keys, in the plan's order: its bytes do not
+know in which order, in how many goes or on which machines the runs were made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import importlib.util
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toyflows.errors import InputError
+from toyflows.files import check_writable, whole_file
+from toyflows.sweep.plan import Plan, differences
+from toyflows.sweep.point import Rows, kept, versions
+from toyflows.sweep.result import Result
+
+SUFFIXES = (".npz", ".nc", ".zarr")
+PLAN = "plan.json"
+
+
+class Store:
+    """The rows of a plan, on disk as they come. Raises InputError("out") where the place cannot be
+    written, or holds something else than a sweep that this plan extends."""
+
+    def __init__(self, out: Path, plan: Plan, keys: NDArray[np.bytes_]):
+        self.out, self.plan = out, plan
+        self.parts = out.with_name(out.name + ".parts")
+        check_out(out)
+        self._unique, self._place = np.unique(keys, return_inverse=True)
+        self._saved = np.zeros(self._unique.size, bool)
+        self._result: Result | None = None
+        self._named = False  # do the parts say that they are this plan's?
+        if out.exists():
+            self._result = load(out)
+            self._check(self._result.plan, self._result.versions, out)
+            self._mark(self._result.plan.keys())
+        if self.parts.exists():
+            self._open_parts()
+
+    @property
+    def total(self) -> int:
+        """Different runs of the plan."""
+        return self._unique.size
+
+    @property
+    def saved(self) -> int:
+        """Those that are on disk."""
+        return int(self._saved.sum())
+
+    def missing(self) -> NDArray[np.intp]:
+        """Places in the plan of the runs still to be done, each run once."""
+        first = np.full(self._unique.size, self._place.size)
+        np.minimum.at(first, self._place, np.arange(self._place.size))
+        return np.sort(first[~self._saved])
+
+    def add(self, rows: Rows) -> None:
+        """One more part, whole or not there."""
+        with self._full_disk_told():
+            if not self._named:
+                self.parts.mkdir(exist_ok=True)
+                said = {"plan": self.plan.to_dict(), "versions": versions()}
+                with whole_file(self.parts / PLAN) as temporary:
+                    temporary.write_text(json.dumps(said, ensure_ascii=False), "utf-8")
+                self._named = True
+            name = hashlib.blake2b(rows.keys.tobytes(), digest_size=8).hexdigest()
+            with whole_file(self.parts / f"{name}.npz") as temporary:
+                np.savez(temporary, key=rows.keys, **rows.values)  # type: ignore[arg-type]
+        self._mark(rows.keys)
+
+    def finish(self) -> Result:
+        """The one file; the parts are removed. Nothing is written where it is there already."""
+        if self._result is not None and self._result.plan == self.plan:
+            self._drop_parts()
+            return self._result
+        assert self._saved.all()
+        columns = kept(self.plan.keep)
+        unique = {name: np.empty((self.total, *c.size), c.dtype) for name, c in columns.items()}
+        for keys, values in self._everything():
+            place = np.searchsorted(self._unique, keys)
+            for name, array in unique.items():
+                array[place] = values[name]
+        shape = self.plan.shape
+        values = {n: a[self._place].reshape(*shape, *a.shape[1:]) for n, a in unique.items()}
+        result = Result(self.plan, values, versions())
+        with self._full_disk_told():
+            save(result, self.out)
+        self._drop_parts()
+        return result
+
+    def _everything(self) -> Iterator[tuple[NDArray[np.bytes_], Mapping[str, NDArray[Any]]]]:
+        """Keys and rows, of the old result and of each part: the plan has them all (_check)."""
+        if self._result is not None:
+            old = self._result
+            rows = {n: a.reshape(old.plan.runs, *a.shape[len(old.plan.shape):])
+                    for n, a in old.values.items()}  # fmt: skip
+            yield old.plan.keys(), rows
+        for path in self._part_files():
+            with np.load(path) as part:
+                yield part["key"], {name: part[name] for name in kept(self.plan.keep)}
+
+    def _open_parts(self) -> None:
+        try:
+            said = json.loads((self.parts / PLAN).read_text("utf-8"))
+            plan, written = Plan.from_dict(said["plan"]), said["versions"]
+        except FileNotFoundError:
+            if any(self.parts.iterdir()):
+                raise InputError("out", self.parts, "is in the way, and is no sweep") from None
+            return
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError("out", self.parts, "is in the way, and is no sweep") from None
+        self._check(plan, written, self.parts)
+        for path in self._part_files():
+            with np.load(path) as part:
+                self._mark(part["key"])
+
+    def _part_files(self) -> list[Path]:
+        return sorted(self.parts.glob("[!.]*.npz")) if self.parts.exists() else []
+
+    def _mark(self, keys: NDArray[np.bytes_]) -> None:
+        self._saved |= np.isin(self._unique, keys)
+
+    def _check(self, old: Plan, written: Mapping[str, str], where: Path) -> None:
+        other = [f"{name} {number}, here {versions()[name]}" for name, number in written.items()
+                 if number != versions()[name]]  # fmt: skip
+        if told := [*differences(old, self.plan), *other]:
+            raise InputError("out", where, f"holds another sweep: {'; '.join(told[:3])}")
+
+    def _drop_parts(self) -> None:
+        if self.parts.exists():
+            shutil.rmtree(self.parts)
+
+    @contextlib.contextmanager
+    def _full_disk_told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+                raise
+            why = f"{error.strerror}: {self.saved:,} of {self.total:,} runs are kept in "
+            why += f"{self.parts.name}, and the same command goes on from there"
+            raise InputError("out", self.out, why) from None
+
+
+def check_out(out: Path) -> None:
+    """Raises InputError("out") unless a sweep can be written there."""
+    if out.suffix not in SUFFIXES:
+        raise InputError("out", out, f"allowed suffixes are {' '.join(SUFFIXES)}")
+    _needs(out)
+    check_writable(out.with_suffix(".x") if out.suffix == ".zarr" else out)
+
+
+def save(result: Result, out: Path) -> None:
+    """The whole file."""
+    if out.suffix == ".npz":
+        with whole_file(out) as temporary:
+            np.savez(temporary, **result.to_arrays())  # type: ignore[arg-type]
+        return
+    if out.suffix == ".nc":
+        with whole_file(out) as temporary:
+            result.to_xarray().to_netcdf(temporary, engine="h5netcdf")
+        return
+    temporary = out.with_name(f".{out.name}-new")
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(temporary)
+    result.to_xarray().to_zarr(temporary, mode="w", consolidated=False, zarr_format=2)
+    if out.exists():
+        shutil.rmtree(out)
+    temporary.rename(out)
+
+
+def load(path: str | Path) -> Result:
+    """The sweep in this file. Raises InputError("path")."""
+    path = Path(path)
+    try:
+        if path.suffix == ".npz":
+            with np.load(path) as file:
+                return Result.from_arrays(dict(file))
+        _needs(path)
+        import xarray
+
+        if path.suffix == ".nc":
+            with xarray.open_dataset(path, engine="h5netcdf") as data:
+                return Result.from_xarray(data.load())
+        with xarray.open_zarr(path, consolidated=False) as data:
+            return Result.from_xarray(data.load())
+    except FileNotFoundError:
+        raise InputError("path", path, "there is no such file") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError("path", path, "is no sweep of toyflows") from None
+
+
+def _needs(out: Path) -> None:
+    """Raises InputError("out") where the libraries for this suffix are missing."""
+    needed = {".nc": ("xarray", "h5netcdf", "h5py"), ".zarr": ("xarray", "zarr")}
+    for name in needed.get(out.suffix, ()):
+        if importlib.util.find_spec(name) is None:
+            why = f"{out.suffix} needs {name}: pip install 'toyflows[cluster]'; .npz does not"
+            raise InputError("out", out, why)
