@@ -157,7 +157,8 @@ def test_play_pause_step_scrub_and_reset(lab: Lab) -> None:
 
 
 def test_the_end_of_time_stops_and_playing_on_begins_anew(lab: Lab) -> None:
-    with lab.open("/two-modes?walkers=10&step=5990&speed=50&method=score-matching&dt=0.001") as room:
+    end = "walkers=10&step=5990&speed=50&method=score-matching&dt=0.001"
+    with lab.open(f"/two-modes?{end}") as room:
         room.act("play")
         room.until(lambda s: s["step"] == 6000 and s["whole"])
         room.page.locator("button", has_text="Play").wait_for()
