@@ -18,9 +18,10 @@ from sweep_engine import ASKED, CLIENT, PLAN, Here, in_the_middle, wait_for
 
 from toyflows.errors import InputError
 from toyflows.sweep import load, run
-from toyflows.sweep.engines import WorkersLost, make_engine
+from toyflows.sweep.engines import WorkersLost, local, make_engine
 from toyflows.sweep.engines.local import Local
 from toyflows.sweep.plan import Plan
+from toyflows.sweep.point import Rows
 from toyflows.sweep.run import Cost, carry_out
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
@@ -65,21 +66,35 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_chunk_that_kills_three_workers_is_told() -> None:
-    """The workers are killed as they start, before they can answer."""
-    engine = Local(1)
-    chunks = run._chunks(PLAN, [np.arange(2)])
-    start = sys.modules["toyflows.sweep.engines.local"]._start
-    with pytest.MonkeyPatch.context() as patch, engine:
+def stillborn(dead: int, patch: pytest.MonkeyPatch) -> None:
+    """The first `dead` processes are dead before they are given anything."""
+    start, born = local._start, []
 
-        def stillborn() -> object:
-            worker = start()
+    def _start() -> object:
+        worker = start()
+        born.append(worker)
+        if len(born) <= dead:
             worker.process.kill()
-            return worker
+            worker.process.join()
+        return worker
 
-        patch.setattr("toyflows.sweep.engines.local._start", stillborn)
-        with pytest.raises(WorkersLost, match="3 workers in turn died"):
-            list(engine.run(chunks))
+    patch.setattr(local, "_start", _start)
+
+
+@pytest.mark.parametrize("dead", [1, 2])
+def test_a_chunk_is_done_though_its_first_workers_are_dead(
+    dead: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stillborn(dead, monkeypatch)
+    with Local(1) as engine:
+        answers = list(engine.run(run._chunks(PLAN, [np.arange(2), np.arange(2, 5)])))
+    assert sorted(len(rows.keys) for rows in answers if isinstance(rows, Rows)) == [2, 3]
+
+
+def test_a_chunk_that_kills_three_workers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    stillborn(3, monkeypatch)
+    with Local(1) as engine, pytest.raises(WorkersLost, match="3 workers in turn died"):
+        list(engine.run(run._chunks(PLAN, [np.arange(2)])))
     assert engine._workers == []
 
 

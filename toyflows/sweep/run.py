@@ -64,7 +64,7 @@ def sweep(
 
     The same call goes on where another was stopped; an extended one computes what is new. Without
     `out` nothing stays on disk. Raises InputError, before anything is computed, for what cannot be
-    run.
+    run. In a script call it below `if __name__ == "__main__":`, as its processes import the script.
     """
     listed = [losses] if isinstance(losses, str) else losses
     plan = Plan.make(listed, over, backend, repeats, keep, **base)

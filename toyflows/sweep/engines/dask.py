@@ -67,18 +67,24 @@ class Dask:
 
     def run(self, chunks: Iterator[Chunk]) -> Iterator[Rows | Refused]:
         done = self._dask.as_completed(loop=self._client.loop)
-        for _ in range(AHEAD * self.jobs):
-            self._submit(chunks, done)
-        for future in done:
-            try:
+        client = self._dask.client
+        lost = (
+            client.FutureCancelledError,
+            client.ClosedClientError,
+            self._dask.core.CommClosedError,
+        )
+        try:
+            for _ in range(AHEAD * self.jobs):
+                self._submit(chunks, done)
+            for future in done:
                 answer = future.result()
-            except self._dask.scheduler.KilledWorker as error:
-                first = " ".join(str(error).split())[:200]
-                raise WorkersLost(f"{ATTEMPTS} workers in turn died at a chunk: {first}") from None
-            except (self._dask.client.FutureCancelledError, self._dask.core.CommClosedError):
-                raise WorkersLost("the connection to the scheduler is lost") from None
-            self._submit(chunks, done)
-            yield answer
+                self._submit(chunks, done)
+                yield answer
+        except self._dask.scheduler.KilledWorker as error:
+            first = " ".join(str(error).split())[:200]
+            raise WorkersLost(f"{ATTEMPTS} workers in turn died at a chunk: {first}") from None
+        except lost:
+            raise WorkersLost("the connection to the scheduler is lost") from None
 
     def _submit(self, chunks: Iterator[Chunk], done: Any) -> None:
         if (chunk := next(chunks, None)) is not None:

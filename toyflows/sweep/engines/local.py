@@ -58,22 +58,23 @@ class Local:
 
     def run(self, chunks: Iterator[Chunk]) -> Iterator[Rows | Refused]:
         again: deque[_Task] = deque()
-        self._hand_out(chunks, again)
-        while busy := [w for w in self._workers if w.tasks]:
-            for ready in wait([w.pipe for w in busy]):
+        while True:
+            self._hand_out(chunks, again)
+            busy = [w for w in self._workers if w.tasks]
+            if not busy and not again:
+                return
+            for ready in wait([w.pipe for w in busy]) if busy else ():
                 worker = next(w for w in busy if w.pipe is ready)
                 if worker not in self._workers:  # found dead when it was given a chunk
                     continue
                 try:
                     answer = worker.pipe.recv()
-                except (EOFError, OSError):  # it is dead
+                except (EOFError, OSError):
                     self._lose(worker, again)
-                    answer = None
-                else:
-                    worker.tasks.popleft()
-                self._hand_out(chunks, again)
-                if answer is not None:
-                    yield answer
+                    continue
+                worker.tasks.popleft()
+                self._hand_out(chunks, again)  # before the caller takes its time
+                yield answer
 
     def _hand_out(self, chunks: Iterator[Chunk], again: deque[_Task]) -> None:
         """To every process as much as it may have, the lost chunks first; the idle come first."""
