@@ -21,8 +21,8 @@ from toyflows.cli.main import app
 from toyflows.lab import _controls
 from toyflows.lab._job import Job
 from toyflows.lab._lessons import LESSONS, Lesson
-from toyflows.lab._page import LABELS
 from toyflows.lab._room import rooms
+from toyflows.lab._transport import TOOLS as LABELS
 from toyflows.stats import at_least, at_most, close
 
 ROOT = Path(__file__).parent.parent

@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import io
 import json
-import math
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from bokeh.layouts import row
-from bokeh.models import Button, CustomJS, InlineStyleSheet, Select, Slider
 from tornado.ioloop import IOLoop
 
 from toyflows.errors import Diverged, InputError
 from toyflows.lab import _controls
-from toyflows.lab._job import Cancelled, Deliver, Desk, Job, Slot, Work
+from toyflows.lab._job import Deliver, Desk, Job, Slot, Work
+from toyflows.lab._keep import arrays, filmed
 from toyflows.lab._lessons import LESSONS
 from toyflows.lab._look import CALM, Look
 from toyflows.lab._together import together
-from toyflows.lab._widgets import MOST_BYTES, SHEET, Panel
+from toyflows.lab._transport import Transport, tools
+from toyflows.lab._widgets import MOST_BYTES, Panel
 from toyflows.lab._wire import Wire
 
 if TYPE_CHECKING:
@@ -37,14 +34,8 @@ if TYPE_CHECKING:
 
     from toyflows.lab._room import Frame, Room, Scene
 
-HERE = Path(__file__).parent
 PATIENCE = 0.25  # seconds
 FRAME = 1 / 30  # seconds: no faster than eyes, or a projector
-TOOLS = ("link", "command", "python", "picture", "data", "film", "dark", "large", "help")
-LABELS = {
-    "link": "Copy link", "command": "CLI", "python": "Python", "picture": "Save picture",
-    "data": "Data", "film": "Film", "dark": "Dark", "large": "Projector", "help": "Keys",
-}  # fmt: skip
 
 
 class Visit:
@@ -72,9 +63,8 @@ class Visit:
         self.wire = Wire(room=room.name)
         self.panel = Panel(self.said, self.hidden, self.wire)
         self.view = room.view(self.look, self.change)
-        self.scrubber: Any = None
-        self._transport()
-        self._tools()
+        self.transport = Transport(room.speeds, self.speed, self.act, self._scrubbed, self._paced)
+        self.tools = tools(self.wire, self.hidden)
         self.wire.on_change("seen", lambda attr, old, new: self._drawn())
         self.wire.on_change("asked", lambda attr, old, new: self.asked(new))
         self.wire.on_change("upload", lambda attr, old, new: self.uploaded(new))
@@ -132,7 +122,6 @@ class Visit:
 
     def act(self, what: str) -> None:
         """A key or a button."""
-        speeds = list(self.room.speeds)
         if what == "play":
             self.play(not self.playing)
         elif what == "step":
@@ -142,13 +131,13 @@ class Visit:
             self.play(False)
             self.go(0)
         elif what in ("faster", "slower"):
-            nearest = min(range(len(speeds)), key=lambda k: abs(speeds[k] - self.speed))
-            k = nearest + (1 if what == "faster" else -1)
-            self.pace.value = str(speeds[min(max(k, 0), len(speeds) - 1)])
+            self.transport.faster(1 if what == "faster" else -1)
         elif what == "seed" and "seed" in self.values:
             self.change({"seed": (self.values["seed"] + 1) % 1_000_000})
         elif what == "data":
-            self.give(f"{self.room.name}.npz", "application/octet-stream", self.data())
+            settings = {"room": self.room.name, "step": self.step, **self.values}
+            numbers = arrays(self.frame, settings)
+            self.give(f"{self.room.name}.npz", "application/octet-stream", numbers)
         elif what == "film":
             self.save_film()
 
@@ -157,7 +146,7 @@ class Visit:
         if on and self.step >= self.last:
             self.go(0)
         self.playing = self.look.playing = on
-        self.button.label = "❚❚ Pause" if on else "▶ Play"
+        self.transport.play(on)
         self._tell_busy()
         if on:
             self._next()
@@ -175,6 +164,15 @@ class Visit:
         """Shows the scene after so many steps."""
         self.step = min(max(step, 0), self.last)
         self.want()
+
+    def _scrubbed(self, step: int) -> None:
+        if step != self.step:
+            self.go(step)
+
+    def _paced(self, speed: int) -> None:
+        self.speed = speed
+        if not self.playing:
+            self._tell_address()
 
     def uploaded(self, message: str) -> None:
         """A file: numbers or an image, read in memory by the room; what it means is controls."""
@@ -334,22 +332,9 @@ class Visit:
         self.wire.clock = f"{what} = {shown}"
         if self.playing and self.shown_at < self.told_at + 1:
             return  # the slider follows a playing page slowly
-        self.moving = True
-        self.scrubber.update(end=self.last, value=self.step)
-        self.moving = False
+        self.transport.show(self.step, self.last)
 
     # ---------------------------------------------------------------- what can be kept
-    def data(self) -> bytes:
-        """All numbers of what is seen, with the settings, as an .npz."""
-        import numpy as np
-
-        settings = {"room": self.room.name, "step": self.step, **self.values}
-        kept = (np.ndarray, int, float)
-        arrays: dict[str, Any] = {n: v for n, v in self.frame.items() if isinstance(v, kept)}
-        file = io.BytesIO()
-        np.savez(file, settings=json.dumps(settings), **arrays)
-        return file.getvalue()
-
     def give(self, name: str, mime: str, content: bytes) -> None:
         """A file for the visitor to keep."""
         self.wire.file = json.dumps(
@@ -370,7 +355,7 @@ class Visit:
         self.awaited = None
         self._tell_busy()
         says = "making the film …"
-        self._wish(lambda job: _filmed(film, job), lambda share: self.say(f"{says} {share:.0%}"),
+        self._wish(lambda job: filmed(film, job), lambda share: self.say(f"{says} {share:.0%}"),
                    self._keep_film)  # fmt: skip
         self.say(says)
         return None
@@ -381,57 +366,7 @@ class Visit:
             self._ask()
         self.say(f"film saved: {len(content) / 2**20:.1f} MiB")
 
-    # ---------------------------------------------------------------- the parts of the page
-    def _transport(self) -> None:
-        sheet = InlineStyleSheet(css=SHEET)
-        how: dict[str, Any] = {"stylesheets": [sheet], "margin": (2, 6, 2, 0)}
-        words = {"reset": "↺ Reset", "play": "▶ Play", "step": "One step"}
-        buttons = {n: Button(label=label, width=100, **how) for n, label in words.items()}
-        for name, button in buttons.items():
-            button.on_click(lambda name=name: self.act(name))
-        self.button = buttons["play"]
-        self.moving = False
-        self.scrubber = Slider(start=0, end=self.last, step=1, value=self.step, title="",
-                               name="time", show_value=False, sizing_mode="stretch_width",
-                               **how)  # fmt: skip
-        self.scrubber.on_change("value", self._scrubbed)
-        speeds = sorted({*self.room.speeds, self.speed})
-        self.paces = {str(v) for v in speeds}
-        self.pace = Select(options=[(str(v), f"× {v}") for v in speeds],
-                           value=str(self.speed), name="pace", width=80, **how)  # fmt: skip
-        self.pace.on_change("value", self._paced)
-        self.transport = row(
-            *buttons.values(),
-            self.scrubber,
-            self.pace,
-            name="transport",
-            sizing_mode="stretch_width",
-        )
-
-    def _scrubbed(self, _attr: str, _old: Any, new: int) -> None:
-        if not self.moving and math.isfinite(new) and int(new) != self.step:
-            self.go(int(new))
-
-    def _paced(self, _attr: str, _old: str, new: str) -> None:
-        if new not in self.paces:
-            return
-        self.speed = int(new)
-        if not self.playing:
-            self._tell_address()
-
-    def _tools(self) -> None:
-        sheet = InlineStyleSheet(css=SHEET)
-        buttons = []
-        for name in TOOLS:
-            if name in self.hidden:
-                continue
-            button = Button(label=LABELS[name], stylesheets=[sheet], margin=(2, 3, 2, 3),
-                            name=f"tool-{name}")  # fmt: skip
-            code = f"wire.deed = '{name} ' + performance.now()"
-            button.js_on_click(CustomJS(args={"wire": self.wire}, code=code))
-            buttons.append(button)
-        self.tools = row(*buttons, name="tools")
-
+    # ---------------------------------------------------------------- the threads
     def _soon(self, call: Callable[[], Any]) -> None:
         """From any thread: the call in the page's own, if the page is still there."""
         if self.loop is None:
@@ -453,47 +388,3 @@ class Visit:
         """The visitor has gone."""
         self.playing = False
         self.slot.leave()
-
-
-def _filmed(film: Any, job: Job) -> bytes:
-    """The film as a GIF, in a folder of its own that is gone afterwards."""
-    import tempfile
-
-    told = time.monotonic()
-
-    def tell(frame: int) -> None:
-        nonlocal told
-        job.check()
-        if time.monotonic() - told > 0.25:
-            told = time.monotonic()
-            job.tell(frame / film.frames)
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = film.save(Path(folder) / "film.gif", tell, lambda: job.cancelled)
-        if job.cancelled:
-            raise Cancelled
-        return bytes(path.read_bytes())
-
-
-def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = "") -> None:
-    """Puts the page into the document."""
-    look = "&".join(f"{n}=1" for n in ("dark", "large") if visit.given.get(n) == "1")
-    doc.title = f"{visit.room.title} – toyflows"
-    doc.template = (HERE / "page.html").read_text("utf-8")
-    doc.template_variables.update(
-        css=(HERE / "page.css").read_text("utf-8"),
-        classes=" ".join(
-            [*(n for n in ("dark", "large") if visit.given.get(n) == "1"),
-             *(f"hide-{name}" for name in visit.hidden if name.isidentifier())]
-        ),
-        rooms=[{"title": r.title, "here": r is visit.room,
-                "href": f"{prefix}/{name}" + (f"?{look}" if look else "")}
-               for name, r in rooms.items()],
-        lesson=visit.lesson,
-    )  # fmt: skip
-    with doc.models.freeze():  # else all models are looked through again for each root
-        for root in (visit.panel.layout, visit.view.layout, visit.transport, visit.tools):
-            doc.add_root(root)
-    visit.view.layout.name = "stage"
-    code = (HERE / "page.js").read_text("utf-8")
-    doc.js_on_event("document_ready", CustomJS(args={"wire": visit.wire}, code=code))

@@ -20,9 +20,10 @@ from bokeh.server.server import Server
 from tornado.web import RedirectHandler, RequestHandler
 
 from toyflows.errors import InputError
+from toyflows.lab._dress import dress
 from toyflows.lab._job import Desk, Job
 from toyflows.lab._lessons import LESSONS
-from toyflows.lab._page import Visit, dress
+from toyflows.lab._page import Visit
 from toyflows.lab._room import rooms
 
 SESSIONS = 30
