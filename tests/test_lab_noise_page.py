@@ -99,6 +99,7 @@ def test_a_target_is_drawn_with_the_mouse(lab: Lab) -> None:
         stroke(room, (0, 120))  # a tap
         room.until(lambda s: f"on {len(first) + 1} points" in s["note"])
         link, seen = room.query, room.seen
+        room.page.wait_for_timeout(600)  # a double tap is two taps that follow no other at once
         room.page.locator("#stage").dblclick(position={"x": 300, "y": 300})
         room.until(lambda s: s["fresh"] == 1)
     with lab.open(f"/noise?{link}") as again:

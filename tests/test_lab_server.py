@@ -257,8 +257,9 @@ def test_garbage_costs_its_sender_the_line(lab: Address) -> None:
     async def scene() -> None:
         for frame in GARBAGE:
             visitor = await Client(lab, "/hopfield").enter()
-            for _ in range(3):
-                await visitor.line.write_message(frame, binary=isinstance(frame, bytes))
+            with contextlib.suppress(WebSocketClosedError):  # at the first, or at a later one
+                for _ in range(3):
+                    await visitor.line.write_message(frame, binary=isinstance(frame, bytes))
             await visitor.leave()
         await answers(lab)
 

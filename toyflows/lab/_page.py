@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from toyflows.lab._room import Frame, Room, Scene
 
 PATIENCE = 0.25  # seconds
+AHEAD = 1
 FRAME = 1 / 30  # seconds: no faster than eyes, or a projector
 
 
@@ -56,7 +57,7 @@ class Visit:
         self.frame: Frame = {}
         self.awaited: Job | None = None  # its answer has not come
         self.wish = object()  # the newest
-        self.playing = self.stale = False
+        self.playing = self.stale = self.timed = False
         self.held: tuple[Frame, bool] | None = None  # a frame that waits for the browser
         self.shown_at = self.told_at = 0.0
         self.loop = None if doc is None else IOLoop.current()
@@ -283,12 +284,14 @@ class Visit:
 
     # ---------------------------------------------------------------- what is shown
     def _show(self, frame: Frame, whole: bool) -> None:
-        """Sends a frame when the browser has drawn the one before, and 1/30 s has passed."""
+        """Sends a frame when 1/30 s has passed and no more than AHEAD are on their way: a browser's
+        word that it has one takes as long as drawing it."""
         wait = self.shown_at + FRAME - time.monotonic() if self.playing else 0.0
-        if self.playing and (self.wire.sent != self.wire.seen or wait > 0):
-            first, self.held = self.held is None, (frame, whole)
-            if first and wait > 0:
-                self._later(wait, self._drawn)
+        if self.playing and (self.wire.sent - self.wire.seen > AHEAD or wait > 0):
+            self.held = (frame, whole)
+            if wait > 0 and not self.timed:  # else the browser's word wakes it
+                self.timed = True
+                self._later(wait, self._due)
             return
         self.held = None
         self.shown_at = time.monotonic()
@@ -305,6 +308,10 @@ class Visit:
             **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
         })  # fmt: skip
         self.wire.sent += 1
+
+    def _due(self) -> None:
+        self.timed = False
+        self._drawn()
 
     def _drawn(self) -> None:
         """The browser is ready for another frame."""
