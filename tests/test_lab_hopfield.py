@@ -8,13 +8,16 @@ import itertools
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import lab_scenes
 import numpy as np
 import pytest
 from lab_browser import Lab, Room, chromium, server
+from lab_scenes import job, same
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -23,12 +26,13 @@ from toyflows.errors import InputError
 from toyflows.images import glyphs
 from toyflows.lab import _controls
 from toyflows.lab import _memories as memories
-from toyflows.lab._job import Job
 from toyflows.lab._recall import Recall, after, described, mixture, order_of
-from toyflows.lab.rooms.hopfield import HopfieldRoom, Scene, setting
+from toyflows.lab.rooms.hopfield import HopfieldRoom, setting
 from toyflows.lattice import hopfield, patterns
 
 ROOM = HopfieldRoom()
+values_of = partial(lab_scenes.values_of, ROOM)
+scene_at = partial(lab_scenes.scene_at, ROOM)
 LETTERS = patterns.load(["letters"])
 SETTINGS: list[dict[str, str]] = [
     {},
@@ -40,30 +44,6 @@ SETTINGS: list[dict[str, str]] = [
     {"patterns": "glyphs", "count": "3", "glyph": "Q", "rule": "gradient"},
     {"patterns": "drawn", "side": "5", "stored": "2x5-AfgQhAfgQg", "memory": "2", "flips": "8"},
 ]
-
-
-def job() -> Job:
-    def nothing(_: Any) -> None:
-        return None
-
-    return Job(nothing, nothing, nothing, nothing)
-
-
-def values_of(query: Mapping[str, str]) -> dict[str, Any]:
-    values, refused = _controls.read(ROOM.controls(query), query)
-    assert refused == []
-    return values
-
-
-def scene_at(query: Mapping[str, str], *steps: int) -> Scene:
-    scene = ROOM.start(values_of(query), job())
-    for n in steps:
-        scene.advance(n, job())
-    return scene
-
-
-def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 # ---- one unit at a time

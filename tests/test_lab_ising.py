@@ -8,20 +8,23 @@ import json
 import shlex
 import threading
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
+import lab_scenes
 import numpy as np
 import pytest
 from lab_browser import Lab, Room, chromium, server
+from lab_scenes import job, same
 from typer.testing import CliRunner
 
 from toyflows.cli.main import app
 from toyflows.errors import InputError
 from toyflows.lab import _controls, _lattice_track
-from toyflows.lab._job import Cancelled, Job
+from toyflows.lab._job import Cancelled
 from toyflows.lab._lattice_track import PLACES, TRACKS, first, track
-from toyflows.lab.rooms.ising import IsingRoom, Scene, curve, pixels
+from toyflows.lab.rooms.ising import IsingRoom, curve, pixels
 from toyflows.lattice import ising_exact
 from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run
@@ -29,6 +32,8 @@ from toyflows.lattice.ising_exact import T_c
 from toyflows.lattice.ising_observables import estimates
 
 ROOM = IsingRoom()
+values_of = partial(lab_scenes.values_of, ROOM)
+scene_at = partial(lab_scenes.scene_at, ROOM)
 SETTINGS: list[dict[str, str]] = [
     {"L": "32"},
     {"L": "16", "T": "2.269185314", "sampler": "heat-bath", "start": "half", "burn": "0"},
@@ -41,30 +46,6 @@ SETTINGS: list[dict[str, str]] = [
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     _lattice_track._tracks.clear()
-
-
-def job() -> Job:
-    def nothing(_: Any) -> None:
-        return None
-
-    return Job(nothing, nothing, nothing, nothing)
-
-
-def values_of(query: Mapping[str, str]) -> dict[str, Any]:
-    values, refused = _controls.read(ROOM.controls(query), query)
-    assert refused == []
-    return values
-
-
-def scene_at(query: Mapping[str, str], *steps: int) -> Scene:
-    scene = ROOM.start(values_of(query), job())
-    for n in steps:
-        scene.advance(n, job())
-    return scene
-
-
-def same(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
 
 
 # ---- the lattice

@@ -7,38 +7,29 @@ import io
 import json
 import shlex
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
+import lab_scenes
 import numpy as np
 import pytest
 from lab_browser import Lab, chromium, server
+from lab_scenes import job
 from typer.testing import CliRunner
 
 import toyflows
 from toyflows import solve
 from toyflows.cli.main import app
-from toyflows.lab import _controls, _long_run
-from toyflows.lab._job import Cancelled, Job
+from toyflows.lab import _long_run
+from toyflows.lab._job import Cancelled
 from toyflows.lab._long_words import spelled
 from toyflows.lab.rooms.long_view import LongView, Loop, barrier, thinned
 from toyflows.mixture import Mixture
 from toyflows.stats import at_least, at_most, close
 
 ROOM = LongView()
+values_of = partial(lab_scenes.values_of, ROOM)
 SHORT = {"separation": "8", "dt": "0.2", "walkers": "1000"}  # turns at t = 61, 234, 410 …
-
-
-def job() -> Job:
-    def nothing(_: Any) -> None:
-        return None
-
-    return Job(nothing, nothing, nothing, nothing)
-
-
-def values_of(query: Mapping[str, str]) -> dict[str, Any]:
-    values, refused = _controls.read(ROOM.controls(query), query)
-    assert refused == []
-    return values
 
 
 def frame_at(query: Mapping[str, str], *steps: int) -> dict[str, Any]:
