@@ -13,7 +13,8 @@ from toyflows.errors import Diverged, InputError
 
 # Options whose name on the command line is not the Python name with dashes.
 SPELLING = {"p": "-p", "path": "file"} | {
-    word: word for word in ("figure", "manifest", "checkpoint", "image", "kind", "patterns", "plan")
+    word: word
+    for word in ("figure", "manifest", "checkpoint", "image", "kind", "patterns", "plan", "room")
 }
 
 
