@@ -297,8 +297,6 @@ class Visit:
         self.shown_at = time.monotonic()
         self.frame = dict(frame) if whole else self.frame | frame
         together(self.doc, lambda: self._draw(frame, whole))
-        if not self.playing or self.shown_at - self.told_at > 1:
-            self._tell_address()  # browsers take no more than a hundred addresses in 30 s
 
     def _draw(self, frame: Frame, whole: bool) -> None:
         self.view.show(frame)
@@ -308,6 +306,8 @@ class Visit:
             **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
         })  # fmt: skip
         self.wire.sent += 1
+        if not self.playing or self.shown_at - self.told_at > 1:
+            self._tell_address()  # browsers take no more than a hundred addresses in 30 s
 
     def _due(self) -> None:
         self.timed = False
