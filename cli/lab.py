@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -95,10 +95,10 @@ def _serve(
     _until_interrupted(server, hall)
 
 
-def _until_interrupted(server: object, hall: Hall) -> None:
+def _until_interrupted(server: Any, hall: Hall) -> None:
     import signal
 
-    loop = server.io_loop  # type: ignore[attr-defined]
+    loop = server.io_loop
 
     def end(*_: object) -> None:
         loop.add_callback_from_signal(loop.stop)
@@ -108,7 +108,7 @@ def _until_interrupted(server: object, hall: Hall) -> None:
         signal.signal(signal.SIGTERM, end)
         loop.start()
     hall.desk.close()
-    server.stop()  # type: ignore[attr-defined]
+    server.stop()
 
 
 def _list() -> None:

@@ -299,6 +299,19 @@ def test_chains_that_the_energy_tells_from_data_are_divergence() -> None:
         assert train.apart(config, told(config, stuck)) == 0
 
 
+def test_training_looks_at_the_gap() -> None:
+    """A stuck history makes the next step a lost one; a doubtful one is not kept, a sound is."""
+    begun = [0.0] * (5 * train.WINDOW)
+    for gap, lost, saved in ((0.7, True, 1), (0.1, False, 0), (0.0, False, 1)):
+        kept: list[State] = []
+        state = told(TINY, [*begun, *([gap] * train.WINDOW)])
+        engine = engine_of(TINY.network(), "numpy")
+        steps = train.train(TINY, state, DATA, engine, kept.append)
+        records = [next(steps)] if lost else [next(steps), next(steps)]  # every = 2
+        assert [bool(r.lost) for r in records] == [lost] * len(records)
+        assert len(kept) == saved
+
+
 def test_a_run_whose_chains_are_stuck_goes_back_to_where_they_were_not() -> None:
     """A step that adds 0.24/50 to the mean: doubted from 0.05 on, lost beyond 0.2; the file keeps
     the last state that was not doubted, and the run goes on from there."""

@@ -207,7 +207,7 @@ def test_every_lesson_opens(lab: Lab) -> None:
 
 def table() -> str:
     """The lessons as docs/lab.md has them."""
-    rows = [f"| `{name}` | {l.room} | {l.sentence} |" for name, l in LESSONS.items()]  # noqa: E741
+    rows = [f"| `{name}` | {it.room} | {it.sentence} |" for name, it in LESSONS.items()]
     return "\n".join(["| lesson | room | watch |", "| --- | --- | --- |", *rows])
 
 
