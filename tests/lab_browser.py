@@ -137,6 +137,17 @@ class Room:
             waited += 20
         return seen
 
+    def pause(self, key: str = "") -> dict[str, Any]:
+        """Stops a playing page, by a key or its button; the numbers it then stands at."""
+        button = self.page.locator("button", has_text="Pause")
+        button.wait_for()
+        if key:
+            self.press(key)
+        else:
+            button.click()
+        self.page.locator("button", has_text="Play").wait_for()
+        return self.until(lambda seen: seen["whole"])
+
     @property
     def busy(self) -> bool:
         return bool(self.page.evaluate("window.toyflows.wire.busy"))

@@ -558,9 +558,7 @@ def test_the_page_goes_and_stops(lab: Lab) -> None:
         assert got["energy"] == energy(21, model="jem28", heat=1000, seed=6, **{"class": "A"})
         room.act("play")
         room.until(lambda s: s["step"] > 30)
-        room.act("play")
-        room.page.wait_for_timeout(300)
-        stopped = room.until(lambda s: s["whole"])
+        stopped = room.pause()
         given = {"model": "jem28", "heat": 1000, "seed": 6, "class": "A"}
         assert stopped["energy"] == energy(stopped["step"], **given)
         with lab.open("/images?" + room.query) as other:

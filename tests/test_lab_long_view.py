@@ -278,8 +278,8 @@ def test_the_room_in_the_browser(lab: Lab) -> None:
         assert seen["exact"] == float(run.backends["grid"].θ[-1])
         room.act("play")
         room.until(lambda s: s["step"] >= 480)
-        room.act("play")
-        paused = room.until(lambda s: f"&step={s['step']}&" in room.query)["step"]
+        paused = room.pause()["step"]
+        assert f"&step={paused}&" in room.query
         room.press("ArrowRight")
         assert room.until(lambda s: s["step"] == paused + 1)["whole"]
         link, seen = room.query, room.seen

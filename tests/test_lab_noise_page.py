@@ -64,15 +64,12 @@ def test_play_pause_step_and_back(lab: Lab) -> None:
         room.until(lambda s: s["act"] == "langevin")
         room.press(" ")
         room.until(lambda s: s["step"] >= 30)
-        room.press(" ")
-        seen = room.until(lambda s: True)
-        room.page.wait_for_timeout(200)
-        at = room.seen["step"]
+        at = room.pause(" ")["step"]
+        assert at >= 30
         room.press("ArrowRight")
         assert room.until(lambda s: s["step"] == at + 1)["whole"]
         room.act("reset")
         room.until(lambda s: s["step"] == 0)
-        assert seen["step"] >= 30
         assert room.page.evaluate("window.toyflows.wire.python").startswith("from toyflows")
 
 

@@ -127,17 +127,14 @@ def test_hidden_is_what_the_address_hides(lab: Lab) -> None:
 
 # ---- time
 
-SETTLED = "toyflows.wire.address.includes(`&step=${toyflows.state().step}&`)"
-
 
 def test_play_pause_step_scrub_and_reset(lab: Lab) -> None:
     with lab.open(f"{SMALL}&step=10&speed=2") as room:
         start = room.seen
         room.page.locator("button", has_text="Play").click()
         room.until(lambda s: s["step"] >= 20)
-        room.page.locator("button", has_text="Pause").click()
-        room.page.wait_for_function(SETTLED)
-        paused = room.until(lambda s: s["whole"])
+        paused = room.pause()
+        assert f"&step={paused['step']}&" in room.query
         assert paused["step"] % 2 == 0  # two steps a frame, from ten on
         room.page.locator("button", has_text="One step").click()
         after = room.until(lambda s: s["step"] != paused["step"])
@@ -175,10 +172,7 @@ def test_keys(lab: Lab) -> None:
     with lab.open(f"{SMALL}&step=10&speed=1") as room:
         page = room.page
         room.press(" ")
-        page.locator("button", has_text="Pause").wait_for()
-        room.press("k")
-        page.locator("button", has_text="Play").wait_for()
-        step = room.until(lambda s: s["whole"])["step"]
+        step = room.pause("k")["step"]
         room.press("ArrowRight")
         room.until(lambda s: s["step"] == step + 1)
         room.press("ArrowLeft")

@@ -71,8 +71,7 @@ def test_the_words_are_those_of_the_last_frame(lab: Lab) -> None:
     with lab.open("/two-modes?method=pcd&versus=ml&walkers=1000&step=0&speed=10") as room:
         room.act("play")
         room.until(lambda s: s["step"] >= 100)
-        room.act("play")
-        seen = room.until(lambda s: s["whole"])
+        room.pause()
         room.set(theta_star=0.9)
         seen = room.until(lambda s: s["θ_star"] == 0.9 and s["whole"])
         for side in ("one", "two"):

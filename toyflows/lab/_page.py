@@ -147,13 +147,15 @@ class Visit:
         if on and self.step >= self.last:
             self.go(0)
         self.playing = self.look.playing = on
-        self.transport.play(on)
+        if self.held is not None and not on:
+            self._show(*self.held)
         self._tell_busy()
         if on:
             self._next()
         else:
             self._tell_address()
             self._later(CALM, self._settle)
+        self.transport.play(self.playing)  # last: who reads "Play" sees what stands still
 
     def _settle(self) -> None:
         """What a playing page showed too seldom."""
@@ -249,8 +251,8 @@ class Visit:
             self._ask()
             return
         self.scene = scene
-        self._tell_busy()
         self._show(frame, True)
+        self._tell_busy()  # after the numbers: who reads that it is done sees them
         if self.playing:
             self._next()
 
