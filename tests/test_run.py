@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import toyflows
@@ -187,6 +187,8 @@ def test_theory_has_only_some_methods(monkeypatch) -> None:
     walkers=st.sampled_from([1, 2, 1023, 1024, 1025]),
     steps=st.integers(1, 40),
 )  # fmt: skip
+@example(method=("ml", {}), theta_star=700.0, theta0=0.0, separation=1.0, dt=1e-3, rate=1e-6,
+         walkers=1, steps=1)  # its eigenvalue is denormal  # fmt: skip
 def test_every_allowed_run_ends_in_a_verdict(method, steps, dt, **numbers) -> None:
     """No traceback, no floating-point error, nothing that JSON cannot say, at any extreme."""
     loss, options = method

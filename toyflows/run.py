@@ -127,7 +127,8 @@ class Run:
         """Of the run linearised where it rests, on the exact law and in the run's own time: `rate`
         times the flow's (linear.py)."""
         λ = linear.eigenvalues(self.flow, Grid(self.target, self.settings.dt))
-        return None if λ is None else self.settings.rate * λ
+        with np.errstate(under="ignore"):  # far from θ* both may be tiny
+            return None if λ is None else self.settings.rate * λ
 
     @property
     def alarms(self) -> list[str]:
