@@ -72,6 +72,9 @@ def all_figures(
     retrain: Annotated[
         bool, typer.Option("--retrain", help="First train again all weights that ship; long.")
     ] = False,
+    resweep: Annotated[
+        bool, typer.Option("--resweep", help="First compute again all sweeps that ship; 10 min.")
+    ] = False,
 ) -> None:
     """Make every figure; what is finished already stays as it is."""
     from toyflows.figures import _registry
@@ -79,6 +82,8 @@ def all_figures(
     with refusing():
         if retrain:
             _retrain(out, formats, scale, seed, jobs)
+        if resweep:
+            _resweep(out, formats, scale, seed, jobs)
         _make(_registry.ids(), out, formats, scale, seed, jobs)
 
 
@@ -149,6 +154,27 @@ def _retrain(out: Path, formats: str, scale: float, seed: int, jobs: int | None)
         print(f"{curves.NAME}: {', '.join(curves.RUNS)}", flush=True)
         curves.make(folder, _jobs(jobs), _told(curves.STEPS))
     os.environ["TOYFLOWS_WEIGHTS"] = str(folder)
+
+
+def _resweep(out: Path, formats: str, scale: float, seed: int, jobs: int | None) -> None:
+    """Computes all sweeps that ship into OUT/sweeps, from where the figures then take them. What
+    was stopped goes on there."""
+    from toyflows.figures import _manifest
+
+    _manifest.check(scale, seed, _jobs(jobs))
+    _manifest.checked_formats([name.strip() for name in formats.split(",")])
+    from toyflows.files import PLANS
+    from toyflows.sweep import load, stored
+
+    folder = out / "sweeps"
+    with _manifest.own(out):
+        folder.mkdir(exist_ok=True)
+        for name in stored.names():
+            result = stored.make(name, folder, _jobs(jobs))
+            was = load(PLANS / f"{name}.npz")["verdict"]
+            other = int((result["verdict"] != was).sum())
+            print(f"{name}: {was.size:,} runs, {other} of other verdict than shipped", flush=True)
+    os.environ["TOYFLOWS_SWEEPS"] = str(folder)
 
 
 def _told(steps: int) -> Callable[[Any], None]:

@@ -15,7 +15,12 @@ from toyflows.cli._errors import refusing, say
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from toyflows.modes.result import Run as RunOfModes
     from toyflows.run import Run
+
+    AnyRun = TypeVar("AnyRun", Run, RunOfModes)
 
 
 def register(app: typer.Typer) -> None:
@@ -70,23 +75,14 @@ def flow(
         kernels.own_process = True
         for path in out or ():
             run.check_out(path)
-        with _bars() as report:
+        with bars() as report:
             done = run.flow(
                 loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
                 time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
                 threads=threads, data=data, modes=modes, report=report,
                 options=named_values(p or []),
             )  # fmt: skip
-        for path in out or ():
-            done.save(path)
-        if json:
-            import json as encoder
-
-            print(encoder.dumps(done.to_dict(), ensure_ascii=False, allow_nan=False))
-        else:
-            _print(done, out or [])
-        if show:
-            _show(done)
+        told(done, out or [], json, show, _print)
 
 
 def flows(
@@ -135,7 +131,7 @@ def named_values(pairs: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _bars() -> Iterator[Callable[[str, int, int], None] | None]:
+def bars() -> Iterator[Callable[[str, int, int], None] | None]:
     """A progress bar a backend, on stderr and only where that is a terminal."""
     if not sys.stderr.isatty():
         yield None
@@ -204,7 +200,27 @@ def _rows(run: Run, mode_b: Any) -> Iterator[list[str]]:
         yield row if mode_b is None else [*row, f"{mode_b[k]:.4f}"]
 
 
-def _show(run: Run) -> None:
+def told(
+    run: AnyRun,
+    out: list[Path],
+    json: bool,
+    show: bool,
+    table: Callable[[AnyRun, list[Path]], None],
+) -> None:
+    """What becomes of a finished run: its files, its JSON or its table, its picture in a window."""
+    for path in out:
+        run.save(path)
+    if json:
+        import json as encoder
+
+        print(encoder.dumps(run.to_dict(), ensure_ascii=False, allow_nan=False))
+    else:
+        table(run, out)
+    if show:
+        _show(run)
+
+
+def _show(run: Run | RunOfModes) -> None:
     """The picture, opened by the system's own viewer."""
     import tempfile
     import webbrowser

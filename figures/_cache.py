@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 
 import toyflows
 from toyflows.figures import _registry
-from toyflows.files import keep_cached, user_cache, weights_folder
+from toyflows.files import PLANS, keep_cached, sweeps_folder, user_cache, weights_folder
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
@@ -41,6 +41,7 @@ def sources() -> str:
         if path.relative_to(library).parts[0] not in ("cli", "figures")  # inside, when installed
     ]
     paths += [*figures.glob("_*.py"), *figures.glob("*.mplstyle"), *weights_folder().glob("*.npz")]
+    paths += [*sweeps_folder().glob("*.npz"), *PLANS.glob("*.toml")]
     total = hashlib.sha256(json.dumps(versions()).encode())
     for path in sorted(paths):
         total.update(f"{path.name} {sha(path)}\n".encode())

@@ -14,6 +14,7 @@ from typing import Any
 from toyflows.errors import InputError
 
 SHIPPED = Path(__file__).parent / "images" / "weights"
+PLANS = Path(__file__).parent / "sweep" / "plans"  # and what became of them, as they ship
 DAY = 86400.0
 
 
@@ -75,6 +76,11 @@ def user_cache() -> Path:
 def weights_folder() -> Path:
     """Where the trained weights are: TOYFLOWS_WEIGHTS, else those that came with the package."""
     return Path(os.environ.get("TOYFLOWS_WEIGHTS") or SHIPPED)
+
+
+def sweeps_folder() -> Path:
+    """Where the stored sweeps are: TOYFLOWS_SWEEPS, else those that came with the package."""
+    return Path(os.environ.get("TOYFLOWS_SWEEPS") or PLANS)
 
 
 def available_cores() -> int:

@@ -127,11 +127,11 @@ class Walkers:
         return Cloud(np.where(u < p, second.x, first.x))
 
     def pick(self, cloud: Cloud, one_in: int) -> Cloud:
-        return Cloud(cloud.x[self._places(cloud, one_in)])
+        return Cloud(cloud.x[..., self._places(cloud, one_in)])
 
     def put(self, cloud: Cloud, picked: Cloud, one_in: int) -> Cloud:
         x = cloud.x.copy()
-        x[self._places(cloud, one_in)] = picked.x
+        x[..., self._places(cloud, one_in)] = picked.x
         return Cloud(x)
 
     def swap(
@@ -167,7 +167,7 @@ class Walkers:
         n, u = cloud.size, self._uniform(1, random.RESAMPLE, 0)[0]
         ends = np.cumsum(cloud.weights)
         chosen = np.searchsorted(ends / ends[-1], (np.arange(n) + u) / n, side="right")
-        return Cloud(cloud.x[np.minimum(chosen, n - 1)]).of_mass(cloud.log_mass)
+        return Cloud(cloud.x[..., np.minimum(chosen, n - 1)]).of_mass(cloud.log_mass)
 
     def effective_size(self, cloud: Cloud) -> float:
         return cloud.effective_size() / cloud.size

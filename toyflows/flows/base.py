@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from toyflows.registry import found, made
 from toyflows.state import Info, State
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
     from toyflows.cloud import Cloud
     from toyflows.state import Particles
     from toyflows.target import Target
+
+TENTH = 0.1  # of the way to θ*: who has gone less has not learned (verdict.LEARNED)
+NEAR = 0.03  # of θ*: who is nearer is there (verdict.NEAR)
+
+
+class Course(NamedTuple):
+    """How a run goes; `walkers` is inf for the exact law."""
+
+    θ0: float
+    time: float
+    dt: float
+    rate: float
+    walkers: float
 
 
 class Flow:
@@ -94,6 +107,11 @@ class Flow:
         """The coordinates beyond θ at the fixed point; those not named rest where they start."""
         return {}
 
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        """The curves that the theory draws in a phase diagram, by what they say: the log of a ratio
+        that is 1 on the curve."""
+        return {}
+
     def start(self, ops: Backend, θ0: float) -> State:
         """The state at t = 0."""
         return State(0, θ0, self.extra(ops.target, θ0), self.init(ops.at(0), θ0))
@@ -115,12 +133,31 @@ class Flow:
     def _look(self, ops: Backend, state: State) -> tuple[tuple[float, ...], Info, Cloud | None]:
         negatives = self.negatives(ops, state.θ, state.chains)
         v = self.velocity(ops, state.θ, negatives, **state.extra)
-        rates = v if isinstance(v, tuple) else (v,)
+        rates = tuple(map(plain, v)) if isinstance(v, tuple) else (plain(v),)
         mode_b = math.nan
         if self.has_negatives and negatives is not None:
-            mode_b = float(ops.mean(negatives, ops.mixture.in_b))
+            mode_b = plain(ops.mean(negatives, ops.mixture.in_b))
         seen = self.watch(ops, state.θ, state.chains)
-        return rates, Info(float(rates[0]), mode_b, seen), negatives
+        return rates, Info(rates[0], mode_b, seen), negatives
+
+
+def plain(value: Any) -> Any:
+    """A float; or the array of a θ with several coordinates (toyflows/modes), as it is."""
+    return value if getattr(value, "ndim", 0) else float(value)
+
+
+def log_ratio(one: float, other: float) -> float:
+    """log(one/other) for one, other ≥ 0, with infinities."""
+    if one == other:
+        return 0.0
+    if other == 0 or one == math.inf:
+        return math.inf
+    return math.log(one / other) if one > 0 and other < math.inf else -math.inf
+
+
+def tenth_of_the_way(speed: float, target: Target, run: Course) -> float:
+    """log of rate·t·|θ̇| over a tenth of |θ* − θ0|: 0 where a run at this speed has just learned."""
+    return log_ratio(run.rate * run.time * abs(speed), TENTH * abs(target.θ_star - run.θ0))
 
 
 @functools.cache

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toyflows.backends.base import KERNELS, check_kernel
 from toyflows.errors import InputError
-from toyflows.flows.base import Flow
+from toyflows.flows.base import Flow, log_ratio, tenth_of_the_way
 from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.flows.base import Course
+    from toyflows.target import Target
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,17 @@ class CD(Flow):
     def chain_time(self, dt: float) -> float:
         return self.k * (self.h or dt)
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        """Chains as long as the mixing time τ(θ*); and θ a tenth of the way at its first speed: of
+        chains of length K the share 1 − e^{−K/τ} forget the data, θ̇ = (1 − e^{−K/τ})(p_b − q*)."""
+        mix, K = target.mixture, self.chain_time(run.dt)
+        forgotten = -math.expm1(-K / mix.mixing_time(run.θ0))
+        speed = forgotten * (mix.weight_b(run.θ0) - target.q_star)
+        return {
+            "chain = Kramers time": log_ratio(K, mix.mixing_time(target.θ_star)),
+            "a tenth of the way": tenth_of_the_way(speed, target, run),
+        }
+
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
         r = ops.mixture.responsibility
-        return float(ops.mean(negatives, r, θ) - ops.mean(ops.data_particles(), r, θ))
+        return ops.mean(negatives, r, θ) - ops.mean(ops.data_particles(), r, θ)

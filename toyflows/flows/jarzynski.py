@@ -11,6 +11,7 @@ from toyflows.flows.pcd import PCD
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.flows.base import Course
     from toyflows.target import Target
 
 
@@ -51,6 +52,9 @@ class Jarzynski(PCD):
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         return target.mixture.weight_b(θ) - target.q_star
+
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        return {}  # its weights know what its chains do not
 
     def fixed_point(self, target: Target) -> float | None:
         return target.θ_star

@@ -28,9 +28,9 @@ class MaximumLikelihood(Flow):
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return ops.model(θ)
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
         r = ops.mixture.responsibility
-        return float(ops.mean(negatives, r, θ) - ops.mean(ops.data(), r, θ))
+        return ops.mean(negatives, r, θ) - ops.mean(ops.data(), r, θ)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         return target.mixture.weight_b(θ) - target.q_star

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from toyflows.errors import InputError, nearest
-from toyflows.flows.base import Flow
+from toyflows.flows.base import Flow, plain
 from toyflows.flows.denoising import check_noise
 from toyflows.registry import one_of
 
@@ -51,11 +51,11 @@ class MultiNoise(Flow):
                 "p", f"weight={self.weight}", f"unknown; {nearest(self.weight, WEIGHTS)}"
             )
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
-        def part(level: int, σ: float) -> float:
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
+        def part(level: int, σ: float) -> Any:
             """λ(σ) times the flow of `denoising` at σ, with noise of its own."""
             pairs = ops.noised(σ, substep=level)
-            mean = float(ops.mean(pairs, ops.mixture.denoising, θ, σ))
+            mean = plain(ops.mean(pairs, ops.mixture.denoising, θ, σ))
             return float(σ ** WEIGHTS[self.weight]) * mean
 
         ladder = np.geomspace(self.low, self.high, self.levels).tolist()

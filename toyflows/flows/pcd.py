@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toyflows.backends.base import KERNELS, check_kernel
+from toyflows.flows._hysteresis import round_trip
+from toyflows.flows.base import NEAR, log_ratio
 from toyflows.flows.ml import MaximumLikelihood
 from toyflows.registry import one_of
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.flows.base import Course
     from toyflows.target import Target
 
 
@@ -43,6 +47,33 @@ class PCD(MaximumLikelihood):
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
         return target.mixture.weight_b(θ0) - target.q_star
+
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        """With τ the mixing time and a = q*(1−q*), two modes are θ̇ = γ(p − q*), τṗ = p_b(θ) − p:
+
+        a spiral about θ* that dies in 2τ log(|θ* − θ0|/NEAR), for γτa > ¼; kept alive by the noise
+        of N walkers, 2a/(Nτ) in ṗ, which leaves a deviation √(γτ/N) in θ. Far modes: θ runs away,
+        and who is back at θ* within the run has oscillated (_hysteresis.py).
+        """
+        τ = target.mixture.mixing_time(target.θ_star)
+        swing = log_ratio(abs(target.θ_star - run.θ0), NEAR)
+        out = {
+            "spiral dies within t": log_ratio(run.time, 2 * τ * max(swing, 0.0)),
+            "back at θ* within t": log_ratio(run.time, self._round_trip(target, run)),
+        }
+        if run.walkers < math.inf:
+            out[f"walkers' noise = {NEAR:g}"] = log_ratio(run.walkers * NEAR**2, run.rate * τ)
+        return out
+
+    def _round_trip(self, target: Target, run: Course) -> float:
+        """Time from θ0 to the turn and back to θ*."""
+        mix, q = target.mixture, target.q_star
+        drift = mix.weight_b(run.θ0) - q
+        if drift == 0:
+            return math.inf
+        side = math.copysign(1.0, drift)  # to where θ runs, and which mode it leaves behind
+        u = q if drift > 0 else 1 - q
+        return round_trip(mix, run.rate, u + abs(drift), u, side * run.θ0, side * target.θ_star)
 
     def fixed_point(self, target: Target) -> float | None:
         return None

@@ -12,6 +12,7 @@ from toyflows.flows.short_run import ShortRun
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.flows.base import Course
     from toyflows.state import Particles
     from toyflows.target import Target
 
@@ -64,6 +65,9 @@ class ReplayBuffer(ShortRun):
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float | None:
         return None  # the buffer remembers
+
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        return {}  # the life of a chain is random
 
     def fixed_point(self, target: Target) -> float | None:
         return super().fixed_point(target) if self.fresh > 0 else None

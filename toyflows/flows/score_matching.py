@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from toyflows.flows.base import Flow
+from toyflows.flows.base import Flow, log_ratio, tenth_of_the_way
 from toyflows.mixture import expit
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Array, Cloud
+    from toyflows.flows.base import Course
     from toyflows.target import Target
 
 
@@ -31,8 +32,8 @@ class ScoreMatching(Flow):
     def init(self, ops: Backend, θ0: float) -> Cloud | None:
         return ops.data_particles()
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
-        return float(ops.mean(negatives, ops.mixture.hyvärinen, θ))
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
+        return ops.mean(negatives, ops.mixture.hyvärinen, θ)
 
     def value(self, target: Target, θ: float) -> float:
         """½d² E_*[(r_θ − r_*)²], r_θ − r_* = r_θ(1 − r_*)(1 − e^{θ−θ*}), for the exact data law."""
@@ -65,6 +66,14 @@ class ScoreMatching(Flow):
         mean_cosh = 4 / math.pi if abs(λ - 1) < 1e-6 else (1 - λ**2) / math.cos(math.pi * λ / 2)
         relative = max(2 * (math.pi**2 / 4 - 2) / d**2, mean_cosh - 1)
         return relative * abs(self.separated(target, θ, θ))
+
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        """The lecture's leading order, and θ a tenth of the way at its first speed."""
+        speed = self.separated(target, run.θ0, run.θ0)
+        return {
+            "t e^(−d²/8) = 1": log_ratio(run.rate * run.time, 1.0) - target.mixture.d**2 / 8,
+            "a tenth of the way": tenth_of_the_way(speed, target, run),
+        }
 
     def fixed_point(self, target: Target) -> float | None:
         return target.θ_star

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toyflows.errors import InputError
+from toyflows.flows.base import NEAR, log_ratio
 from toyflows.flows.cd import CD
 from toyflows.flows.ml import MaximumLikelihood
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.cloud import Cloud
+    from toyflows.flows.base import Course
     from toyflows.target import Target
 
 USUAL_DT = 0.05
@@ -47,7 +49,7 @@ class ShortRun(CD):
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return self.moved(ops, θ, ops.noise(self.noise))
 
-    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> float:
+    def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
         return MaximumLikelihood().velocity(ops, θ, negatives)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float | None:
@@ -72,6 +74,17 @@ class ShortRun(CD):
         crossed = -math.expm1(-self.chain_time(USUAL_DT) / target.mixture.mixing_time(θ))
         data = MaximumLikelihood().separated_error(target, θ)
         return math.exp(2 * width**2) * (first + second) + data + crossed
+
+    def frontiers(self, target: Target, run: Course) -> dict[str, float]:
+        """Chains as long as the mixing time τ(θ*), and as a bias of NEAR needs: at rest θ − θ* is
+        e^{−K/τ} (Φ(−θ*/(ds)) − q*)/(q*(1 − q*)) to leading order, Φ the share of b in the noise."""
+        K, τ, q = self.chain_time(run.dt), target.mixture.mixing_time(target.θ_star), target.q_star
+        bias = abs(self.separated(target, target.θ_star, run.θ0) or 0.0) / (q * (1 - q))
+        forget = max(log_ratio(bias, NEAR), 0.0)
+        return {
+            "chain = Kramers time": log_ratio(K, τ),
+            f"bias = {NEAR:g}": log_ratio(K, τ * forget),
+        }
 
     def fixed_point(self, target: Target) -> float | None:
         from statistics import NormalDist

@@ -89,19 +89,22 @@ class Store:
             self._drop_parts()
             return self._result
         assert self._saved.all()
-        columns = kept(self.plan.keep)
-        unique = {name: np.empty((self.total, *c.size), c.dtype) for name, c in columns.items()}
-        for keys, values in self._everything():
-            place = np.searchsorted(self._unique, keys)
-            for name, array in unique.items():
-                array[place] = values[name]
-        shape = self.plan.shape
-        values = {n: a[self._place].reshape(*shape, *a.shape[1:]) for n, a in unique.items()}
-        result = Result(self.plan, values, versions())
+        result = self.so_far()[0]
         with self._full_disk_told():
             save(result, self.out)
         self._drop_parts()
         return result
+
+    def so_far(self) -> tuple[Result, NDArray[np.bool_]]:
+        """What there is, and where it is there; zeros elsewhere."""
+        columns, shape = kept(self.plan.keep), self.plan.shape
+        unique = {name: np.zeros((self.total, *c.size), c.dtype) for name, c in columns.items()}
+        for keys, values in self._everything():
+            place = np.searchsorted(self._unique, keys)
+            for name, array in unique.items():
+                array[place] = values[name]
+        values = {n: a[self._place].reshape(*shape, *a.shape[1:]) for n, a in unique.items()}
+        return Result(self.plan, values, versions()), self._saved[self._place].reshape(shape)
 
     def _everything(self) -> Iterator[tuple[NDArray[np.bytes_], Mapping[str, NDArray[Any]]]]:
         """Keys and rows, of the old result and of each part: the plan has them all (_check)."""
@@ -182,6 +185,24 @@ def save(result: Result, out: Path) -> None:
     if out.exists():
         shutil.rmtree(out)
     temporary.rename(out)
+
+
+def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
+    """The sweep in this file, finished or not, and which of its runs are there.
+
+    Raises InputError("path").
+    """
+    path = Path(path)
+    parts = path.with_name(path.name + ".parts")
+    if not (parts / PLAN).exists():
+        result = load(path)
+        return result, np.ones(result.plan.shape, bool)
+    try:
+        plan = Plan.from_dict(json.loads((parts / PLAN).read_text("utf-8"))["plan"])
+        return Store(path, plan, plan.keys()).so_far()
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        why = error.why if isinstance(error, InputError) else "is no sweep of toyflows"
+        raise InputError("path", parts, why) from None
 
 
 def load(path: str | Path) -> Result:

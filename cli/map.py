@@ -1,0 +1,95 @@
+"""`toyflows map`: a sweep as a phase diagram."""
+
+from __future__ import annotations
+
+import json as encoder
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from toyflows.sweep.axis import Value
+    from toyflows.sweep.chart import Chart
+
+SUFFIXES = (".png", ".pdf", ".svg")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command("map")(draw)
+
+
+def draw(
+    result: Annotated[Path, typer.Argument(help="What `toyflows sweep` wrote, finished or not.")],
+    x: Annotated[str | None, typer.Option(help="Horizontal. Default: the first axis.")] = None,
+    y: Annotated[str | None, typer.Option(help="Vertical: an axis, or loss. Def.: next.")] = None,
+    panel: Annotated[str | None, typer.Option(help="A map for each of its values.")] = None,
+    at: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of another dimension; repeatable.")
+    ] = None,
+    show: Annotated[
+        str | None, typer.Option(help="verdict, bias, theta, drift, … Default: verdict.")
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Save to .png .pdf or .svg; repeatable. Default: RESULT.png."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+) -> None:
+    """Draw a sweep as a phase diagram: regions by verdict, and the lines that the theory draws.
+
+    Example: toyflows map phase.npz --x separation --y rate --out phase.pdf
+    """
+    with refusing():
+        places = out or ([] if json else [result.with_suffix(".png")])
+        for path in places:
+            _check_out(path)
+        from toyflows.sweep.chart import chart
+        from toyflows.sweep.store import load_so_far
+
+        found, done = load_so_far(result)
+        fixed = dict(_fixed(text) for text in at or ())
+        seen = chart(found, done, x=x, y=y, over=panel, show=show, at=fixed)
+        for path in places:
+            _save(path, seen)
+    if json:
+        print(encoder.dumps(seen.to_dict(), ensure_ascii=False, allow_nan=False))
+        return
+    print(seen.message)
+    if seen.missing:
+        print(f"missing {seen.missing:,} of {seen.runs:,} runs, left blank")
+    for path in places:
+        print(f"saved   {path}")
+
+
+def _check_out(path: Path) -> None:
+    from toyflows.files import check_writable
+
+    if path.suffix not in SUFFIXES:
+        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+    check_writable(path)
+
+
+def _fixed(text: str) -> tuple[str, Value]:
+    """From "name=value"."""
+    from toyflows.sweep.axis import Axis
+
+    name, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise InputError("at", text, "allowed is NAME=VALUE")
+    if name == "loss":
+        return name, value
+    return name.replace("-", "_"), Axis.of(name, value).values[0]
+
+
+def _save(path: Path, seen: Chart) -> None:
+    from toyflows.figures import _map
+    from toyflows.figures._signature import save_picture
+    from toyflows.files import whole_file
+
+    with whole_file(path) as temporary:
+        save_picture(_map.picture(seen), temporary)

@@ -1,0 +1,165 @@
+"""`toyflows modes` runs one training method among K modes in D dimensions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from toyflows.cli._errors import refusing
+from toyflows.cli.flow import bars, named_values, told
+from toyflows.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from toyflows.modes.result import Run
+
+
+def register(app: typer.Typer) -> None:
+    """Adds this family's command."""
+    app.command()(modes)
+
+
+def modes(
+    loss: Annotated[str, typer.Option(help="The training method, as for `toyflows flow`.")],
+    positions: Annotated[
+        str,
+        typer.Option(metavar='"X,Y; X,Y; …"|FILE.csv', help="Where the modes are, one row each."),
+    ],
+    theta_star: Annotated[
+        str | None, typer.Option(metavar="θ,θ,…", help="True θ*: the weights are softmax(−θ*).")
+    ] = None,
+    q_star: Annotated[
+        str | None, typer.Option(metavar="q,q,…", help="The true weights, not θ*.")
+    ] = None,
+    theta0: Annotated[
+        str | None, typer.Option(metavar="θ,θ,…", help="Where θ starts. Default: equal weights.")
+    ] = None,
+    spreads: Annotated[
+        str, typer.Option(metavar="s|s,s,…", help="One spread, or each mode's.")
+    ] = "1",
+    dimension: Annotated[
+        int | None, typer.Option(help="D, where the positions' further coordinates are 0.")
+    ] = None,
+    time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
+    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
+    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="theory, grid or walkers; repeatable. Default: the quick ones that apply."
+        ),
+    ] = None,
+    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    threads: Annotated[int | None, typer.Option(help="Threads. Default: by the work.")] = None,
+    p: Annotated[
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Open the picture in a window.")] = False,
+) -> None:
+    """Follow the weights of K modes in D dimensions: the formula, the exact law, the walkers.
+
+    Example: toyflows modes --loss pcd --positions "0,0; 6,0; 3,5" --theta-star 0,1,0.5
+    """
+    with refusing():
+        from toyflows import kernels
+        from toyflows import run as two_modes
+        from toyflows.modes import run
+
+        kernels.own_process = True
+        for path in out or ():
+            two_modes.check_out(path)
+        given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
+        rows = {name: _row(name, text) for name, text in given.items() if text is not None}
+        with bars() as report:
+            done = run.flow(
+                loss, positions=_positions(positions, dimension), time=time, dt=dt, rate=rate,
+                backends=backend, walkers=walkers, seed=seed, threads=threads, report=report,
+                options=named_values(p or []), **rows,
+            )  # fmt: skip
+        told(done, out or [], json, show, _print)
+
+
+def _row(name: str, text: str) -> list[float]:
+    """Numbers between commas; a row of one is a number for all."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise InputError(name, text, "allowed are numbers between commas") from None
+
+
+def _positions(text: str, dimension: int | None) -> list[list[float]]:
+    """Rows of numbers from the text, or the file of that name, with zeros up to `dimension`."""
+    path = Path(text)
+    if path.suffix in (".csv", ".txt"):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError("positions", text, f"cannot be read ({error})") from None
+    else:
+        lines = text.split(";")
+    rows = [_row("positions", line) for line in lines if line.strip()]
+    if not rows or any(len(row) != len(rows[0]) for row in rows):
+        raise InputError("positions", text, "allowed are rows of equally many numbers")
+    if dimension is None:
+        return rows
+    if not len(rows[0]) <= dimension <= 10_000:
+        raise InputError("dimension", dimension, f"allowed is {len(rows[0])} to 10000")
+    return [row + [0.0] * (dimension - len(row)) for row in rows]
+
+
+def _print(run: Run, out: list[Path]) -> None:
+    """The compact table, the verdict, and where the files are."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from toyflows.flows import equation
+
+    mix, s, target = run.target.mixture, run.settings, run.target
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]{s.loss}[/]   {escape(equation(type(run.flow)))}")
+    q_star = _shown(mix.weights(target.θ_star))
+    console.print(f"target  θ* = {_shown([0, *target.θ_star])}   q* = {q_star} = softmax(−θ*)")
+    console.print(f"start   θ0 = {_shown(s.theta0)}   {mix.K} modes in {mix.D}-D, dt = {s.dt:g}, "
+                  f"rate = {s.rate:g}, seed = {s.seed}")  # fmt: skip
+    console.print(_table(run))
+    console.print(f"verdict [bold]{run.verdict.kind}[/] ({run.verdict.number:.6g})")
+    console.print(run.verdict.says)
+    for path in out:
+        console.print(f"saved   {path}")
+
+
+def _table(run: Run) -> Table:
+    """About ten rows: the weights of the first six modes on each backend."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    paths, shown = run.backends, min(run.target.mixture.K, 6)
+    table.add_column("t", justify="right")
+    for name in paths:
+        for k in range(shown):
+            table.add_column(f"q_{k + 1} {name}" if k == 0 else f"q_{k + 1}", justify="right")
+    first = next(iter(paths.values()))
+    last = first.t.size - 1
+    for i in sorted({round(j * last / 8) for j in range(9)}):
+        row = [f"{first.t[i]:g}"]
+        for path in paths.values():
+            row += [f"{w:.4f}" for w in run.target.mixture.weights(path.θ[i])[:shown]]
+        table.add_row(*row)
+    return table
+
+
+def _shown(values: object) -> str:
+    """(0, 1, 0.5) of at most six."""
+    numbers = [f"{v:.4g}" for v in values]  # type: ignore[attr-defined]
+    return f"({', '.join(numbers[:6])}{', …' if len(numbers) > 6 else ''})"

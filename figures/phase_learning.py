@@ -1,0 +1,78 @@
+"""Time hardly buys distance: d² grows like log t, where it grows at all.
+
+Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 18 separations, 9 times, steps of
+0.1 (a stored sweep of 972 runs; `figures all --resweep` makes it again); 2 s. Maximum likelihood
+and Jarzynski's weights learn at all of them. Score matching and CD-1 ask for times like e^{d²/8}: a
+hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3 stretches this to
+e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one. PCD first runs away; later it is
+seen to swing. The lines are the theory's, without a free number (docstrings of the methods'
+`frontiers`): at the dashed one of score matching [C]'s e^{−d²/8} t is 1, without the factor d of
+the speed. Source: [C] Coste, Generative models, how they work and how to train them, June 2024.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from toyflows.cloud import Array
+from toyflows.figures import _map
+from toyflows.figures import _style as style
+from toyflows.stats import Checked, at_least, at_most, close
+from toyflows.sweep.chart import Chart, chart
+from toyflows.verdict import KINDS
+
+ORDER = 118
+NAME = "phase_learning"
+TENTH, BACK = "a tenth of the way", "back at θ* within t"
+WORKS, OSCILLATES = KINDS.index("converges"), KINDS.index("oscillates")
+TITLES = {
+    "ml": "maximum likelihood", "jarzynski": "PCD + Jarzynski's weights",
+    "score-matching": "score matching", "denoising sigma=3.0": "denoising, σ = 3", "cd": "CD-1",
+    "pcd": "PCD",
+}  # fmt: skip
+
+
+def compute(scale: float, seed: int) -> dict[str, Array]:
+    """The stored sweep, and how many of some runs made again differ."""
+    data = _map.kept(NAME)
+    return data | {"unlike": _map.unlike(data, NAME, scale, seed)}
+
+
+def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
+    """Two methods learn everywhere; three from the time on that their formula says; PCD swings from
+    the time on that its formula says."""
+    seen = _chart(data)
+    out: dict[str, Checked | float] = {
+        "stored numbers that differ": at_most("runs unlike", float(data["unlike"][0]), 0)
+    }
+    for panel in seen.panels:
+        name, works = str(panel.name), panel.values == WORKS
+        reach = np.array(seen.xs)[works[-1]].max()
+        out[f"{name}: largest d learned in time {seen.ys[-1]:g}"] = float(reach)
+        if name in ("ml", "jarzynski"):
+            out[f"{name}: share learned"] = close("share", float(works.mean()), 1.0)
+        elif TENTH in panel.lines:
+            share, far = _map.agreement(_map.positive(panel, TENTH), works)
+            out[f"{name}: as its formula says"] = at_least("share", share, 0.95)
+            out[f"{name}: unlike, and not beside the line"] = at_most("points", far, 0)
+    pcd = seen.panels[-1]
+    far_modes = np.array(seen.xs) > 7
+    share, far = _map.agreement(
+        _map.positive(pcd, BACK)[:, far_modes], (pcd.values == OSCILLATES)[:, far_modes]
+    )
+    out["pcd: swings as its formula says, d > 7"] = at_least("share", share, 0.95)
+    out["pcd: unlike, and not beside the line"] = at_most("points", far, 0)
+    return out
+
+
+def draw(fig: Figure, data: dict[str, Array]) -> None:
+    """A map for each method."""
+    fig.set_size_inches(12.8, 7.4)
+    style.message(fig, "Time hardly buys distance: d² grows like log t, if it grows at all")
+    seen = _chart(data)
+    _map.maps(fig, seen, [TITLES[str(panel.name)] for panel in seen.panels])
+
+
+def _chart(data: dict[str, Array]) -> Chart:
+    return chart(_map.read(data, NAME), x="separation", y="time", over="loss")
