@@ -18,8 +18,10 @@ lint: .venv/installed-dev
 docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
 
-benchmark: .venv/installed
-	$(BIN)/python benchmarks/walkers.py
+# Peers that are not installed (torch, jax, scikit-learn …) are named as missing.
+BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps
+benchmark: .venv/installed-dev
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 clean:
 	rm -rf .venv gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -140,13 +139,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
     options = parser.parse_args()
-    load = report.Result(load=(os.getloadavg()[0], 0.0))
-    tables = measure(options.rounds)
-    load.load = load.load[0], os.getloadavg()[0]
-    page = "\n\n".join(["# The laboratory", report.conditions([load]), *tables]) + "\n"
-    print(page)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
+    page = report.Page(__doc__, options.out)
+    page.publish(*measure(options.rounds))
     return 0
 
 

@@ -222,7 +222,7 @@ def main() -> int:
     options = parser.parse_args()
     sizes = [int(s) for s in (options.sizes or ("28" if options.quick else "28,56")).split(",")]
     rounds = options.rounds or (3 if options.quick else 9)
-    load = report.Result(load=(os.getloadavg()[0], 0.0))
+    page = report.Page(__doc__, options.out)
     parts, missing = [], {}
     for threads in map(int, options.threads.split(",")) if "energy" in options.only else ():
         env = ONE_THREAD | {"OMP_NUM_THREADS": str(threads)}
@@ -238,12 +238,7 @@ def main() -> int:
         steps, lost = in_fresh_process(unet.measure, rounds, threads, env=env)
         parts.append(unet.table(steps, threads))
         missing |= lost
-    load.load = load.load[0], os.getloadavg()[0]
-    parts += [f"{name} did not run: {reason}." for name, reason in missing.items()]
-    page = "\n\n".join(["# Networks", report.conditions([load]), *parts]) + "\n"
-    print(page)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
+    page.publish(*parts, *report.missing(missing))
     return 0
 
 

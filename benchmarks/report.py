@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import platform
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
@@ -13,7 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-LIBRARIES = ["toyflows", "numpy", "numba", "llvmlite", "jax", "jaxlib", "torch", "torchebm"]
+LIBRARIES = ["toyflows", "numpy", "numba", "llvmlite", "bokeh", "distributed",
+             "jax", "jaxlib", "torch", "torchebm", "scikit-learn"]  # fmt: skip
 FAMILIES = {
     "ours": "#009E73",
     "C": "#000000",
@@ -147,11 +150,10 @@ def threads_table(result: Result, counts: list[int]) -> str:
     return table(rows)
 
 
-def _version(library: str) -> str:
-    try:
-        return f"{library} {version(library)}"
-    except PackageNotFoundError:
-        return f"{library} not installed"
+def _installed(libraries: Iterable[str]) -> Iterator[str]:
+    for library in libraries:
+        with contextlib.suppress(PackageNotFoundError):
+            yield f"{library} {version(library)}"
 
 
 def conditions(results: list[Result]) -> str:
@@ -161,11 +163,38 @@ def conditions(results: list[Result]) -> str:
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
     cpu = models[0] if models else platform.machine()
     loads = "; ".join(f"{r.load[0]:.1f} before, {r.load[1]:.1f} after" for r in results)
-    versions = ", ".join([f"Python {platform.python_version()}", *map(_version, LIBRARIES)])
+    versions = ", ".join([f"Python {platform.python_version()}", *_installed(LIBRARIES)])
     return (
         f"{date.today().isoformat()}, {cpu}, {os.cpu_count()} cores, {platform.system()}. "
         f"Load average of each phase: {loads}.\n{versions}."
     )
+
+
+def missing(peers: Mapping[str, str]) -> list[str]:
+    """A line for each peer that did not run: name and reason."""
+    return [f"{name} did not run: {reason}." for name, reason in peers.items()]
+
+
+class Page:
+    """What a benchmark prints, and keeps where asked: its docstring, when and where it ran, tables.
+
+    Made before the first measurement, for the load of the machine."""
+
+    def __init__(self, doc: str | None, out: Path | None):
+        told = [a for a in sys.argv[1:] if a != "--out" and a != str(out)]
+        command = " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *told])
+        self.head, _, self.rest = (doc or "").strip().partition("\n")
+        self.run = f"Run as `{command}`."
+        self.out, self.load = out, Result(load=(os.getloadavg()[0], math.nan))
+
+    def publish(self, *parts: str) -> None:
+        """Prints all, and writes it."""
+        self.load.load = self.load.load[0], os.getloadavg()[0]
+        head = [f"# {self.head.rstrip('.')}", self.rest.strip("\n"), self.run]
+        page = "\n\n".join([*head, conditions([self.load]), *parts]) + "\n"
+        print(page)
+        if self.out is not None:
+            self.out.write_text(page, encoding="utf-8")
 
 
 def plot(result: Result, path: Path) -> None:

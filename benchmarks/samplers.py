@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import math
-import os
 import random
 import sys
 import time
@@ -188,14 +187,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
     options = parser.parse_args()
-    load = report.Result(load=(os.getloadavg()[0], 0.0))
+    page = report.Page(__doc__, options.out)
     times, missing = in_fresh_process(measure, options.rounds, env=ONE_THREAD)
-    load.load = load.load[0], os.getloadavg()[0]
-    notes = [f"{name} did not run: {reason}." for name, reason in missing.items()]
-    page = "\n\n".join(["# Samplers", report.conditions([load]), table(times), *notes]) + "\n"
-    print(page)
-    if options.out:
-        options.out.write_text(page, encoding="utf-8")
+    page.publish(table(times), *report.missing(missing))
     return 0
 
 

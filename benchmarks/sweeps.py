@@ -1,11 +1,10 @@
-"""Sweeps: runs per second on 1 and 2 cores and on 2 Dask workers on loopback; what a run costs
-beside its kernel; and what a thousand workers would cost.
+"""Sweeps: what a run costs beside its kernel, on one core, two, on Dask, and on a thousand.
 
-    python benchmarks/sweeps.py [--separations 40 --rates 40] [--only local-2]
+    python benchmarks/sweeps.py [--separations 40 --rates 40] [--only local-2] [--out FILE.md]
 
 A run is 10⁴ walkers × 2000 steps of pcd, pcd with MALA or jarzynski. Its kernel is one call of the
 compiled sweep; the cost of a sweep is the CPU time of all its processes, start and all, over that
-of the kernels. CPU time, because the machine may be shared; wall time is told with the load.
+of the kernels. CPU time does not see another program's load; wall time needs a quiet machine.
 
 THE MODEL. N runs of s seconds on W workers, in chunks of S seconds (run.span_of):
 
@@ -24,7 +23,6 @@ from __future__ import annotations
 import argparse
 import heapq
 import math
-import os
 import resource
 import tempfile
 import time
@@ -33,6 +31,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import report
 
 from toyflows.backends.walkers import Walkers
 from toyflows.solve import WALKER_STEPS_A_CALL
@@ -81,21 +80,26 @@ def overhead(plan: Plan, rounds: int = 9) -> dict[str, tuple[float, float]]:
 
 @dataclass(frozen=True)
 class Measured:
-    """A sweep: wall seconds, CPU seconds of all processes, and the largest memory of one."""
+    """A sweep: wall seconds, CPU seconds of all processes, bytes of memory."""
 
     wall: float
     cpu: float
-    peak: int
+    peak: int  # of the largest worker so far
+    client: int  # by which this process grew
 
 
 def measured(plan: Plan, engine: Engine) -> Measured:
     """Start of the workers included."""
-    before, start = _cpu(), time.perf_counter()
+    before, grown, start = _cpu(), _peak(resource.RUSAGE_SELF), time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         sweeps.carry_out(plan, Path(folder) / "sweep.npz", engine)
     wall = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    return Measured(wall, _cpu() - before, peak)
+    grown = _peak(resource.RUSAGE_SELF) - grown
+    return Measured(wall, _cpu() - before, _peak(resource.RUSAGE_CHILDREN), grown)
+
+
+def _peak(who: int) -> int:
+    return resource.getrusage(who).ru_maxrss * 1024
 
 
 def _cpu() -> float:
@@ -163,17 +167,41 @@ def simulate(
     return client
 
 
-def check_model() -> list[str]:
-    """Lines of the model's table; raises AssertionError where the events say otherwise."""
-    lines = []
+def check_model() -> str:
+    """The model's table; raises AssertionError where the events say otherwise."""
+    rows = [["runs of 20 ms", "workers", "model, s", "events, s", "kernels alone, s"]]
     for workers, runs in ((2, 4800), (100, 100_000), (1000, 100_000), (1000, 1_000_000)):
         given = runs, 0.02, workers, 0.11, sweeps.CARRIED, 5.0
         told, played = model(*given), simulate(*given)
         assert abs(told / played - 1) < 0.1, (given, told, played)
         ideal = runs * 0.02 / workers
-        lines.append(f"{workers:5} workers, {runs:9,} runs of 20 ms: {told:7.1f} s "
-                     f"(events {played:7.1f} s, kernels alone {ideal:7.1f} s)")  # fmt: skip
-    return lines
+        rows.append([f"{runs:,}", f"{workers:,}", f"{told:.1f}", f"{played:.1f}", f"{ideal:.1f}"])
+    return report.table(rows)
+
+
+def kernels_table(costs: list[dict[str, tuple[float, float]]]) -> str:
+    """Medians before and after the sweeps, and their means."""
+    rows = [["ms of CPU", "kernel", "whole run", "ratio"]]
+    for loss in LOSSES:
+        kernel, whole = (1e3 * sum(c[loss][k] for c in costs) / len(costs) for k in (0, 1))
+        rows.append([loss, f"{kernel:.2f}", f"{whole:.2f}", f"{whole / kernel:.3f}"])
+    return report.table(rows)
+
+
+def sweeps_table(runs: int, kernel: float, cost: dict[str, Measured]) -> str:
+    """Whole sweeps; the goal is for two cores of this machine."""
+    rows = [["engine-workers", "runs/s", "CPU / kernels", "wall × workers / kernels",
+             f"≤ {GOAL}", "overhead a run, ms", "a worker's peak, MiB",
+             "client grew by, MiB", "a chunk taken in, ms"]]  # fmt: skip
+    for name, told in cost.items():
+        cpu = told.cpu / (runs * kernel)
+        wall = told.wall * ENGINES[name][1] / (runs * kernel)
+        over = 1e3 * (told.cpu / runs - kernel)
+        taken = 1e3 * carried(make_engine(*ENGINES[name]))
+        rows.append([name, f"{runs / told.wall:.1f}", f"{cpu:.3f}", f"{wall:.3f}",
+                     "yes" if wall <= GOAL else "NO", f"{over:.2f}", f"{told.peak / 2**20:.0f}",
+                     f"{told.client / 2**20:.0f}", f"{taken:.1f}"])  # fmt: skip
+    return report.table(rows)
 
 
 def main() -> None:
@@ -181,30 +209,20 @@ def main() -> None:
     parser.add_argument("--separations", type=int, default=10)
     parser.add_argument("--rates", type=int, default=10)
     parser.add_argument("--only", choices=ENGINES, action="append")
+    parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
     asked = parser.parse_args()
+    page = report.Page(__doc__, asked.out)
     over = {"separation": f"1:20:{asked.separations}", "rate": f"0.1:10:{asked.rates}:log"}
     plan = Plan.make(LOSSES, over)
-    print(f"load {os.getloadavg()[0]:.1f}; {plan.runs:,} runs of 10⁴ walkers × 2000 steps")
-    first = overhead(plan)
+    costs = [overhead(plan)]
     cost = {name: measured(plan, make_engine(*ENGINES[name])) for name in asked.only or ENGINES}
-    last = overhead(plan)
-    kernel = sum(first[loss][0] + last[loss][0] for loss in LOSSES) / 2 / len(LOSSES)
-    for loss in LOSSES:
-        alone, whole = (1e3 * (first[loss][k] + last[loss][k]) / 2 for k in (0, 1))
-        print(f"{loss:16} kernel {alone:6.2f} ms, run {whole:6.2f} ms")
-    for name, told in cost.items():
-        jobs = ENGINES[name][1]
-        ratio, wall = told.cpu / (plan.runs * kernel), told.wall * jobs / (plan.runs * kernel)
-        print(f"{name:8} {plan.runs / told.wall:6.1f} runs/s; CPU {ratio:.3f} × the kernels' "
-              f"(goal {GOAL}), wall × cores {wall:.3f} ×; overhead "
-              f"{1e3 * (told.cpu / plan.runs - kernel):.2f} ms a run, start and all; "
-              f"peak {told.peak / 2**20:.0f} MiB")  # fmt: skip
-    for name in asked.only or ENGINES:
-        print(
-            f"{name:8} takes a chunk in within {1e3 * carried(make_engine(*ENGINES[name])):.1f} ms"
-        )
-    print(*check_model(), sep="\n")
-    print(f"load {os.getloadavg()[0]:.1f}")
+    costs.append(overhead(plan))
+    kernel = sum(c[loss][0] for c in costs for loss in LOSSES) / len(costs) / len(LOSSES)
+    page.publish(
+        f"{plan.runs:,} runs of 10⁴ walkers × 2000 steps.",
+        kernels_table(costs), sweeps_table(plan.runs, kernel, cost),
+        "The model, with o = 0.11, C = 10 ms and a start of 5 s:", check_model(),
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def text(single: Result, several: Result | None, threads: list[int]) -> str:
         report.conditions(phases),
         MEASURED,
         report.times_table(single),
-        *(f"{name} did not run: {reason}." for name, reason in single.missing.items()),
+        *report.missing(single.missing),
         "## Goals",
         report.goals_table(single),
     ]
