@@ -198,6 +198,8 @@ def _print(result: Result, counted: _Counted, seconds: float, out: Path, json: b
         return
     reused = f", {counted.first:,} were there" if counted.first else ""
     print(f"runs    {done:,} in {_time(seconds)}{reused}")
-    for loss, kinds in result.counts().items():
-        print(f"{loss:16}" + ", ".join(f"{kind} {n:,}" for kind, n in kinds.items()))
+    counts = result.counts()
+    width = max(map(len, counts))
+    for loss, kinds in counts.items():
+        print(f"{loss:{width}}  " + ", ".join(f"{kind} {n:,}" for kind, n in kinds.items()))
     print(f"saved   {out}")
