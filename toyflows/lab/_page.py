@@ -252,7 +252,6 @@ class Visit:
             return
         self.scene = scene
         self._show(frame, True)
-        self._tell_busy()  # after the numbers: who reads that it is done sees them
         if self.playing:
             self._next()
 
@@ -277,7 +276,7 @@ class Visit:
         return None
 
     def _tell_busy(self) -> None:
-        self.wire.busy = self.awaited is not None and not self.playing
+        self.wire.busy = (self.awaited is not None or self.stale) and not self.playing
 
     def _tell_waiting(self, job: Job) -> None:
         if self.slot.job is job and job.busy and job.began is None:
@@ -307,6 +306,7 @@ class Visit:
             "step": self.step, "whole": whole,
             **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
         })  # fmt: skip
+        self._tell_busy()  # in the frame's own message: who reads that it is done sees what is
         self.wire.sent += 1
         if not self.playing or self.shown_at - self.told_at > 1:
             self._tell_address()  # browsers take no more than a hundred addresses in 30 s
