@@ -151,6 +151,7 @@ def test_the_command_draws_and_says(
     ("words", "says"),
     [
         (["nope.npz"], "file nope.npz: there is no such file"),
+        (["pyproject.toml"], "file pyproject.toml: allowed suffixes are .npz .nc .zarr"),
         (["RESULT", "--out", "a.gif"], "--out a.gif: allowed suffixes are .png .pdf .svg"),
         (["RESULT", "--out", "no/a.png"], "--out no/a.png: there is no folder no"),
         (["RESULT", "--at", "rate"], "--at rate: allowed is NAME=VALUE"),

@@ -64,6 +64,9 @@ def path(θ, dt: float = 0.1, noise: float = 0.0) -> Verdict:
         (lambda t: 1 - 0.4 * math.exp(-t) - 0.6 * math.exp(-0.015 * t), "converges"),
         (lambda t: 1 - 0.9 / (1 + 0.3 * t) ** 0.4, "converges"),
         (lambda t: 0.6 - 0.4 * math.exp(-t) - 0.2 * math.exp(-0.015 * t), "biased"),
+        # the smooth noise of persistent walkers, on the way to θ* and away from it
+        (lambda t: 1 - math.exp(-0.02 * t) + 0.003 * math.sin(0.7 * t), "converges"),
+        (lambda t: math.exp(0.02 * t) - 1 + 0.003 * math.sin(0.7 * t), "mode collapse"),
     ],
 )
 def test_paths_made_by_hand(θ, kind: str) -> None:
@@ -87,6 +90,14 @@ def test_noise_of_walkers_is_not_a_bias() -> None:
     run = toyflows.flow("ml", theta_star=1.4, walkers=50, backends=["walkers"], dt=0.5, seed=3)
     tail = run.backends["walkers"].θ[-40:]
     assert np.std(tail) > 0.02
+    assert run.verdict.kind == "converges"
+
+
+@pytest.mark.parametrize("loss", ["pcd", "jarzynski"])
+def test_slow_persistent_walkers_close_in(loss: str) -> None:
+    """θ is at −1.2 of −1.39 and slows down as it should; the line of θ̇ is bent by smooth noise."""
+    run = toyflows.flow(loss, q_star=0.8, separation=2.0, rate=0.2, walkers=10_000,
+                        backends=["walkers"])  # fmt: skip
     assert run.verdict.kind == "converges"
 
 

@@ -37,6 +37,7 @@ DAMPED = 0.5  # of the swing before: those still to come add up to no more than 
 LEARNED = 0.1  # share of the way to θ* below which nothing was learned
 NEAR = 0.03  # in θ: half a per cent of weight; on top of six deviations of the walkers' noise
 STRAIGHT = 0.95  # of the variance of θ̇: a line that explains less says nothing of the limit
+ALIKE = 1.5  # two factors are the same, up to this one
 SLOW = 0.25  # of the way left: who would go as far in as long a run again is not at rest
 
 
@@ -123,6 +124,16 @@ class _Path:
         ahead = self.run.rate * self.speed * float(self.run.t[-1] - self.run.t[0])
         return ahead * gap < 0 and abs(ahead) >= SLOW * abs(gap)
 
+    @property
+    def slows_down(self) -> bool:
+        """Has the speed fallen by the same factor as the distance to θ*, on more than half the way?
+        Persistent walkers' noise is smooth: it bends the line of `limit`, and is no jitter."""
+        gap, gap0 = float(self.gap[-1]), float(self.gap[0])
+        left = abs(gap) / max(abs(gap0), 1e-300)
+        fastest = float(np.max(np.abs(self.run.velocity)))
+        same = left / ALIKE <= abs(self.speed) / max(fastest, 1e-300) <= left * ALIKE
+        return left < 0.5 and gap * gap0 > 0 and self.speed * gap < 0 and same
+
     def _crossed(self) -> Array:
         """Records at which θ has crossed θ*, hesitations inside ±near not counted."""
         outside = np.flatnonzero(np.abs(self.gap) > self.near)
@@ -180,7 +191,9 @@ def _judge(run: Trajectory, target: Target) -> Verdict:
     if path.aims_at_star:
         return _converges(path)
     limit = path.limit()
-    return _biased(path, limit) if math.isfinite(limit) else _mode_collapse(path)
+    if math.isfinite(limit):
+        return _biased(path, limit)
+    return _converges(path) if path.slows_down else _mode_collapse(path)
 
 
 def _runs_on(path: _Path) -> bool:

@@ -208,6 +208,8 @@ def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
 def load(path: str | Path) -> Result:
     """The sweep in this file. Raises InputError("path")."""
     path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise InputError("path", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
     try:
         if path.suffix == ".npz":
             with np.load(path) as file:
