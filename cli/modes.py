@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -159,7 +160,7 @@ def _table(run: Run) -> Table:
     return table
 
 
-def _shown(values: object) -> str:
+def _shown(values: Iterable[float]) -> str:
     """(0, 1, 0.5) of at most six."""
-    numbers = [f"{v:.4g}" for v in values]  # type: ignore[attr-defined]
+    numbers = [f"{v:.4g}" for v in values]
     return f"({', '.join(numbers[:6])}{', …' if len(numbers) > 6 else ''})"
