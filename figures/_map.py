@@ -65,6 +65,9 @@ def maps(figure: Figure, chart: Chart, titles: Sequence[str] = ()) -> None:
     if scale is not None:
         bar = figure.colorbar(ScalarMappable(scale, _hues(scale)), ax=list(grid.flat), pad=0.01)
         bar.set_label(SHOWN[chart.show], fontsize=15)
+        if isinstance(scale, SymLogNorm):  # near 0 ticks would cover each other
+            far = [v for v in bar.get_ticks() if v == 0 or abs(v) > 3 * scale.linthresh]
+            bar.set_ticks(far)
     words(figure, shown)
 
 

@@ -37,6 +37,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def test_bias_is_theta_less_the_true_one_of_each_run() -> None:
+    plan = Plan.make(["ml"], {"q_star": "0.2,0.5,0.8", "separation": "4,8"}, backend="theory")
+    θ = np.arange(6.0).reshape(plan.shape)
+    seen = chart(Result(plan, {"theta": θ}, {}), x="separation", y="q_star", show="bias")
+    q = np.array([0.2, 0.5, 0.8])[:, None]
+    np.testing.assert_allclose(seen.panels[0].values, θ[0, ..., 0] - np.log(1 / q - 1), atol=1e-12)
+
+
 def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
     monkeypatch.setattr(sys, "argv", ["toyflows", "map", *map(str, words)])
     with pytest.raises(SystemExit) as end:

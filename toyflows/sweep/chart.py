@@ -205,6 +205,9 @@ def _numbers(values: tuple[Value, ...]) -> bool:
 
 
 def _kept(result: Result, show: str) -> NDArray[Any]:
+    if show == "bias" and "theta" in result.values:  # kept or not
+        stars = [result.plan.run(k).settings.theta_star for k in range(result.plan.runs)]
+        return result["theta"] - np.reshape(stars, result.plan.shape)
     if show not in result.values:
         have = ", ".join(name for name in SHOWN if name in result.values)
         raise InputError("show", show, f"was not kept; allowed are {have}")
