@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Self
 
+import pytest
+
+from toyflows.sweep import run
 from toyflows.sweep.plan import Plan
 from toyflows.sweep.point import Chunk, Refused, Rows, work
 
@@ -47,6 +51,18 @@ CLIENT = [sys.executable, "-c", "from toyflows.cli.main import main; main()", "s
 ASKED = ["--loss", "pcd", "--loss", "jarzynski", "--over", "separation=2:14:13", "--over",
          "rate=0.5:5:12", "--walkers", "2000", "--time", "25", "--keep", "verdict,theta",
          "--jobs", "2"]  # fmt: skip
+
+
+def short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many chunks as runs, after a pilot of two."""
+    for name, value in {"SHORTEST": 1e-9, "CARRIED": 0.0, "PILOTS": 2}.items():
+        monkeypatch.setattr(run, name, value)
+
+
+def undisturbed(folder: Path) -> bytes:
+    """The file of PLAN that one process makes without interruption."""
+    run.carry_out(PLAN, folder / "a.npz", Here())
+    return (folder / "a.npz").read_bytes()
 
 
 def in_the_middle(kill: Callable[[], None], total: int = PLAN.runs) -> Callable[[int, int], None]:

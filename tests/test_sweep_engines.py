@@ -14,7 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sweep_engine import ASKED, CLIENT, PLAN, Here, in_the_middle, wait_for
+from sweep_engine import (
+    ASKED,
+    CLIENT,
+    PLAN,
+    Here,
+    in_the_middle,
+    short_chunks,
+    undisturbed,
+    wait_for,
+)
 
 from toyflows.errors import InputError
 from toyflows.sweep import load, run
@@ -28,17 +37,13 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with sign
 
 
 @pytest.fixture(autouse=True)
-def _short_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "SHORTEST", 1e-9)
-    monkeypatch.setattr(run, "CARRIED", 0.0)
-    monkeypatch.setattr(run, "PILOTS", 2)
+def _chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    short_chunks(monkeypatch)
 
 
 @pytest.fixture(scope="module")
 def truth(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    out = tmp_path_factory.mktemp("truth") / "a.npz"
-    carry_out(PLAN, out, Here())
-    return out.read_bytes()
+    return undisturbed(tmp_path_factory.mktemp("truth"))
 
 
 # ------------------------------------------------------------------ processes
