@@ -16,7 +16,6 @@ from toyflows.sweep.chart import Chart, Panel
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
     from matplotlib.text import Text
 
 CELL = 4.0  # pixels
@@ -119,8 +118,7 @@ class Room:
         """Moves the text to where its box is free and `near` largest in its middle: is there room?
         With a `rival` the box's largest `near` is to be `least`, and the rival's not larger.
         """
-        renderer: RendererAgg = self.axes.figure.canvas.get_renderer()  # type: ignore
-        box = text.get_window_extent(renderer)
+        box = text.get_window_extent()
         h, w = (int(np.ceil(side / CELL)) + 2 for side in (box.height, box.width))
         fits = _windows(free & ~self.taken, h, w)
         if rival is not None and fits.any():

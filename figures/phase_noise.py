@@ -18,9 +18,9 @@ from matplotlib.figure import Figure
 from toyflows.cloud import Array
 from toyflows.figures import _map
 from toyflows.figures import _style as style
+from toyflows.flows.base import LEARNED
 from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.sweep.chart import Chart, chart
-from toyflows.verdict import LEARNED
 
 ORDER = 107
 NAME = "phase_noise"

@@ -20,6 +20,7 @@ import numpy as np
 
 from toyflows import display
 from toyflows.cloud import Array
+from toyflows.flows.base import LEARNED, NEAR
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
@@ -34,8 +35,6 @@ MESSAGE = {  # above a picture of the run; {} is the method's title
 }
 AT_REST = 0.05  # of the largest speed seen
 DAMPED = 0.5  # of the swing before: those still to come add up to no more than the last one
-LEARNED = 0.1  # share of the way to θ* below which nothing was learned
-NEAR = 0.03  # in θ: half a per cent of weight; on top of six deviations of the walkers' noise
 STRAIGHT = 0.95  # of the variance of θ̇: a line that explains less says nothing of the limit
 ALIKE = 1.5  # two factors are the same, up to this one
 SLOW = 0.25  # of the way left: who would go as far in as long a run again is not at rest
@@ -83,6 +82,7 @@ class _Path:
 
     @property
     def near(self) -> float:
+        """So far from θ* counts as there: NEAR, and six deviations of the walkers' noise."""
         return NEAR + 6.0 * self.noise
 
     @property

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from toyflows.state import Particles
     from toyflows.target import Target
 
-TENTH = 0.1  # of the way to θ*: who has gone less has not learned (verdict.LEARNED)
-NEAR = 0.03  # of θ*: who is nearer is there (verdict.NEAR)
+# What verdicts (verdict.py) and the lines of `frontiers` both mean:
+LEARNED = 0.1  # share of the way to θ* below which nothing was learned
+NEAR = 0.03  # in θ: half a per cent of weight
 
 
 class Course(NamedTuple):
@@ -157,7 +158,7 @@ def log_ratio(one: float, other: float) -> float:
 
 def tenth_of_the_way(speed: float, target: Target, run: Course) -> float:
     """log of rate·t·|θ̇| over a tenth of |θ* − θ0|: 0 where a run at this speed has just learned."""
-    return log_ratio(run.rate * run.time * abs(speed), TENTH * abs(target.θ_star - run.θ0))
+    return log_ratio(run.rate * run.time * abs(speed), LEARNED * abs(target.θ_star - run.θ0))
 
 
 @functools.cache

@@ -148,8 +148,10 @@ def lecture(flow: Flow, target: ModesTarget, θ0: Array, dt: float, steps: int, 
     if flow.name not in WITH_THEORY:
         return None
 
+    separated: Callable[..., Any] = flow.separated  # its θ may be an array here
+
     def f(θ: Array) -> Array:
-        return rate * np.asarray(flow.separated(target, θ, θ0))  # type: ignore[arg-type]
+        return rate * np.asarray(separated(target, θ, θ0))
 
     path = np.empty((steps + 1, θ0.size))
     path[0] = θ0

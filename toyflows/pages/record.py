@@ -23,11 +23,12 @@ from toyflows.backends.grid import Grid
 from toyflows.cloud import Array
 from toyflows.errors import Diverged
 from toyflows.flows import Flow, equation, make
+from toyflows.flows.base import NEAR
 from toyflows.pages.layout import USUAL_FRAMES, Bins, Layout
 from toyflows.run import Run, Settings
 from toyflows.state import State, Trajectory
 from toyflows.target import Target
-from toyflows.verdict import MESSAGE, NEAR, Verdict
+from toyflows.verdict import MESSAGE, Verdict
 
 LEVELS = 65535  # of a uint16
 Watch = Callable[[State], None]
