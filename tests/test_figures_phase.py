@@ -109,6 +109,15 @@ def test_resweep_refuses_before_it_sweeps(tmp_path: Path, monkeypatch: pytest.Mo
     assert not (tmp_path / "g").exists()
 
 
+def test_stored_runs_are_compared_up_to_rounding() -> None:
+    data = _map.kept("phase_learning")
+    θ = data["phase_learning/theta"]
+    rounded, other = θ * (1 + 1e-9), θ * (1 + 1e-4) + 1e-6
+    for changed, unlike in ((θ, 0), (rounded, 0), (other, 5)):
+        data["phase_learning/theta"] = changed
+        assert _map.unlike(data, "phase_learning", 1.0, 0).tolist() == [unlike, 5]
+
+
 # ------------------------------------------------------------------ the theory's lines
 def course(**other: float) -> Course:
     return Course(**{"θ0": 0.0, "time": 100.0, "dt": 0.1, "rate": 1.0, "walkers": math.inf} | other)
