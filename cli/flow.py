@@ -17,8 +17,11 @@ from toyflows.errors import InputError
 if TYPE_CHECKING:
     from typing import TypeVar
 
+    from rich.console import Console
+
     from toyflows.modes.result import Run as RunOfModes
     from toyflows.run import Run
+    from toyflows.verdict import Verdict
 
     AnyRun = TypeVar("AnyRun", Run, RunOfModes)
 
@@ -179,14 +182,21 @@ def _print(run: Run, out: list[Path]) -> None:
     for row in _rows(run, negatives.mode_b if counted and negatives else None):
         table.add_row(*row)
     console.print(table)
-    console.print(f"verdict [bold]{run.verdict.kind}[/] ({run.verdict.number:.6g})")
-    console.print(run.verdict.says)
+    print_verdict(console, run.verdict)
     if run.eigenvalues is not None:
         console.print(f"eigenvalues at rest  {linear.in_words(run.eigenvalues)}")
     for alarm in run.alarms:
         console.print(f"[bold]alarm[/]   {alarm}")
     for path in out:
         console.print(f"saved   {path}")
+
+
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """The three tenses: what is seen, what was, and the verdict on the whole run."""
+    console.print(f"now     {verdict.now}")
+    console.print(f"so far  {verdict.so_far}")
+    console.print(f"verdict [bold]{verdict.kind}[/] ({verdict.number:.6g})")
+    console.print(verdict.says)
 
 
 def _rows(run: Run, mode_b: Any) -> Iterator[list[str]]:

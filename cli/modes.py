@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli.flow import bars, named_values, told
+from toyflows.cli.flow import bars, named_values, print_verdict, told
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -133,8 +133,7 @@ def _print(run: Run, out: list[Path]) -> None:
     console.print(f"start   θ0 = {_shown(s.theta0)}   {mix.K} modes in {mix.D}-D, dt = {s.dt:g}, "
                   f"rate = {s.rate:g}, seed = {s.seed}")  # fmt: skip
     console.print(_table(run))
-    console.print(f"verdict [bold]{run.verdict.kind}[/] ({run.verdict.number:.6g})")
-    console.print(run.verdict.says)
+    print_verdict(console, run.verdict)
     for path in out:
         console.print(f"saved   {path}")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".md")
 COLOUR = {
     "converges": "green",
+    "on its way": "cyan",
     "biased": "yellow",
     "no learning": "dim",
     "mode collapse": "red",

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from toyflows.cloud import Array
 from toyflows.figures._film import Moving, Pixels
-from toyflows.figures._signature import FORMULA, LINES, MESSAGE, _apart, _sentence
+from toyflows.figures._signature import FORMULA, LINES, _apart, _sentence
 from toyflows.figures._style import (
     COLOUR,
     DATA,
@@ -79,9 +79,10 @@ class TwoModes(Moving):
 
 
 def _headline(told: Sequence[Told]) -> str:
+    """The methods; the verdict stands below, when the run is at its end."""
     first, *others = told
     if not others:
-        return MESSAGE[first.kind].format(first.title)
+        return first.title
     return f"{first.title} against {others[0].title}"
 
 
@@ -104,7 +105,7 @@ class Row:
             axes.set_title(r"$\theta(t)$")
             axes.set_xlabel("time $t$")
         else:
-            axes.set_title(MESSAGE[told.kind].format(told.title), fontsize=15)
+            axes.set_title(told.title, fontsize=15)
             axes.set_ylabel(r"$\theta(t)$")
         axes.axhline(told.target.θ_star, color=DATA, lw=2, zorder=1)
         self.lines = {name: axes.plot([], [], **LINES[name])[0] for name in _drawn(told)}

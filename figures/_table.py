@@ -11,6 +11,7 @@ from toyflows.figures._style import (
     EXACT,
     INK,
     SECOND,
+    THIRD,
     WALKERS,
     message,
     new_figure,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 COLOUR = {
     "converges": WALKERS,
+    "on its way": THIRD,
     "biased": SECOND,
     "no learning": "#c8c8c8",
     "mode collapse": EXACT,

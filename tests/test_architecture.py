@@ -35,7 +35,7 @@ LAYERS = [
     "toyflows.kernels.modes_chains", "toyflows.kernels.plane",
     "toyflows.backends.base", "toyflows.backends.grid", "toyflows.backends.walkers",
     "toyflows.flows.base", "toyflows.flows", "toyflows.backends.theory", "toyflows.solve",
-    "toyflows.linear", "toyflows.verdict", "toyflows.alarms", "toyflows.bench", "toyflows.own",
+    "toyflows.linear", "toyflows.field", "toyflows.outlook", "toyflows.verdict", "toyflows.alarms", "toyflows.bench", "toyflows.own",
     "toyflows.apart", "toyflows.data", "toyflows.sweep.axis",
     "toyflows.sweep.settings", "toyflows.sweep.plan",
     "toyflows.sweep.point", "toyflows.sweep.engines", "toyflows.sweep.result",
@@ -54,7 +54,8 @@ LAYERS = [
     "toyflows.lattice.capacity", "toyflows.lattice.continuous", "toyflows.lattice.modern",
     "toyflows.lattice.experts",
     "toyflows.modes.family", "toyflows.modes.target", "toyflows.modes.walkers",
-    "toyflows.modes.plane", "toyflows.modes.follow", "toyflows.figures", "toyflows.run",
+    "toyflows.modes.plane", "toyflows.modes.follow", "toyflows.modes.ahead",
+    "toyflows.figures", "toyflows.run",
     "toyflows.modes.result", "toyflows.modes.run", "toyflows.modes", "toyflows.film",
     "toyflows.pages", "toyflows.lab", "toyflows.cli",
 ]  # fmt: skip

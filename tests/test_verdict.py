@@ -1,20 +1,34 @@
-"""The verdict on every message of the lecture, and on paths made by hand."""
+"""The verdict on every message of the lecture, on the cases that were once wrong, and on equations
+whose fate is known by hand."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
 import toyflows
-from toyflows.state import Trajectory
+from toyflows import bench, modes, solve
+from toyflows.backends.grid import Grid
+from toyflows.cloud import Array
+from toyflows.errors import Diverged
+from toyflows.field import follow, walk
+from toyflows.flows import Flow, make
+from toyflows.flows.pcd import PCD
+from toyflows.outlook import Line, read
 from toyflows.target import Target
-from toyflows.verdict import KINDS, Verdict, judge
+from toyflows.verdict import KINDS, Verdict, diverged, judge, now, so_far
+
+STAR = -math.log(4)  # q* = 0.8
+LEARNS = ("converges", "on its way")
 
 LECTURE = [
     ("ml", {}, "converges", 1.2e-7),
-    ("score-matching", {}, "no learning", 3.6439e-22),
+    ("score-matching", {}, "no learning", None),
     ("nce", {}, "biased", 0.92727),
     ("nce", {"normalised": True, "time": 200.0}, "converges", 0.0),
     ("nce", {"learn_c": True, "time": 200.0}, "converges", 0.0),
@@ -22,88 +36,278 @@ LECTURE = [
     ("pcd", {}, "mode collapse", 0.302184),
     ("pcd", {"separation": 3.0}, "converges", 0.0139),
     ("pcd", {"separation": 7.0, "time": 1000.0}, "oscillates", 225.0),
-    ("score-matching", {"separation": 3.0}, "converges", 0.0),
+    ("score-matching", {"separation": 3.0, "time": 200.0}, "converges", 0.0),
 ]
 
 
 @pytest.mark.parametrize(("loss", "options", "kind", "number"), LECTURE, ids=str)
-def test_the_lectures_verdicts(loss: str, options: dict, kind: str, number: float) -> None:
+def test_the_lectures_verdicts(loss: str, options: dict, kind: str, number: float | None) -> None:
     run = toyflows.flow(loss, theta_star=1.4, walkers=20_000, **options)
     assert run.verdict.kind == kind
-    assert run.verdict.number == pytest.approx(number, rel=0.1, abs=0.01 * (number == 0))
+    if number is None:
+        assert run.verdict.number == np.abs(run.backends["grid"].velocity).max()
+    else:
+        assert run.verdict.number == pytest.approx(number, rel=0.1, abs=0.02 * (number == 0))
     for name, tr in run.backends.items():
         if name == "walkers" and loss != "score-matching":
-            assert judge(tr, run.target).kind == kind, f"{name} sees it too"
+            seen = judge(run.flow, run.target, tr).kind
+            assert seen == kind or seen in LEARNS, f"{name} sees it too"
 
 
-def path(θ, dt: float = 0.1, noise: float = 0.0) -> Verdict:
-    """The verdict on a function θ(t), 0 ≤ t ≤ 100, towards θ* = 1."""
-    t = np.arange(0, 1001) * dt
-    values = np.array([θ(s) for s in t])
-    v = np.gradient(values, t) + noise * np.random.default_rng(0).normal(size=t.size)
-    nan = np.full(t.size, math.nan)
-    return judge(Trajectory("?", "grid", dt, 1.0, t, values, v, nan, nan), Target.exact(1.0))
+def word(
+    method: str, d: float, T: float, star: float = STAR, θ0: float = 0.0, dt: float = 0.05,
+    rate: float = 1.0, walkers: int = 10_000, seed: int = 0, backend: str = "grid", **options: Any,
+) -> Verdict:  # fmt: skip
+    setting = bench.Setting(star, θ0, T, dt, rate, walkers, seed)
+    return bench.cell(make(method, **options), d, setting, backend).verdict
 
 
-@pytest.mark.parametrize(
-    ("θ", "kind"),
-    [
-        (lambda t: 1 - math.exp(-0.3 * t), "converges"),
-        (lambda t: 1 - math.exp(-0.02 * t), "converges"),
-        (lambda t: 0.4 - 0.4 * math.exp(-0.3 * t), "biased"),
-        (lambda t: 0.05 * (1 - math.exp(-t)), "biased"),
-        (lambda t: 1e-9 * t, "no learning"),
-        (lambda t: 0.0, "no learning"),
-        (lambda t: 0.5 * t, "mode collapse"),
-        (lambda t: -0.5 * t, "mode collapse"),
-        (lambda t: 0.004 * t, "mode collapse"),
-        (lambda t: 1 + 5 * math.sin(0.3 * t), "oscillates"),
-        (lambda t: 1 + 5 * math.sin(0.3 * t) * math.exp(-0.1 * t), "converges"),
-        (lambda t: 1 - 8 * math.cos(0.3 * t) * math.exp(-0.01 * t), "oscillates"),
-        (lambda t: 1.0, "converges"),
-        (lambda t: 1 - 0.4 * math.exp(-t) - 0.6 * math.exp(-0.015 * t), "converges"),
-        (lambda t: 1 - 0.9 / (1 + 0.3 * t) ** 0.4, "converges"),
-        (lambda t: 0.6 - 0.4 * math.exp(-t) - 0.2 * math.exp(-0.015 * t), "biased"),
-        # the smooth noise of persistent walkers, on the way to θ* and away from it
-        (lambda t: 1 - math.exp(-0.02 * t) + 0.003 * math.sin(0.7 * t), "converges"),
-        (lambda t: math.exp(0.02 * t) - 1 + 0.003 * math.sin(0.7 * t), "mode collapse"),
-    ],
-)
-def test_paths_made_by_hand(θ, kind: str) -> None:
-    verdict = path(θ)
+CASES: list[tuple[str, Callable[[], Verdict], tuple[str, ...]]] = [
+    ("a million crossings, 0.032 off",
+     lambda: word("pcd", 2, 100, rate=0.316, backend="walkers", seed=2573482657850195559,
+                  star=-1.386), LEARNS),
+    ("pcd, first overshoot", lambda: word("pcd", 4, 20, dt=0.1), ("on its way",)),
+    ("pcd, after it", lambda: word("pcd", 4, 180, dt=0.1), ("converges",)),
+    ("jarzynski, slow", lambda: word("jarzynski", 4, 100, rate=0.1), ("on its way",)),
+    ("score matching, a share of the way",
+     lambda: word("score-matching", 8, 1000, dt=0.5, rate=0.5), ("on its way",)),
+    ("score matching, from beside θ*",
+     lambda: word("score-matching", 20, 20, star=1.4, θ0=1.42), ("no learning",)),
+    ("ml, far away", lambda: word("ml", 10, 20, star=3, θ0=8), ("on its way",)),
+    ("ml, slow", lambda: word("ml", 5, 100, star=0, θ0=-8, rate=0.1), ("on its way",)),
+    ("nce, far from its rest", lambda: word("nce", 20, 5, star=1.4, θ0=-3), ("biased",)),
+    ("dirac", lambda: word("gan", 20, 100, dirac=True), ("oscillates",)),
+    ("gan, an orbit longer than the run",
+     lambda: word("gan", 5, 100, star=5, θ0=-5, loss="wasserstein"), ("oscillates",)),
+    ("pcd, the README's", lambda: word("pcd", 20, 100, star=1.4), ("mode collapse",)),
+    ("pcd, not yet past θ*", lambda: word("pcd", 20, 2, star=1.4), ("mode collapse",)),
+    ("pcd, from θ*: nothing moves it", lambda: word("pcd", 20, 20, star=1.4, θ0=1.4),
+     ("no learning",)),
+    ("walkers' noise is no method",
+     lambda: word("pcd", 20, 20, star=1.4, θ0=1.4, backend="walkers"), ("no learning",)),
+    *((f"gan, penalty, d = {d}", lambda d=d: word("gan", d, 180, dt=0.1, penalty=1), LEARNS)
+      for d in bench.SEPARATIONS),
+    *((f"dirac, penalty, T = {T}", lambda T=T: word("gan", 20, T, dirac=True, penalty=1), LEARNS)
+      for T in (25, 50, 100, 200)),
+    *((f"ml, {n} walkers, T = {T}, seed {seed}",
+       lambda n=n, T=T, seed=seed: word("ml", 6, T, walkers=n, seed=seed, backend="walkers"), LEARNS)
+      for n in (100, 1000) for T in (1, 2) for seed in range(5)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("run", "right"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_cases_that_were_wrong(run: Callable[[], Verdict], right: tuple[str, ...]) -> None:
+    assert run().kind in right
+
+
+def test_many_modes_in_many_dimensions() -> None:
+    """K = 5, D = 100: the weights are within 0.02 of the true ones."""
+    μ = np.random.default_rng(0).normal(size=(5, 100))
+    run = modes.flow("jarzynski", positions=μ, theta_star=[0, 1, 0.5, -0.5, 0.2], time=20.0,
+                     walkers=1000)  # fmt: skip
+    assert np.abs(run.weights[-1] - run.target.mixture.weights(run.target.θ_star)).max() < 0.03
+    assert run.verdict.kind in LEARNS
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_frozen_share_is_within_the_noise(seed: int) -> None:
+    """1/√(N p(1−p)) = 0.02 in θ, which no time takes away; 4 of it are beyond at 6e−5 a seed."""
+    verdict = word("jarzynski", 10, 50, dt=0.1, backend="walkers", seed=seed)
+    assert verdict.kind == "converges"
+    assert verdict.noise == pytest.approx(0.03 + 4 * 0.02)
+    assert "within the walkers' noise, ±0.02" in verdict.says
+
+
+# ---------------------------------------------------------------------- fates known by hand
+@dataclass(frozen=True)
+class Field(Flow):
+    """θ̇ = v(θ), given."""
+
+    v: Callable[[float], float] = lambda θ: 0.0
+    name = "field"
+    title = "A field"
+    has_negatives = False
+
+    def velocity(self, ops: Any, θ: float, negatives: Any, **extra: float) -> float:
+        return float(self.v(θ))
+
+
+def fate(v: Callable[[float], float], T: float = 100.0, θ0: float = 0.0, dt: float = 0.1,
+         rate: float = 1.0) -> Verdict:  # fmt: skip
+    """Towards θ* = 1."""
+    target = Target.exact(1.0, 4.0)
+    run = solve.run(Field(v), Grid(target, dt), θ0, round(T / dt), rate, 1)
+    return judge(Field(v), target, run)
+
+
+FATES = [
+    (lambda θ: 0.3 * (1 - θ), "converges", 0.0),
+    (lambda θ: 0.02 * (1 - θ), "on its way", 1 - math.exp(-2)),
+    (lambda θ: 0.3 * (0.4 - θ), "biased", 0.4),
+    (lambda θ: 0.001 * (0.4 - θ), "biased", 0.4),
+    (lambda θ: 1.0 * (0.05 - θ), "biased", 0.05),
+    (lambda θ: 1e-9, "no learning", 1e-9),
+    (lambda θ: 0.0, "no learning", 0.0),
+    (lambda θ: 1e-5 * (1 - θ), "no learning", 1e-5),
+    (lambda θ: 0.5, "mode collapse", 0.5),
+    (lambda θ: -0.5, "mode collapse", -0.5),
+    (lambda θ: 0.004, "mode collapse", 0.004),  # it will pass θ*
+    (lambda θ: 0.1 * (θ - 1), "mode collapse", None),  # leaves θ*
+    (lambda θ: 1.0 - θ**3, "converges", 0.0),
+    (lambda θ: math.copysign(0.1, 0.3 - θ), "biased", 0.3),
+    (lambda θ: 0.1 * (1.02 - θ), "converges", None),  # within 0.03
+    (lambda θ: 0.1 * (1.1 - θ), "biased", 1.1),
+]
+
+
+@pytest.mark.parametrize(("v", "kind", "number"), FATES)
+def test_fates_known_by_hand(v: Callable, kind: str, number: float | None) -> None:
+    verdict = fate(v)
     assert verdict.kind == kind
     assert verdict.kind in KINDS
-    assert "\n" not in verdict.says
+    assert "\n" not in verdict.says + verdict.now + verdict.so_far
+    if number is not None:
+        assert verdict.number == pytest.approx(number, rel=0.02, abs=1e-4)
 
 
-def test_numbers_prove_it() -> None:
-    assert path(lambda t: 0.4 - 0.4 * math.exp(-0.3 * t)).number == pytest.approx(0.4, abs=1e-4)
-    assert path(lambda t: -0.5 * t).number == pytest.approx(-0.5, rel=1e-6)
-    assert path(lambda t: 1 + 5 * math.sin(0.3 * t)).number == pytest.approx(
-        2 * math.pi / 0.3, rel=0.03
-    )
-    assert path(lambda t: 1 - math.exp(-0.3 * t)).number < 1e-12
+def test_the_time_that_is_needed() -> None:
+    """θ − 1 = −e^{−λt}: within 0.03 at t = log(1/0.03)/λ; half the rate, twice the time."""
+    for rate in (1.0, 0.5):
+        needs = fate(lambda θ: 0.02 * (1 - θ), 100.0, rate=rate).needs
+        assert needs is not None
+        assert 100 + needs == pytest.approx(math.log(1 / 0.03) / (0.02 * rate), rel=0.01)
 
 
-def test_noise_of_walkers_is_not_a_bias() -> None:
-    """With few walkers θ jitters by far more than 0.02; that is still 'converges'."""
-    run = toyflows.flow("ml", theta_star=1.4, walkers=50, backends=["walkers"], dt=0.5, seed=3)
-    tail = run.backends["walkers"].θ[-40:]
-    assert np.std(tail) > 0.02
-    assert run.verdict.kind == "converges"
+def test_passing_through_is_no_arrival() -> None:
+    assert fate(lambda θ: 0.1, 10.0).kind == "mode collapse"  # at θ* when it ends
+    assert fate(lambda θ: 0.5 * (3 - θ), 0.8).kind == "biased"  # so is this one, nearly
 
 
-@pytest.mark.parametrize("loss", ["pcd", "jarzynski"])
-def test_slow_persistent_walkers_close_in(loss: str) -> None:
-    """θ is at −1.2 of −1.39 and slows down as it should; the line of θ̇ is bent by smooth noise."""
-    run = toyflows.flow(loss, q_star=0.8, separation=2.0, rate=0.2, walkers=10_000,
-                        backends=["walkers"])  # fmt: skip
-    assert run.verdict.kind == "converges"
+def test_unstable_steps_are_followed_as_they_are() -> None:
+    """η = 2.5: θ − 1 changes sign and grows by 1.5 at each step; the equation would converge."""
+    v = fate(lambda θ: 0.5 * math.tanh(25 * (1 - θ)) / 10, T=40, dt=0.5, rate=5.0, θ0=0.9)
+    assert v.kind in ("oscillates", "mode collapse")
 
 
-def test_mode_collapse_names_the_predicted_drift_and_the_crossings() -> None:
-    run = toyflows.flow("pcd", q_star=0.8, theta0=1.0, walkers=2_000, time=20.0)
-    predicted = 1 / (1 + math.e) - 0.8
-    assert run.verdict.kind == "mode collapse"
-    assert f"p_b(θ0) − q* = {predicted:+.4f}" in run.verdict.says
-    assert "the 2,000 walkers changed mode 0 times" in run.verdict.says
+def test_walking_finds_the_first_zero_and_the_time() -> None:
+    ahead = walk(lambda θ: math.sin(θ), 1.0, 10.0, 0.03)
+    assert ahead.end == "zero"
+    assert ahead.at == pytest.approx(math.pi, abs=1e-12)
+
+    def anti(θ: float) -> float:  # of 1/sin
+        return math.log(math.tan(θ / 2))
+
+    assert ahead.time == pytest.approx(anti(math.pi - 0.03) - anti(1.0), rel=0.03)
+    assert walk(lambda θ: 1e-16, 0.0, 1.0, 0.03).end == "still"
+    assert walk(lambda θ: 0.3, 0.0, 1.0, 0.03).end == "away"
+    assert walk(lambda θ: 0.3, 0.0, 1.0, 0.03).passed == pytest.approx(1 / 0.3)
+    at_rest = walk(lambda θ: 0.2 * (0.5 - θ), 0.5, 1.0, 0.03)
+    assert (at_rest.end, at_rest.time) == ("zero", 0.0)
+
+
+def test_following_a_circle() -> None:
+    def rates(y: Array) -> Array:
+        return np.array([-y[1], y[0]])
+
+    t, y = follow(rates, np.array([1.0, 0.0]), 20.0, lambda y: False)
+    assert np.abs(y[:, 0] - np.cos(t)).max() < 2e-3
+    assert t[-1] == 20.0
+
+
+def path(θ: Callable, past: Callable | None = None) -> str:
+    """Where a path goes that is given for 0 ≤ t ≤ 100, towards 0, after one as long."""
+    t = np.linspace(0, 100, 1001)
+    before = None if past is None else Line(t, np.array([[past(s)] for s in t]))
+    ahead = Line(t, np.array([[θ(s)] for s in t]))
+    return read(before, ahead, np.array([0.03]), 100.0, there=False).goes
+
+
+@pytest.mark.parametrize(("θ", "goes"), [
+    (lambda t: math.exp(-0.1 * t), "star"),
+    (lambda t: math.exp(-0.02 * t), "star"),
+    (lambda t: 0.5 + 0.5 * math.exp(-0.05 * t), "rest"),
+    (lambda t: 1 - 0.001 * t, "?"),
+    (lambda t: 1 - 0.05 * t, "away"),
+    (lambda t: 1 + 0.05 * t, "away"),
+    (lambda t: 1.0, "still"),
+    (lambda t: math.cos(0.3 * t), "swings"),
+    (lambda t: 5 * math.cos(0.3 * t) * math.exp(-0.1 * t), "star"),
+    (lambda t: 2 + 2 * math.sin(math.pi * t / 80), "star"),  # turned, and on the way back
+])  # fmt: skip
+def test_paths_read(θ: Callable, goes: str) -> None:
+    assert path(θ) == goes
+
+
+def test_two_crossings_and_no_rest_is_a_swing() -> None:
+    def past(t: float) -> float:
+        return 5 * math.cos(0.1 * t)
+
+    assert path(lambda t: 5 * math.cos(0.1 * (t + 100)) * 0.9, past) == "swings"
+
+
+# ---------------------------------------------------------------------- sentences
+def test_the_three_tenses() -> None:
+    run = toyflows.flow("pcd", theta_star=1.4, walkers=2_000, time=20.0, seed=1)
+    v = run.verdict
+    assert v.now == "θ = 6.044 is 4.64 beyond θ* = 1.4, moving at +0.3 a unit of time."
+    assert v.so_far == "θ passed θ* at t = 4.65; no walker has changed mode."
+    assert "p_b(θ0) − q* = +0.3022" in v.says
+    assert v.says.endswith("no walker has changed mode.")
+    told = run.to_dict()["verdict"]
+    assert set(told) == {"kind", "number", "says", "now", "so_far", "needs", "noise"}
+    early = run.backends["grid"]
+    assert "20 % of the way" not in so_far(early, run.target)
+    assert now(early, run.target) == v.now
+
+
+def test_a_formula_is_quoted_only_of_the_method_it_is_of() -> None:
+    class Away(PCD):
+        """θ̇ = +1/2"""
+
+        name = "away"
+
+        def velocity(self, ops: Any, θ: float, negatives: Any, **extra: float) -> float:
+            return 0.5
+
+        def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
+            return None
+
+    target = Target.exact(1.4, 4.0)
+    run = solve.run(Away(), Grid(target, 0.1), 0.0, 100)
+    verdict = judge(Away(), target, run)
+    assert verdict.kind == "mode collapse"
+    assert "p_b(θ0)" not in verdict.says
+
+
+def test_no_rest_is_named_where_the_equation_does_not_rest() -> None:
+    """θ̇ at the printed number is at most 1e−6 of the largest speed."""
+    for θ0, mu in ((0.0, 0.0), (0.9, 0.0), (-3.0, 2.0), (5.0, -1.0)):
+        setting = bench.Setting(1.4, θ0, 60.0, 0.1)
+        flow = make("nce", mu=mu)
+        cell = bench.cell(flow, 8.0, setting)
+        assert cell.run is not None
+        assert cell.verdict.kind == "biased"
+        number = cell.verdict.says.split("rest at ")[1].split()[0].rstrip(",")
+        speed = solve.velocity(flow, Grid(Target.exact(1.4, 8.0), 0.1), float(number))
+        assert abs(speed) <= 1e-6 * np.abs(cell.run.velocity).max()
+
+
+def test_a_diverged_run_names_the_coordinate_the_step_and_the_stable_step() -> None:
+    """γ = 50: the slope in w is q*/2 + γ = 50.1, so that Euler's steps are stable to 2/50.1."""
+    cell = bench.cell(make("gan", penalty=50), 5.0, bench.Setting(1.0, 0.0, 12.0, 0.2, 10.0))
+    assert cell.verdict.kind == "diverges"
+    assert "diverged at step 6 (t = 1.2): w = " in cell.verdict.says
+    assert "stable up to rate·dt = 0.0398" in cell.verdict.says
+    with pytest.raises(Diverged, match="stable up to rate·dt = 0"):
+        toyflows.flow("gan", theta_star=1.0, separation=5.0, options={"penalty": 50.0},
+                      time=20.0, backends=["grid"])  # fmt: skip
+    assert diverged(Diverged(3, 0.3, "c", math.inf)).number == 0.3
+
+
+def test_an_unstable_step_is_an_alarm() -> None:
+    run = toyflows.flow("gan", theta_star=1.0, separation=5.0, options={"penalty": 1.0}, dt=0.2,
+                        rate=10.0, time=20.0, backends=["grid"])  # fmt: skip
+    assert any("rate·dt = 2 is above 1.2" in text for text in run.alarms)
+    calm = toyflows.flow("gan", theta_star=1.0, separation=5.0, options={"penalty": 1.0}, dt=0.2,
+                         time=20.0, backends=["grid"])  # fmt: skip
+    assert calm.alarms == []

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toyflows import linear
+from toyflows.backends.grid import Grid
 from toyflows.flows.base import Flow
 from toyflows.state import Trajectory
 from toyflows.target import Target
@@ -19,7 +21,7 @@ LOW_EFFECTIVE_SIZE = 0.1  # of the walkers
 
 def alarms(flow: Flow, target: Target, run: Trajectory) -> list[str]:
     """One sentence for each thing that is wrong with the run's particles."""
-    found = (_never_crossed, _few_count, _short_chains, _no_basin)
+    found = (_never_crossed, _few_count, _short_chains, _no_basin, _unstable_step)
     return [text for check in found for text in check(flow, target, run)]
 
 
@@ -50,6 +52,15 @@ def _short_chains(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
     τ = target.mixture.mixing_time(float(run.θ[-1]))
     if time < τ:
         yield f"chains of time {time:.3g} are shorter than the mixing time {τ:.2g}"
+
+
+def _unstable_step(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+    limit, step = linear.stable_step(flow, Grid(target, run.dt)), run.rate * run.dt
+    if limit is not None and step >= limit:
+        yield (
+            f"rate·dt = {step:.4g} is above {limit:.4g}, the largest stable step of this method: "
+            "what is seen is the steps' doing, not the equation's"
+        )
 
 
 def _no_basin(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from toyflows import display, solve
+from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
@@ -23,7 +23,7 @@ from toyflows.limits import check_ranges
 from toyflows.registry import options_of
 from toyflows.state import Trajectory
 from toyflows.target import Target
-from toyflows.verdict import Verdict, judge
+from toyflows.verdict import Verdict, diverged, judge
 from toyflows.workers import in_workers
 
 SEPARATIONS = (2.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0)
@@ -83,15 +83,16 @@ def parse(words: str) -> Flow:
 def cell(flow: Flow, d: float, setting: Setting, backend: str = "grid") -> Cell:
     """The flow's run at separation d on "grid" or "walkers", judged."""
     target = Target.exact(setting.θ_star, d)
+    ops = _backend(backend, target, setting)
     try:
         run = solve.run(
-            flow, _backend(backend, target, setting), setting.θ0, setting.steps, setting.rate,
-            max(1, setting.steps // 2000),
-        )  # fmt: skip
+            flow, ops, setting.θ0, setting.steps, setting.rate, max(1, setting.steps // 2000)
+        )
+        verdict = judge(flow, target, run, ops)
     except Diverged as error:
-        return Cell(label(flow), d, backend, Verdict("diverges", error.time, f"θ {error}."), None)
-    warned = tuple(alarms(flow, target, run))
-    return Cell(label(flow), d, backend, judge(run, target), run, warned)
+        known = error.with_limit(linear.stable_step(flow, Grid(target, setting.dt)))
+        return Cell(label(flow), d, backend, diverged(known), None)
+    return Cell(label(flow), d, backend, verdict, run, tuple(alarms(flow, target, run)))
 
 
 def _backend(name: str, target: Target, setting: Setting) -> Backend:

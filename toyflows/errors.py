@@ -1,5 +1,7 @@
 """The two ways in which a run is refused or stopped; every message is one line for the user."""
 
+from __future__ import annotations
+
 import difflib
 from collections.abc import Collection
 
@@ -20,8 +22,16 @@ class InputError(ValueError):
 
 
 class Diverged(ArithmeticError):
-    """θ left the finite numbers: carries the step at which it happened."""
+    """A coordinate left the finite numbers: carries the step at which it happened. `stable` is the
+    largest rate·dt at which Euler's steps of the method are stable, where it is known."""
 
-    def __init__(self, step: int, time: float, coordinate: str, value: float):
-        super().__init__(f"diverged at step {step} (t = {time:g}): {coordinate} = {value:g}")
-        self.step, self.time = step, time
+    def __init__(
+        self, step: int, time: float, coordinate: str, value: float, stable: float | None = None
+    ):
+        limit = "" if stable is None else f"; Euler's steps are stable up to rate·dt = {stable:.4g}"
+        super().__init__(f"diverged at step {step} (t = {time:g}): {coordinate} = {value:g}{limit}")
+        self.step, self.time, self.coordinate, self.value = step, time, coordinate, value
+
+    def with_limit(self, stable: float | None) -> Diverged:
+        """The same, with what a smaller step would have to be."""
+        return Diverged(self.step, self.time, self.coordinate, self.value, stable)

@@ -34,8 +34,8 @@ def check_ranges(
     if not time / dt <= MOST_STEPS:
         raise InputError("time", time, f"allowed is at most {MOST_STEPS:,} steps of dt = {dt:g}")
     if not 0 < rate * dt < 8:
-        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}, where Euler's step of θ "
-                         f"is stable at dt = {dt:g}")  # fmt: skip
+        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}: beyond it Euler's "
+                         "steps of maximum likelihood are unstable")  # fmt: skip
     if walkers < 1:
         raise InputError("walkers", walkers, "allowed is 1 or more")
     if not 0 <= seed < 2**63:

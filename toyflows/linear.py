@@ -7,7 +7,8 @@ the period 2π/|Im λ|. Where all λ are imaginary, the flow circles for ever.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,21 @@ from toyflows.flows.base import Flow
 STEP = 2.0**-9  # of the differences: their error is STEP⁴/30 f⁽⁵⁾ + ε/STEP, 1e−12 for f of order 1
 ROUND_OFF = 1e-11  # share of |λ| below which its real or imaginary part is zero
 NEWTON = 20  # steps at most
+LOST = 1e-11  # what these differences leave of a real part that is zero
+Rates = Callable[[Array], Array]
+
+
+def rates(flow: Flow, ops: Backend, chains: Any, names: Sequence[str]) -> Rates:
+    """(θ, the coordinates `names`) ↦ their rates, before `rate`, the particles `chains` as they
+    are: the whole dynamics of a method without persistent particles."""
+
+    def found(y: Array) -> Array:
+        θ, *more = y.tolist()
+        named = dict(zip(names, more, strict=True))
+        v = flow.velocity(ops, θ, flow.negatives(ops, θ, chains), **named)
+        return np.atleast_1d(np.asarray(v, float))
+
+    return found
 
 
 def eigenvalues(flow: Flow, ops: Backend) -> NDArray[np.complex128] | None:
@@ -32,26 +48,41 @@ def eigenvalues(flow: Flow, ops: Backend) -> NDArray[np.complex128] | None:
     persistent = type(flow).advance is not Flow.advance or type(flow).store is not Flow.store
     if θ is None or persistent:
         return None
-    extra, chains = flow.extra(ops.target, θ) | flow.rest(ops.target), flow.init(ops, θ)
-
-    def rates(y: Array) -> Array:
-        θ, *more = y.tolist()
-        named = dict(zip(extra, more, strict=True))
-        v = flow.velocity(ops, θ, flow.negatives(ops, θ, chains), **named)
-        return np.atleast_1d(np.asarray(v, float))
-
+    extra = flow.extra(ops.target, θ) | flow.rest(ops.target)
     with np.errstate(under="ignore"):  # θ̇ may be 1e−304
-        J = _at_rest(rates, np.array([θ, *extra.values()]))
-        if J is None:
+        v = rates(flow, ops, flow.init(ops, θ), tuple(extra))
+        found = at_rest(v, np.array([θ, *extra.values()]))
+        if found is None:
             return None
-        λ = np.linalg.eigvals(J).astype(np.complex128)
+        λ = np.linalg.eigvals(found[0]).astype(np.complex128)
         for part in (λ.real, λ.imag):
             part[np.abs(part) < ROUND_OFF * np.abs(λ)] = 0.0
+        λ.real[(λ.imag != 0) & (np.abs(λ.real) < LOST)] = 0.0
     return λ[np.lexsort((-λ.imag, -λ.real))] + 0.0  # no negative zeros
 
 
-def _at_rest(rates: Callable[[Array], Array], y: Array) -> Array | None:
-    """J where the exact law rests: by Newton's steps from where separated modes do.
+def largest_step(λ: NDArray[np.complex128]) -> float:
+    """The largest rate·dt at which Euler's steps 1 + ηλ damp what the flow damps: the smallest
+    −2 Re λ/|λ|² of the λ with Re λ < 0; inf where there is none."""
+    damped = λ[λ.real < 0]
+    return float(np.min(-2 * damped.real / np.abs(damped) ** 2)) if damped.size else math.inf
+
+
+def stable_step(flow: Flow, ops: Backend) -> float | None:
+    """`largest_step` of the flow on the exact law; None where it is not known, or none is too
+    large."""
+    λ = eigenvalues(flow, ops) if flow.exact else None
+    found = math.inf if λ is None else largest_step(λ)
+    return found if math.isfinite(found) else None
+
+
+def circles(λ: NDArray[np.complex128]) -> bool:
+    """Does the linearised flow turn for ever: some λ imaginary, none growing?"""
+    return bool(np.any((λ.real == 0) & (λ.imag != 0)) and np.all(λ.real <= 0))
+
+
+def at_rest(rates: Rates, y: Array) -> tuple[Array, Array] | None:
+    """(J, y) where the exact law rests: by Newton's steps from y. None: none near, or a jump.
 
     A direction in which nothing moves is left as it is (least squares).
     """
@@ -59,14 +90,14 @@ def _at_rest(rates: Callable[[Array], Array], y: Array) -> Array | None:
         J, smooth = _jacobian(rates, y)
         step = np.linalg.lstsq(J, -rates(y))[0]
         if np.all(np.abs(step) < 1e-9 * (1 + np.abs(y))):
-            return J if smooth else None
+            return (J, y + step) if smooth else None
         if not np.all(np.abs(step) < 10):
             return None
         y = y + step
     return None
 
 
-def _jacobian(rates: Callable[[Array], Array], y: Array) -> tuple[Array, bool]:
+def _jacobian(rates: Rates, y: Array) -> tuple[Array, bool]:
     """J (n, n) by central differences of order four, and whether those of order two, with one step
     and with two, agree to 1 %: of a jump the second is half of the first."""
 
@@ -92,7 +123,7 @@ def motion(λ: NDArray[np.complex128]) -> str:
             spiral = "a damped spiral" if z.real < 0 else "a growing spiral"
             shape = spiral if z.real else "an undamped circle"
             period = 2 * math.pi / z.imag
-            return f"At rest: eigenvalues {_one(z)}: {shape} of period {period:.3g}."
+            return f"Small motions about the rest: {shape} of period {period:.3g}."
     return ""
 
 

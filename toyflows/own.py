@@ -156,6 +156,7 @@ class Plain(Flow):
     """
 
     title: ClassVar[str] = "A function of one's own"
+    exact: ClassVar[bool] = False
     function: Callable[..., Any]
     asks: tuple[str, ...]
     kind: str

@@ -26,14 +26,14 @@ from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
-from toyflows.errors import InputError, nearest
+from toyflows.errors import Diverged, InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
 from toyflows.flows import Flow, make
 from toyflows.limits import check_ranges
 from toyflows.registry import options_of
 from toyflows.state import Particles, State, Trajectory
 from toyflows.target import Target
-from toyflows.verdict import Verdict, judge
+from toyflows.verdict import Verdict, changes, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,6 +42,7 @@ BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
 COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
 RECORDS = 2000  # rows a run keeps, about
+TURNING = ("converges", "on its way", "oscillates")  # of what the motion about the rest is told
 Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
 
 
@@ -114,12 +115,16 @@ class Run:
         """On the exact law where it was followed, else on the walkers, else on the theory."""
         name = next(n for n in ("grid", "walkers", "theory") if n in self.backends)
         judged = self.backends[name]
-        if name == "grid" and "walkers" in self.backends:
-            seen = self.backends["walkers"]
-            if seen.t.size == judged.t.size:  # what the walkers add: how often they crossed
-                judged = replace(judged, crossings=seen.crossings, walkers=seen.walkers)
-        found = judge(judged, self.target)
+        found = judge(self.flow, self.target, judged)
+        seen = self.backends.get("walkers")
+        if name == "grid" and seen is not None:  # what the walkers add: how often they crossed
+            more = changes(seen)
+            found = replace(found, so_far=found.so_far.removesuffix(".") + f"{more}.")
+            if found.kind == "mode collapse":
+                found = replace(found, says=found.says.removesuffix(".") + f"{more}.")
         turning = "" if self.eigenvalues is None else linear.motion(self.eigenvalues)
+        if found.kind not in TURNING:
+            turning = ""
         return replace(found, says=f"{found.says} {turning}".rstrip())
 
     @cached_property
@@ -264,7 +269,10 @@ def _run(
         state = None if earlier is None else earlier.state
         steps = s.steps - (0 if state is None else state.step)
         progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
-        later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
+        try:
+            later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
+        except Diverged as error:
+            raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
         done[name] = later if earlier is None else earlier.then(later)
     if not done:
         raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")

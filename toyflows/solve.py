@@ -114,7 +114,8 @@ def _stepwise(
         seen.see(before, info)
         if before.chains is not None and state.chains is not None:
             seen.crossings += backend.crossed(before.chains, state.chains)
-        _check(state.θ, *state.extra.values(), step=state.step, dt=backend.h)
+        for name, value in (("θ", state.θ), *state.extra.items()):
+            _check(name, value, state.step, backend.h)
     return state
 
 
@@ -131,15 +132,15 @@ def _fused(
     seen.see_path(state.step, path)
     ends = np.append(path[:, 0], θ)
     if not np.all(np.abs(ends) <= RUNAWAY):
-        _check(*ends.tolist(), step=state.step, dt=backend.h)
+        for k, value in enumerate(ends.tolist()):
+            _check("θ", value, state.step + k, backend.h)
     return State(state.step + len(path), θ, {}, chains)
 
 
-def _check(*values: float, step: int, dt: float) -> None:
-    """Raises Diverged at the first value that is not finite or beyond ±RUNAWAY."""
-    for k, value in enumerate(values):
-        if not abs(value) <= RUNAWAY:
-            raise Diverged(step + k, (step + k) * dt, "θ", value)
+def _check(name: str, value: float, step: int, dt: float) -> None:
+    """Raises Diverged where the coordinate is not finite or beyond ±RUNAWAY."""
+    if not abs(value) <= RUNAWAY:
+        raise Diverged(step, step * dt, name, value)
 
 
 def lecture(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate: float = 1.0,

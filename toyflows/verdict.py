@@ -1,256 +1,253 @@
 """What a run shows, in one word, with the number that proves it and one sentence for the class.
 
-    converges      θ ends at θ*                          number: |θ − θ*|
-    biased         θ comes to rest elsewhere             number: the fixed point
-    no learning    θ does not move                       number: the largest |θ̇|
-    mode collapse  θ runs on, past θ*                    number: the drift at the end
-    oscillates     θ swings across θ*                    number: the period
-    diverges       θ leaves the finite numbers           number: the time (bench.py; no path left)
+The word is decided by the first line that holds, from where the method takes θ after the run's last
+record (outlook.py), never by the method's name:
 
-Only the recorded path is looked at, never the name of the method: a user's own method is judged by
-the same rules.
+    θ or another coordinate has left the finite numbers      diverges        the time
+    θ is at θ*, and comes back when it is moved off           converges       |θ − θ*|
+    θ is at θ*, and does not come back, as nothing moves      no learning     the largest |θ̇|
+    θ swings about θ*, undamped as far as it was followed     oscillates      the period
+    nothing moves, or 100 runs as long would not bring θ
+      to θ* or to its rest, and a tenth of the way is not done no learning     the largest |θ̇|
+    θ goes to θ*                                              on its way      share of the way done
+    θ is at rest elsewhere, or goes to it                     biased          the rest
+    θ leaves θ*, or passes it and goes on                     mode collapse   θ̇
+
+"At θ*" is within 0.03 (half a per cent of weight), and four deviations of the noise that N walkers
+leave in θ. Beside the verdict stand what is seen (`now`) and what was seen (`so_far`): a run that
+still plays has only these.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from toyflows import display
-from toyflows.cloud import Array
-from toyflows.flows.base import LEARNED, NEAR
+from toyflows.errors import Diverged
+from toyflows.flows.base import LEARNED, NEAR, Flow
+from toyflows.outlook import RUNS, Outlook, outlook
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
-KINDS = ("converges", "biased", "no learning", "mode collapse", "oscillates", "diverges")
+KINDS = (
+    "converges", "biased", "no learning", "mode collapse", "oscillates", "diverges", "on its way",
+)  # fmt: skip
 MESSAGE = {  # above a picture of the run; {} is the method's title
     "converges": "{} learns the weight",
+    "on its way": "{} is on its way to the weight",
     "biased": "{} comes to rest at the wrong weight",
     "no learning": "{} does not move the weight",
     "mode collapse": "{} runs away from the weight",
     "oscillates": "{} never settles on the weight",
     "diverges": "{} leaves the finite numbers",
 }
-AT_REST = 0.05  # of the largest speed seen
-DAMPED = 0.5  # of the swing before: those still to come add up to no more than the last one
-STRAIGHT = 0.95  # of the variance of θ̇: a line that explains less says nothing of the limit
-ALIKE = 1.5  # two factors are the same, up to this one
-SLOW = 0.25  # of the way left: who would go as far in as long a run again is not at rest
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is one of KINDS; `number` proves it (see above); `says` is the sentence."""
+    """`kind` is one of KINDS; `number` proves it (see above); `says` is the sentence. `now` and
+    `so_far` are sentences of what the run has shown; `needs` is the time still needed to θ* (or to
+    the rest), None where there is none or it is not known; `noise` is the tolerance used."""
 
     kind: str
     number: float
     says: str
+    now: str = ""
+    so_far: str = ""
+    needs: float | None = None
+    noise: float = NEAR
 
     def _repr_html_(self) -> str:
         return display.page(display.words(self.says, f"{self.kind}."))
 
 
-@dataclass(frozen=True)
-class _Path:
-    """A trajectory seen from θ*."""
-
-    run: Trajectory
-    target: Target
-
-    @property
-    def gap(self) -> Array:
-        return self.run.θ - self.target.θ_star
-
-    @property
-    def tail(self) -> slice:
-        """The last twentieth of the records, two at least."""
-        return slice(-max(2, self.run.t.size // 20), None)
-
-    @property
-    def noise(self) -> float:
-        """Standard deviation of θ from the walkers' noise: fresh noise of size s in θ̇ at each step
-        leaves s√(η/2λ) in θ that is pulled back at rate λ, taken as 0.05 (its order near θ*)."""
-        return self.jitter * math.sqrt(self.run.rate * self.run.dt / 0.1)
-
-    @property
-    def jitter(self) -> float:
-        """Standard deviation of the walkers' noise in θ̇: a smooth path has no second difference."""
-        v = self.run.velocity[self.tail]
-        return float(np.std(np.diff(v, 2))) / math.sqrt(6.0) if v.size > 2 else 0.0
-
-    @property
-    def near(self) -> float:
-        """So far from θ* counts as there: NEAR, and six deviations of the walkers' noise."""
-        return NEAR + 6.0 * self.noise
-
-    @property
-    def speed(self) -> float:
-        """Mean θ̇ of the last twentieth."""
-        return float(np.mean(self.run.velocity[self.tail]))
-
-    @property
-    def rests(self) -> bool:
-        """Is θ̇ gone in both halves of the last twentieth (and not just turning round)?"""
-        halves = np.array_split(self.run.velocity[self.tail], 2)
-        fastest = np.max(np.abs(self.run.velocity))
-        return bool(max(abs(h.mean()) for h in halves) < AT_REST * fastest)
-
-    @property
-    def started_at_rest(self) -> bool:
-        """Is there no drift in the first twentieth either, only noise?"""
-        v = self.run.velocity
-        head = v[: max(2, v.size // 20)]
-        noise = 6.0 * self.jitter / math.sqrt(head.size)
-        return bool(abs(head.mean()) < max(AT_REST * np.max(np.abs(v)), noise))
-
-    @property
-    def drifts(self) -> bool:
-        """Is the mean θ̇ of the tail more than six of its standard errors?"""
-        v = self.run.velocity[self.tail]
-        return v.size > 2 and abs(self.speed) > 6.0 * self.jitter / math.sqrt(v.size)
-
-    @property
-    def aims_at_star(self) -> bool:
-        """Is the limit at θ*, or SLOW of the way left from it?"""
-        off = abs(self.limit() - self.target.θ_star)
-        return bool(off <= max(self.near, SLOW * abs(self.gap[-1])))
-
-    @property
-    def is_slow(self) -> bool:
-        """Would θ, at its speed, go SLOW of the way left in a run as long as this one?"""
-        gap = float(self.gap[-1])
-        ahead = self.run.rate * self.speed * float(self.run.t[-1] - self.run.t[0])
-        return ahead * gap < 0 and abs(ahead) >= SLOW * abs(gap)
-
-    @property
-    def slows_down(self) -> bool:
-        """Has the speed fallen by the same factor as the distance to θ*, on more than half the way?
-        Persistent walkers' noise is smooth: it bends the line of `limit`, and is no jitter."""
-        gap, gap0 = float(self.gap[-1]), float(self.gap[0])
-        left = abs(gap) / max(abs(gap0), 1e-300)
-        fastest = float(np.max(np.abs(self.run.velocity)))
-        same = left / ALIKE <= abs(self.speed) / max(fastest, 1e-300) <= left * ALIKE
-        return left < 0.5 and gap * gap0 > 0 and self.speed * gap < 0 and same
-
-    def _crossed(self) -> Array:
-        """Records at which θ has crossed θ*, hesitations inside ±near not counted."""
-        outside = np.flatnonzero(np.abs(self.gap) > self.near)
-        return outside[1:][np.diff(np.sign(self.gap[outside])) != 0]
-
-    def crossings(self) -> Array:
-        """The times of these."""
-        return self.run.t[self._crossed()]
-
-    @property
-    def spirals_in(self) -> bool:
-        """Does θ go, from crossing to crossing, at most DAMPED times as far as the time before?"""
-        swings = np.array([np.max(np.abs(g)) for g in np.split(self.gap, self._crossed())])
-        return bool(np.all(swings[1:] <= DAMPED * swings[:-1]))
-
-    def limit(self) -> float:
-        """Where θ tends to: the zero of the line θ̇ = λ(θ∞ − θ) through the second half, or nan
-        where it is no such line."""
-        half = slice(self.run.t.size // 2, None)
-        θ, v = self.run.θ[half], self.run.velocity[half]
-        spread, change = θ - θ.mean(), v - v.mean()
-        if np.max(np.abs(spread)) < 1e-9:
-            return float(θ[-1])
-        λ = -float(spread @ v / (spread @ spread))
-        bent = change + λ * spread
-        straight = bent @ bent <= (1 - STRAIGHT) * (change @ change) + v.size * self.jitter**2 * 2
-        return float(θ.mean() + v.mean() / λ) if λ > 0 and straight else math.nan
+def judge(flow: Flow, target: Target, run: Trajectory, backend: Any = None) -> Verdict:
+    """The verdict on a recorded run of `flow`. `backend` is the one it was made on: needed where
+    the flow has no exact law (Flow.exact)."""
+    ahead = outlook(flow, target, run, backend)
+    seen = _Seen(flow, target, run, ahead)
+    kind = seen.kind
+    number, says = getattr(seen, kind.replace(" ", "_"))()
+    needs = ahead.needs if kind in ("on its way", "biased") else math.inf
+    return Verdict(kind, number, says, now(run, target, ahead.near), so_far(run, target),
+                   needs if math.isfinite(needs) else None, ahead.near)  # fmt: skip
 
 
-def judge(run: Trajectory, target: Target) -> Verdict:
-    """The verdict on a recorded run of at least two records."""
-    # Speeds may be 1e−304: their products are 0 and the times they need infinite, as they should.
-    with np.errstate(under="ignore", over="ignore"):
-        return _judge(run, target)
+def word(ahead: Outlook, there: bool, moved: bool, speed: float, lasted: float) -> str:
+    """The decision table above. `there`: the run ended at θ*; `moved`: a tenth of the way is done,
+    at least; `speed` is |dθ/dt| where it was last seen."""
+    if ahead.goes in ("stays", "swings"):
+        return "converges" if ahead.goes == "stays" else "oscillates"
+    if ahead.goes == "still" or (ahead.goes == "star" and there):
+        return "no learning"
+    runs = RUNS * lasted
+    slow = speed * runs < ahead.near if ahead.goes == "away" else ahead.needs > runs
+    if slow and not moved:
+        return "no learning"
+    return {"star": "on its way", "rest": "biased", "away": "mode collapse"}[ahead.goes]
 
 
-def _judge(run: Trajectory, target: Target) -> Verdict:
-    path = _Path(run, target)
-    gap0, gap = abs(path.gap[0]), float(np.max(np.abs(path.gap[path.tail])))
-    fastest = float(np.max(np.abs(run.velocity)))
-    if gap <= path.near:
-        return _converges(path)
-    if len(path.crossings()) >= 2:
-        return _converges(path) if path.spirals_in else _oscillates(path)
-    unmoved = gap0 > path.near and np.max(np.abs(run.θ - run.θ[0])) <= LEARNED * gap0
-    if unmoved and path.started_at_rest:
-        return _no_learning(path, fastest)
-    if path.rests:
-        slow = path.drifts and (path.aims_at_star or path.is_slow)
-        return _converges(path) if slow else _biased(path, float(np.mean(run.θ[path.tail])))
-    if unmoved:
-        return _no_learning(path, fastest)
-    if _runs_on(path):
-        return _mode_collapse(path)
-    if path.aims_at_star:
-        return _converges(path)
-    limit = path.limit()
-    if math.isfinite(limit):
-        return _biased(path, limit)
-    return _converges(path) if path.slows_down else _mode_collapse(path)
+def diverged(error: Diverged) -> Verdict:
+    """The verdict on a run that ended in `error`."""
+    return Verdict("diverges", error.time, f"The run {error}.", so_far=f"The run {error}.")
 
 
-def _runs_on(path: _Path) -> bool:
-    """θ moves away from θ*, or its speed does not fall as the distance falls."""
-    gap0, gap = path.gap[0], path.gap[-1]
-    fastest = float(np.max(np.abs(path.run.velocity)))
-    away = path.speed * gap > 0 and abs(path.speed) > 0.5 * fastest
-    blind = abs(path.speed) > fastest * (0.5 + abs(gap) / max(abs(gap0), 1e-300))
-    return bool(away or blind)
+def now(run: Trajectory, target: Target, near: float = NEAR) -> str:
+    """Where θ is and how it moves: no word about the future."""
+    gap, start = (float(run.θ[k]) - target.θ_star for k in (-1, 0))
+    speed, where = run.rate * float(run.velocity[-1]), f"θ = {float(run.θ[-1]):.4g} is"
+    moves = f"moving at {speed:+.2g} a unit of time"
+    if abs(gap) <= near:
+        return f"{where} at θ* = {target.θ_star:.4g}, within {near:.2g}, {moves}."
+    side = "beyond" if gap * start < 0 else "from" if abs(start) <= near else "short of"
+    return f"{where} {abs(gap):.3g} {side} θ* = {target.θ_star:.4g}, {moves}."
 
 
-def _converges(path: _Path) -> Verdict:
-    gap, θ = abs(float(path.gap[-1])), path.run.θ[-1]
-    star = path.target.θ_star
-    if gap > path.near:
-        says = f"θ has come to {θ:.4g} and closes in on θ* = {star:.4g}: it learns the weight."
+def so_far(run: Trajectory, target: Target) -> str:
+    """What has happened since the start."""
+    gap = run.θ - target.θ_star
+    passed = np.flatnonzero(gap * gap[0] < 0)
+    if passed.size:
+        told = f"θ passed θ* at t = {run.t[passed[0]]:.3g}"
+    elif abs(gap[0]) <= NEAR:
+        told = f"θ began at θ* and has been up to {np.max(np.abs(gap)):.2g} from it"
+    elif abs(gap[-1]) > abs(gap[0]):
+        told = f"θ has gone {abs(gap[-1]) - abs(gap[0]):.3g} away from θ*"
     else:
-        says = f"θ ends at {θ:.6g}, {gap:.1e} from θ* = {star:.6g}: the method learns the weight."
-    return Verdict("converges", gap, says)
+        told = f"θ has done {_share(1 - abs(gap[-1] / gap[0]))} of the way to θ*"
+    return f"{told}{changes(run)}."
 
 
-def _biased(path: _Path, limit: float) -> Verdict:
-    p = path.target.mixture.weight_b
-    says = (
-        f"θ comes to rest at {limit:.6g}, not at θ* = {path.target.θ_star:.6g}: "
-        f"the method learns the weight {p(limit):.3f} in place of {path.target.q_star:.3f}."
-    )
-    return Verdict("biased", limit, says)
+def changes(run: Trajectory) -> str:
+    """How often the persistent walkers changed mode, as a clause; "" where none are counted."""
+    many = float(run.crossings[-1])
+    if not run.walkers or not math.isfinite(many):
+        return ""
+    if many == 0:
+        return "; no walker has changed mode"
+    return f"; the {run.walkers:,} walkers changed mode {many:,.0f} times"
 
 
-def _no_learning(path: _Path, fastest: float) -> Verdict:
-    left = abs(path.gap[-1]) / fastest if fastest > 0 else math.inf
-    says = (
-        f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take "
-        f"{f'a time of {left:.0e}' if math.isfinite(left) else 'for ever'}; "
-        "this run does not learn the weight."
-    )
-    return Verdict("no learning", fastest, says)
+def _share(part: float) -> str:
+    return f"{100 * part:.3g} %" if part >= 0.001 else "less than 0.1 %"
 
 
-def _mode_collapse(path: _Path) -> Verdict:
-    run, target = path.run, path.target
-    predicted = target.mixture.weight_b(float(run.θ[0])) - target.q_star
-    says = f"θ drifts on at {path.speed:+.4f} a unit of time (p_b(θ0) − q* = {predicted:+.4f})"
-    passed = path.crossings()
-    if len(passed):
-        says += f", past θ* = {target.θ_star:.4g} since t = {passed[0]:.3g}"
-    if run.walkers and math.isfinite(run.crossings[-1]):
-        says += f"; the {run.walkers:,} walkers changed mode {run.crossings[-1]:,.0f} times"
-    return Verdict("mode collapse", path.speed, says + ".")
+@dataclass(frozen=True)
+class _Seen:
+    """A run and what comes after it; a method for each word gives its number and sentence."""
 
+    flow: Flow
+    target: Target
+    run: Trajectory
+    ahead: Outlook
 
-def _oscillates(path: _Path) -> Verdict:
-    times = path.crossings()
-    period = 2.0 * float(np.mean(np.diff(times)))
-    says = (
-        f"θ swings between {path.run.θ.min():.4g} and {path.run.θ.max():.4g}, crossing "
-        f"θ* = {path.target.θ_star:.4g} {len(times)} times, with a period of {period:.4g}."
-    )
-    return Verdict("oscillates", period, says)
+    @property
+    def gap(self) -> float:
+        return float(self.run.θ[-1]) - self.target.θ_star
+
+    @property
+    def fastest(self) -> float:
+        return float(np.max(np.abs(self.run.velocity)))
+
+    @property
+    def kind(self) -> str:
+        run, near = self.run, self.ahead.near
+        way = abs(float(run.θ[0]) - self.target.θ_star)
+        moved = float(np.max(np.abs(run.θ - run.θ[0])))
+        lasted = float(run.t[-1] - run.t[0])
+        return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
+                    abs(self.ahead.drift) * run.rate, lasted)  # fmt: skip
+
+    @property
+    def _within(self) -> str:
+        noise = self.ahead.noise
+        return f" (within the walkers' noise, ±{noise:.1g})" if noise > 0.1 * NEAR else ""
+
+    def converges(self) -> tuple[float, str]:
+        gap, star = abs(self.gap), self.target.θ_star
+        return gap, (f"θ ends at {self.run.θ[-1]:.6g}, {gap:.1e} from θ* = {star:.6g}"
+                     f"{self._within}: the method learns the weight, and holds it.")  # fmt: skip
+
+    def on_its_way(self) -> tuple[float, str]:
+        start, star = float(self.run.θ[0]) - self.target.θ_star, self.target.θ_star
+        done = 1 - abs(self.gap) / max(abs(start), 1e-300)
+        needs = self.ahead.needs
+        time = f"; it needs a time of about {needs:.2g} more" if math.isfinite(needs) else ""
+        if done > 0 and self.gap * start > 0:
+            where = f"θ has done {_share(done)} of the way to θ* = {star:.4g}{self._within}"
+            return done, f"{where}{time}."
+        side = "beyond" if self.gap * start < 0 else "from"
+        where = f"θ is {abs(self.gap):.3g} {side} θ* = {star:.4g}{self._within}, on the way back"
+        return max(done, 0.0), f"{where}{time}."
+
+    def no_learning(self) -> tuple[float, str]:
+        fastest, ahead = self.fastest, self.ahead
+        speed = self.run.rate * fastest
+        way = max(abs(self.gap), ahead.near)
+        needs = ahead.needs if math.isfinite(ahead.needs) and ahead.needs else math.inf
+        if not math.isfinite(needs) and speed > 0:
+            needs = way / speed
+        long = f"a time of {needs:.0e}" if math.isfinite(needs) else "for ever"
+        if abs(self.gap) <= ahead.near:
+            return fastest, (f"|θ̇| ≤ {fastest:.1e}: θ is beside θ* since the start, and if it were "
+                             "not, this method would not bring it there.")  # fmt: skip
+        return fastest, (f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take {long}; "
+                         "this run does not learn the weight.")  # fmt: skip
+
+    def biased(self) -> tuple[float, str]:
+        ahead, star = self.ahead, self.target.θ_star
+        p, q = self.target.mixture.weight_b(ahead.rest), self.target.q_star
+        learns = f"the method learns the weight {p:.3f} in place of {q:.3f}"
+        if not ahead.exact:
+            return ahead.rest, (f"θ draws near to about {ahead.rest:.3g}, not to θ* = {star:.6g}: "
+                                f"{learns}, as far as it was followed.")  # fmt: skip
+        # so many digits that θ̇ at the printed number is below 1e−6 of the largest speed
+        digits = min(15, max(4, math.ceil(6 - math.log10(max(self.fastest, 1e-9)))))
+        rest = f"{ahead.rest:.{digits}f}"
+        if abs(float(self.run.θ[-1]) - ahead.rest) <= NEAR:
+            return ahead.rest, f"θ comes to rest at {rest}, not at θ* = {star:.6g}: {learns}."
+        time = f" (in a time of about {ahead.needs:.2g})" if math.isfinite(ahead.needs) else ""
+        return (
+            ahead.rest,
+            f"θ heads for its rest at {rest}{time}, not for θ* = {star:.6g}: {learns}.",
+        )
+
+    def mode_collapse(self) -> tuple[float, str]:
+        run, star = self.run, self.target.θ_star
+        speed = float(np.mean(run.velocity[-max(2, run.t.size // 20) :]))
+        says = f"θ drifts on at {speed:+.4f}{self._formula()}"
+        gap = run.θ - star
+        passed = np.flatnonzero(gap * gap[0] < 0)
+        if passed.size:
+            says += f", past θ* = {star:.4g} since t = {run.t[passed[0]]:.3g}"
+        elif self.gap * speed < 0 and math.isfinite(self.ahead.passed):
+            when = float(run.t[-1]) + self.ahead.passed
+            says += f"; it passes θ* = {star:.4g} at about t = {when:.3g} and goes on"
+        else:
+            says += f", away from θ* = {star:.4g}"
+        return speed, f"{says}{changes(run)}."
+
+    def _formula(self) -> str:
+        """The lecture's constant drift, of a method whose closed form it is."""
+        run, target = self.run, self.target
+        p = target.mixture.weight_b(float(run.θ[0])) - target.q_star
+        θs = {float(run.θ[0]), float(run.θ[-1])}
+        if run.extra or any(self.flow.separated(target, θ, float(run.θ[0])) != p for θ in θs):
+            return " a unit of time"
+        return f" a unit of time (p_b(θ0) − q* = {p:+.4f})"
+
+    def oscillates(self) -> tuple[float, str]:
+        run, star, near = self.run, self.target.θ_star, self.ahead.near
+        gap = run.θ - star
+        outside = np.flatnonzero(np.abs(gap) > near)
+        times = run.t[outside[1:][np.diff(np.sign(gap[outside])) != 0]]
+        if times.size < 2:
+            return self.ahead.period, (f"θ swings about θ* = {star:.4g} undamped, with a period of "
+                                       f"about {self.ahead.period:.3g}, longer than was seen of it.")  # fmt: skip
+        period = 2.0 * float(np.mean(np.diff(times)))
+        return period, (f"θ swings between {run.θ.min():.4g} and {run.θ.max():.4g}, crossing θ* = "
+                        f"{star:.4g} {times.size} times, with a period of {period:.4g}.")  # fmt: skip

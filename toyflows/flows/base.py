@@ -45,6 +45,7 @@ class Flow:
     has_negatives: ClassVar[bool] = True
     fused: ClassVar[str] = ""  # the sweep of Walkers.persistent that step() is, if it is one
     sampled: ClassVar[bool] = True  # does it run on walkers? If not, it is a quadrature
+    exact: ClassVar[bool] = True  # has it an exact law? A function of sampled points has none
     kinked: ClassVar[bool] = False  # θ̇ does not fall at θ*, where a step that would pass it ends
     needs_density: ClassVar[bool] = False  # of the data: then it does not run on the user's points
 

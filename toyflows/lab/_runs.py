@@ -23,7 +23,7 @@ from toyflows.flows import Flow
 from toyflows.lab._job import Job
 from toyflows.state import Trajectory
 from toyflows.target import Target
-from toyflows.verdict import judge
+from toyflows.verdict import judge, now, so_far
 
 PIECE = 0.03  # seconds between two looks at whether it is still wanted
 FIRST = 2  # steps of the first piece: the next take as many as that tells
@@ -91,8 +91,8 @@ class Side:
             self.runs[name] = solve.run(self.flow, backend, self.θ0, 0, self.rate)
 
     # ---------------------------------------------------------------- what is seen
-    def seen(self, step: int) -> dict[str, Any]:
-        """All that is drawn of it."""
+    def seen(self, step: int, whole: bool) -> dict[str, Any]:
+        """All that is drawn of it; with the verdict only of a `whole` run."""
         out: dict[str, Any] = {}
         for name, run in self.runs.items():
             keep = _thinned(len(run.t))
@@ -105,10 +105,20 @@ class Side:
         judged = self.runs.get("grid") or self.runs["walkers"]
         out["θ"] = θ = float(judged.θ[-1])
         out |= {"q": self.target.mixture.weight_b(θ), "q_star": self.target.q_star}
-        verdict = judge(judged, self.target) if len(judged.t) > 2 else None
-        out["verdict"] = self.stopped or (verdict.kind if verdict else "not yet begun")
-        out["says"] = self.stopped or (verdict.says if verdict else "")
+        out |= self._told(judged, whole)
         return out | self._particles() | self._phase(θ)
+
+    def _told(self, judged: Trajectory, whole: bool) -> dict[str, str]:
+        """What is seen and what was; the verdict of a whole run; why it goes no further."""
+        if self.stopped:
+            return {"verdict": "", "says": f"The run {self.stopped}."}
+        if len(judged.t) < 2:
+            return {"verdict": "", "says": ""}
+        if whole:
+            verdict = judge(self.flow, self.target, judged, self.backends["grid"])
+            return {"verdict": verdict.kind, "says": verdict.says}
+        return {"verdict": "",
+                "says": f"{now(judged, self.target)} {so_far(judged, self.target)}"}  # fmt: skip
 
     @cached_property
     def places(self) -> Array:

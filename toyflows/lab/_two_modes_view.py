@@ -196,9 +196,10 @@ class _Block:
 
 
 def _title(seen: Frame) -> str:
-    """The verdict as a sentence."""
-    kind = seen["verdict"]
-    return MESSAGE[kind].format(seen["title"]) if kind in MESSAGE else f"{seen['title']}: {kind}"
+    """The verdict as a sentence, of a whole run; else the method."""
+    kind: str = seen["verdict"]
+    title: str = seen["title"]
+    return MESSAGE[kind].format(title) if kind in MESSAGE else title
 
 
 def rounded(v: float, least: float = 1.0) -> float:

@@ -94,10 +94,18 @@ class _Recorder:
 
 def follow(
     flow: Flow, ops: Any, θ0: Any, steps: int, rate: float = 1.0, every: int = 1,
-    progress: Progress | None = None,
+    progress: Progress | None = None, state: State | None = None,
 ) -> Path:  # fmt: skip
-    """`steps` steps of dt = ops.h from θ0 (K−1,). Raises Diverged beyond ±1e8."""
-    state, seen = flow.start(ops, θ0), _Recorder(every, θ0.size)
+    """`steps` steps of dt = ops.h from θ0 (K−1,), or from `state`, the last of another run.
+
+    Raises Diverged beyond ±1e8.
+    """
+    seen = _Recorder(every, θ0.size)
+    if state is None:
+        state = flow.start(ops, θ0)
+    elif isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
+        state = state._replace(chains=Cloud(state.chains.x.copy(), state.chains.logw))
+    steps += state.step
     if state.chains is None or not flow.has_negatives or ops.name == "grid":
         seen.crossings = math.nan
     sweep = (flow.fused, getattr(flow, "kernel", "ula"))

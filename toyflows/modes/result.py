@@ -15,18 +15,17 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.files import whole_file
 from toyflows.flows import Flow
+from toyflows.flows.base import LEARNED
+from toyflows.modes.ahead import outlook
 from toyflows.modes.follow import Path
 from toyflows.modes.target import ModesTarget
 from toyflows.registry import options_of
 from toyflows.run import check_out
-from toyflows.state import Trajectory
-from toyflows.target import Target
-from toyflows.verdict import Verdict, judge
+from toyflows.verdict import Verdict, word
 
-PASSING = 0.5  # of the largest speed: faster than this, θ is not coming to rest
-ALONG = 0.9  # cosine of the angle to θ*, from where θ heads for it
 SAYS = {
-    "converges": "it learns the weights",
+    "converges": "it learns the weights, and holds them",
+    "on its way": "it is on its way to them",
     "biased": "it comes to rest at the wrong weights",
     "no learning": "it does not move the weights",
     "mode collapse": "it runs away from the weights",
@@ -92,39 +91,45 @@ class Run:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The one θ of K = 2 is judged as the lecture's. Of more, the distance |θ − θ*| is, and a
-        θ_k that swings across θ*_k is an oscillation. The number is the distance at the end."""
-        path, star = self.judged, self.target.θ_star
-        columns = zip(path.θ.T, path.velocity.T, star, strict=True)
-        kinds = [self._judged(θ, velocity, at) for θ, velocity, at in columns]
-        kind = "oscillates" if "oscillates" in kinds else kinds[0]
-        if kind != "oscillates" and star.size > 1:
-            kind = self._judged_together(path.θ - star, path.velocity)
-        all_weights = self.target.mixture.weights
-        start, end, true = (_numbers(all_weights(θ)) for θ in (path.θ[0], path.θ[-1], star))
-        says = (f"The weights go from {start} to {end} in a time {self.settings.time:g}, the true "
-                f"ones are {true}: {SAYS[kind]}.")  # fmt: skip
-        return Verdict(kind, float(np.linalg.norm(path.θ[-1] - star)), says)
+        """By the rules of verdict.py, of all coordinates together. The number is max |θ_k − θ*_k|
+        at the end."""
+        s, path, star = self.settings, self.judged, self.target.θ_star
+        ahead, near = outlook(self.flow, self.target, path, self._backend(), s.dt, s.rate)
+        away = np.abs(path.θ - star)
+        way, moved = (float(np.linalg.norm(v - path.θ[0], axis=-1).max()) for v in (star, path.θ))
+        kind = word(ahead, bool(np.all(away[-1] <= near)),
+                    moved > max(LEARNED * way, float(near.max())),
+                    float(np.linalg.norm(path.velocity[-1])) * s.rate, s.time)  # fmt: skip
+        start, end, true = (self._shown(θ) for θ in (path.θ[0], path.θ[-1], star))
+        where = (
+            f"The weights go from {start} to {end} in a time {s.time:g}, the true ones are {true}"
+        )
+        noise = f" (within the walkers' noise, ±{ahead.noise:.1g} in θ)" if ahead.noise else ""
+        k = int(np.argmax(away[-1]))
+        now = (f"The weights are {end}, the true ones {true}; θ_{k + 2} is farthest, by "
+               f"{away[-1, k]:.2g}, moving at {s.rate * path.velocity[-1, k]:+.2g}.")  # fmt: skip
+        so_far = f"The weights went from {start} to {end}."
+        needs = (
+            ahead.needs if kind in ("on its way", "biased") and math.isfinite(ahead.needs) else None
+        )
+        return Verdict(kind, float(away[-1].max()), f"{where}{noise}: {SAYS[kind]}.", now, so_far,
+                       needs, float(near.max()))  # fmt: skip
 
-    def _judged_together(self, away: Array, velocity: Array) -> str:
-        """The verdict on r = |θ − θ*| (n,), corrected by what a distance cannot tell: θ that passes
-        θ* sideways does not rest there; θ that slows down on its way to θ*, nearer than it began,
-        does not run on."""
-        r = np.linalg.norm(away, axis=1)
-        with np.errstate(under="ignore"):  # θ̇ may be 1e−304
-            kind = self._judged(r, np.sum(away * velocity, axis=1) / np.maximum(r, 1e-12), 0.0)
-            v = velocity[-max(2, len(r) // 20) :].mean(axis=0)
-            fast = np.linalg.norm(v) > PASSING * np.linalg.norm(velocity, axis=1).max()
-            heads = r[-1] < r[0] and -v @ away[-1] > ALONG * np.linalg.norm(v) * r[-1]
-        if kind == "biased" and fast:
-            return "mode collapse"
-        return "converges" if kind == "mode collapse" and heads and not fast else kind
+    def _shown(self, θ: Array) -> str:
+        return _numbers(self.target.mixture.weights(θ))
 
-    def _judged(self, θ: Array, velocity: Array, star: float) -> str:
-        s, t = self.settings, self.judged.t
-        nothing = np.full(t.size, math.nan)
-        one = Trajectory(s.loss, "walkers", s.dt, s.rate, t, θ, velocity, nothing, nothing)
-        return judge(one, Target.exact(float(star), 2.0)).kind
+    def _backend(self) -> Any:
+        """The one of the judged path; None: the closed form."""
+        s = self.settings
+        if "grid" in self.backends:
+            from toyflows.modes.plane import Plane
+
+            return Plane(self.target, s.dt)
+        if "walkers" in self.backends:
+            from toyflows.modes.walkers import ModesWalkers
+
+            return ModesWalkers(self.target, s.dt, s.walkers, s.seed)
+        return None
 
     def plot(self) -> Any:
         """The weights' path, in the triangle where K = 3, and where the walkers are: a matplotlib

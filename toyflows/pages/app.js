@@ -15,7 +15,10 @@ const numbers = () => numbersOf(current(), state.frame);
 // ---- what is seen ----
 function render() {
   const run = current(), told = numbers();
-  el("message").textContent = run.message;
+  // The verdict is on the whole run: until its end only what is seen, and what was, is told.
+  const ended = state.frame >= run.last;
+  el("message").textContent = ended ? run.message : run.title;
+  el("whole").hidden = !ended;
   el("time").textContent = `densities at t = ${clock(told.t)}`;
   el("clock").textContent = `t = ${clock(told.t)}`;
   el("scrubber").max = run.last;

@@ -17,18 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows import bench, solve
+from toyflows import bench, linear, solve
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Array
 from toyflows.errors import Diverged
 from toyflows.flows import Flow, equation, make
-from toyflows.flows.base import NEAR
 from toyflows.pages.layout import USUAL_FRAMES, Bins, Layout
 from toyflows.run import Run, Settings
 from toyflows.state import State, Trajectory
 from toyflows.target import Target
-from toyflows.verdict import MESSAGE, Verdict
+from toyflows.verdict import MESSAGE, Verdict, diverged
 
 LEVELS = 65535  # of a uint16
 Watch = Callable[[State], None]
@@ -148,7 +147,7 @@ def _entry(run: Run, layout: Layout, stopped: Diverged | None) -> dict[str, Any]
         "loss": run.flow.name, "title": title, "equation": equation(type(run.flow)),
         "message": MESSAGE[verdict.kind].format(title), "kind": verdict.kind,
         "says": verdict.says, "alarms": run.alarms, "again": again(run),
-        "theta_star": run.target.θ_star, "a": mix.a, "b": mix.b, "near": NEAR,
+        "theta_star": run.target.θ_star, "a": mix.a, "b": mix.b, "near": verdict.noise,
         "walkers": s.walkers, "seed": s.seed, "dt": s.dt, "rate": s.rate, "theta0": s.theta0,
         "points": layout.points, "judged": judged, "t": _base64(t),
         "theta": {n: _base64(_at(tr, tr.θ, t)) for n, tr in run.backends.items()},
@@ -161,9 +160,10 @@ def _entry(run: Run, layout: Layout, stopped: Diverged | None) -> dict[str, Any]
 
 
 def _verdict(run: Run, stopped: Diverged | None) -> Verdict:
-    if stopped is not None:
-        return Verdict("diverges", stopped.time, f"θ {stopped}.")
-    return run.verdict
+    if stopped is None:
+        return run.verdict
+    stable = linear.stable_step(run.flow, Grid(run.target, run.settings.dt))
+    return diverged(stopped.with_limit(stable))
 
 
 def _common_times(run: Run) -> Array:

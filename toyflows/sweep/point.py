@@ -133,7 +133,7 @@ def measure(run: Run) -> dict[str, Any]:
         return _diverged(error.time)
     if path is None or not (np.abs(path.θ) <= solve.RUNAWAY).all():  # a closed form that runs away
         return _diverged(math.nan if path is None else _left(path))
-    verdict, θ = judge(path, target), float(path.θ[-1])
+    verdict, θ = judge(_flow(run.loss), target, path), float(path.θ[-1])
     tail = slice(-max(2, path.t.size // 20), None)
     size = path.seen.get("effective_size", np.full(1, math.nan))
     even = np.linspace(0.0, float(path.t[-1]), PATH)

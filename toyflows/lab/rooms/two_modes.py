@@ -53,7 +53,7 @@ class Run:
     def _frame(self, step: int) -> Frame:
         out: Frame = {}
         for name, side in self.sides.items():
-            seen = side.seen(step) | side.densities(_shown(side))
+            seen = side.seen(step, self.step == TwoModes.steps) | side.densities(_shown(side))
             out |= {f"{name}.{key}": value for key, value in seen.items()}
             out[f"{name}.title"] = side.flow.title
         return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}

@@ -1,0 +1,486 @@
+"""Where a method takes θ from where a run stopped: what a verdict is made of.
+
+    no persistent particles   θ̇ = v(θ) on the exact law: its zeros and the time to them (field.py);
+                              with further coordinates (NCE's c, a GAN's w and c) the same equation
+                              followed, by Euler's own steps where these are unstable
+    persistent particles      the exact law, from the state in which the run stopped, for as long
+                              again (at least LEAST steps, so that a short run is judged too)
+    no exact law              independent replicas (other seeds), each for as long again; what they
+                              do on average, and their spread is the noise
+
+A run that is at θ* is moved by 2 tolerances first: only what comes back is held there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toyflows import linear, solve
+from toyflows.backends.grid import Grid
+from toyflows.cloud import Array, Cloud
+from toyflows.errors import Diverged, InputError
+from toyflows.field import Ahead, chatter, follow, walk
+from toyflows.flows.base import NEAR, Flow
+from toyflows.state import State, Trajectory
+from toyflows.target import Target, nodes
+
+RUNS = 100  # as long as this one: who needs more does not learn
+LEAST = 400  # steps that a persistent method is followed, at least
+REPLICAS = 4
+DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
+SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
+FIRST_PIECE = 100  # steps
+BENT = 0.25  # of what is left of the way: an extrapolation is believed up to this share
+
+
+class Outlook(NamedTuple):
+    """`goes`: "stays" (at θ*, and held there), "star" (to θ*), "rest" (to `rest`, elsewhere),
+    "swings" (about θ*, undamped as far as it was followed), "away", or "still" (nothing moves).
+
+    `needs` is the time to θ* or `rest` from the end of the run (inf: never), `passed` that to θ*
+    where θ does not stay; `exact`: `rest` is a zero of the equation, else it is extrapolated;
+    `drift` is θ̇ where it was last seen, `period` that of the swings, `noise` the deviation of θ
+    that comes of the number of walkers, `followed` for how long it was looked ahead."""
+
+    goes: str
+    rest: float = math.nan
+    needs: float = math.inf
+    exact: bool = False
+    passed: float = math.nan
+    drift: float = 0.0
+    period: float = math.nan
+    noise: float = 0.0
+    followed: float = 0.0
+
+    @property
+    def near(self) -> float:
+        """The tolerance of "at θ*"."""
+        return NEAR + DEVIATIONS * self.noise
+
+
+class Line(NamedTuple):
+    """θ − θ* along a path: t (n,), gap (n, coordinates)."""
+
+    t: Array
+    gap: Array
+
+    def off(self, near: Array) -> Array:
+        """The largest distance from θ* in tolerances (n,)."""
+        return np.asarray(np.max(np.abs(self.gap) / near, axis=1))
+
+    def crossed(self, near: Array) -> Array:
+        """The times at which the coordinate that does so most often crosses θ*, hesitations within
+        ±near not counted."""
+        found: list[Array] = []
+        for gap, tolerance in zip(self.gap.T, near, strict=True):
+            outside = np.flatnonzero(np.abs(gap) > tolerance)
+            turned = np.diff(np.sign(gap[outside])) != 0
+            found.append(self.t[outside[1:][turned]])
+        return max(found, key=len)
+
+    def then(self, later: Line) -> Line:
+        return Line(np.append(self.t, later.t[1:]), np.concatenate([self.gap, later.gap[1:]]))
+
+    def distance(self) -> Array:
+        """Along the direction in which the path begins (n,): its sign changes where θ passes θ*;
+        of several coordinates the length, which has no sign."""
+        if self.gap.shape[1] == 1:
+            return self.gap[:, 0] * math.copysign(1.0, self.gap[0, 0])
+        return np.asarray(np.linalg.norm(self.gap, axis=1))
+
+
+def is_field(flow: Flow) -> bool:
+    """Is θ̇ a function of θ (and further coordinates) alone: no persistent particles?"""
+    kind = type(flow)
+    moved = kind.advance is not Flow.advance or kind.store is not Flow.store
+    return not moved and (kind.step is Flow.step or flow.kinked)
+
+
+def outlook(flow: Flow, target: Target, run: Trajectory, backend: Any = None) -> Outlook:
+    """What comes after the run's last record. `backend` is the one it was made on: asked for where
+    the flow has no exact law."""
+    # Speeds may be 1e−304: their products are 0 and the times they need infinite, as they should.
+    with np.errstate(under="ignore", over="ignore"):
+        return _Case(flow, target, run, backend).found()
+
+
+@dataclass(frozen=True)
+class _Case:
+    flow: Flow
+    target: Target
+    run: Trajectory
+    backend: Any
+
+    @property
+    def exact(self) -> Grid:
+        return Grid(self.target, self.run.dt)
+
+    @property
+    def η(self) -> float:
+        return self.run.rate * self.run.dt
+
+    @property
+    def θ(self) -> float:
+        return float(self.run.θ[-1])
+
+    @property
+    def lasted(self) -> float:
+        return float(self.run.t[-1] - self.run.t[0])
+
+    @property
+    def steps(self) -> int:
+        """Of what is followed."""
+        return max(round(self.lasted / self.run.dt), LEAST)
+
+    @property
+    def past(self) -> Line:
+        return Line(self.run.t, (self.run.θ - self.target.θ_star)[:, None])
+
+    def found(self) -> Outlook:
+        if not self.flow.exact:
+            return self._replicas()
+        if self.run.backend != "theory" and not is_field(self.flow):
+            return self._persistent()
+        return self._alone() if not self.run.extra else self._together()
+
+    # ------------------------------------------------------------------ one coordinate
+    def _alone(self) -> Outlook:
+        star, rates = self.target.θ_star, self._rates()
+
+        def v(θ: float) -> float:
+            try:
+                return float(rates(np.array([θ]))[0])
+            except (InputError, ArithmeticError):  # a user's own function, where it never was
+                return math.nan
+
+        noise = self._noise_of_field(v)
+        near = NEAR + DEVIATIONS * noise
+        if abs(self.θ - star) <= near:
+            low, high = (walk(v, star + side * 2 * near, star, near) for side in (-1, 1))
+            if all(self._arrives(a, near) for a in (low, high)):
+                return Outlook("stays", needs=0.0, noise=noise, drift=v(self.θ))
+        ahead = walk(v, self.θ, star, near)
+        if ahead.end == "zero" and not self.flow.kinked and self.run.state is not None:
+            slope = (v(ahead.at + SLOPE) - v(ahead.at - SLOPE)) / (2 * SLOPE)
+            if abs(slope) * self.η >= 2.0 and chatter(v, ahead.at, self.η) > NEAR:
+                return self._by_steps(noise)
+        return self._told(ahead, v, noise)
+
+    def _arrives(self, ahead: Ahead, near: float) -> bool:
+        """Does what was moved off θ* come back, in RUNS runs as long?"""
+        back = ahead.end == "zero" and abs(ahead.at - self.target.θ_star) <= near
+        return back and ahead.time <= self.run.rate * RUNS * max(self.lasted, self.run.dt)
+
+    def _told(self, ahead: Ahead, v: Callable[[float], float], noise: float) -> Outlook:
+        star, near, rate = self.target.θ_star, NEAR + DEVIATIONS * noise, self.run.rate
+        passed = ahead.passed / rate if ahead.end == "away" else math.nan
+        out = Outlook("away", noise=noise, drift=v(self.θ), passed=passed)
+        if ahead.end == "still":
+            return out._replace(goes="still")
+        if ahead.end == "away":
+            return out._replace(needs=ahead.time / rate)
+        goes = "star" if abs(ahead.at - star) <= near else "rest"
+        return out._replace(goes=goes, rest=ahead.at, needs=ahead.time / rate, exact=True)
+
+    def _rates(self) -> Callable[[Array], Array]:
+        """(θ̇, rates of the further coordinates) on the exact law, or of the closed form."""
+        names, θ0 = tuple(self.run.extra), float(self.run.θ[0])
+        if self.run.backend == "theory":
+
+            def told(y: Array) -> Array:
+                θ, *more = y.tolist()
+                named = dict(zip(names, more, strict=True))
+                return np.atleast_1d(self.flow.separated(self.target, θ, θ0, **named))
+
+            return told
+        exact, state = self.exact, self.run.state
+        chains = state.chains if self.run.backend == "grid" and state else None
+        return linear.rates(self.flow, exact, chains or self.flow.init(exact, θ0), names)
+
+    # ------------------------------------------------------------------ several coordinates
+    def _together(self) -> Outlook:
+        rates, names = self._rates(), tuple(self.run.extra)
+        y = np.array([self.θ, *(float(self.run.extra[n][-1]) for n in names)])
+        noise = self._noise_of_path()
+        near = NEAR + DEVIATIONS * noise
+        λ = linear.eigenvalues(self.flow, self.exact) if self.run.backend != "theory" else None
+        if λ is not None and self.η > linear.largest_step(λ) > 0 and self.run.state is not None:
+            return self._by_steps(noise)
+        if λ is not None and linear.circles(λ):
+            period = 2 * math.pi / float(np.abs(self.run.rate * λ.imag).max())
+            return Outlook("swings", period=period, noise=noise)
+        far = RUNS * max(self.lasted, self.run.dt)
+        there = abs(y[0] - self.target.θ_star) <= near
+        y = y + np.eye(y.size)[0] * (2 * near * self._side() if there else 0.0)
+        settled = _Settled(rates, self.run.rate, near)
+        t, places = follow(lambda z: self.run.rate * rates(z), y, far, settled)
+        ahead = Line(t, places[:, :1] - self.target.θ_star)
+        if settled.rest is not None:
+            last = np.array([[settled.rest[0] - self.target.θ_star]])
+            ahead = Line(np.append(t, far), np.concatenate([ahead.gap, last]))
+        return self._read(ahead, noise, there, settled=settled.rest is not None)
+
+    def _side(self) -> float:
+        """On which side of θ* the run is."""
+        return math.copysign(1.0, self.θ - self.target.θ_star)
+
+    def _by_steps(self, noise: float) -> Outlook:
+        """Followed by the method's own steps: what these do, not the equation, is what is seen."""
+        return self._followed(self.exact, self._on_grid(), noise)
+
+    # ------------------------------------------------------------------ persistent particles
+    def _persistent(self) -> Outlook:
+        out = self._followed(self.exact, self._on_grid(), self._noise_of_particles())
+        if self.run.walkers and out.goes in ("away", "rest"):
+            # a share of b that is off by its own noise drives θ as long as it is fixed
+            p = self.target.mixture.weight_b(float(self.run.θ[0]))
+            drawn = DEVIATIONS * math.sqrt(p * (1 - p) / self.run.walkers)
+            if np.max(np.abs(self.run.velocity)) <= drawn:
+                return out._replace(goes="still")
+        return out
+
+    def _on_grid(self) -> State:
+        state = self.run.state
+        assert state is not None
+        if self.run.backend == "grid" or state.chains is None or is_field(self.flow):
+            chains = state.chains if self.run.backend == "grid" else None
+            fresh = self.flow.init(self.exact, float(self.run.θ[0]))
+            return state._replace(chains=chains if chains is not None else fresh)
+        clouds = state.chains if isinstance(state.chains, tuple) else (state.chains,)
+        gathered = tuple(_on_nodes(self.exact, cloud) for cloud in clouds)
+        ladder = isinstance(state.chains, tuple)
+        return state._replace(step=0, chains=gathered if ladder else gathered[0])
+
+    def _followed(self, ops: Any, state: State, noise: float) -> Outlook:
+        near = NEAR + DEVIATIONS * noise
+        there = abs(state.θ - self.target.θ_star) <= near
+        try:
+            ahead = self._continued(ops, self._moved(ops, state, near) if there else state, near)
+        except Diverged:
+            return Outlook("away", noise=noise, needs=0.0)
+        out = self._read(ahead, noise, there)
+        if out.goes == "?":  # heads for θ*, as a straight line does: would it be held there?
+            held = self._is_held(ops, near)
+            out = out._replace(goes="star" if held else "away",
+                               passed=math.nan if held else out.needs,
+                               needs=out.needs if held else math.inf)  # fmt: skip
+        return out
+
+    def _moved(self, ops: Any, state: State, near: float) -> State:
+        """θ two tolerances farther from θ*, as after a step of the method: weights know of it."""
+        θ = state.θ + 2 * near * self._side()
+        chains = state.chains
+        if chains is not None:
+            chains = self.flow.advance(ops.at(state.step), state.θ, θ, chains)
+        return state._replace(step=state.step + 1, θ=θ, chains=chains)
+
+    def _continued(self, ops: Any, state: State, near: float) -> Line:
+        """Up to `steps` steps on from the state, in pieces that double; it ends early where θ*
+        holds θ."""
+        θ, left, part = [np.array([state.θ])], self.steps, FIRST_PIECE
+        while left > 0:
+            part = min(part, left)
+            piece = solve.run(self.flow, ops, state.θ, part, self.run.rate, 1, state)
+            assert piece.state is not None
+            state, left = piece.state, left - part
+            θ.append(piece.θ[1:])
+            if np.max(np.abs(piece.θ - self.target.θ_star)) <= near:
+                break
+            part = sum(map(len, θ)) - 1
+        path = np.concatenate(θ)[:, None] - self.target.θ_star
+        return Line(np.arange(len(path)) * self.run.dt, path)
+
+    def _is_held(self, ops: Any, near: float) -> bool:
+        """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
+        beside = self._moved(ops, self.flow.start(ops, self.target.θ_star), near)
+        try:
+            ahead = self._continued(ops, beside, near)
+        except Diverged:
+            return False
+        return read(None, ahead, np.array([near]), self.lasted, there=True).goes == "stays"
+
+    # ------------------------------------------------------------------ no exact law
+    def _replicas(self) -> Outlook:
+        """The run and others of other seeds, each for as long again: their mean, their spread."""
+        steps, star = round(self.lasted / self.run.dt), self.target.θ_star
+        states = [self.run.state]
+        seeds = [self.backend.seed + 1_000_003 * k for k in range(1, REPLICAS)]
+        backends = [self.backend, *(replace(self.backend, seed=seed) for seed in seeds)]
+        θ0, rate = float(self.run.θ[0]), self.run.rate
+        for other in backends[1:]:
+            states.append(solve.run(self.flow, other, θ0, steps, rate, max(1, steps // 100)).state)
+        noise = float(np.std([s.θ for s in states if s], ddof=1))
+        near = NEAR + DEVIATIONS * noise
+        there = abs(self.θ - star) <= near
+        paths = []
+        for ops, state in zip(backends, states, strict=True):
+            assert state is not None
+            start = self._moved(ops, state, near) if there else state
+            paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
+        mean = np.mean([p.θ for p in paths], axis=0) - star
+        ahead = Line(paths[0].t - paths[0].t[0], mean[:, None])
+        out = self._read(ahead, noise, there)
+        return out._replace(goes="star") if out.goes == "?" else out
+
+    # ------------------------------------------------------------------ reading, and noise
+    def _read(self, ahead: Line, noise: float, there: bool, settled: bool = False) -> Outlook:
+        near = np.array([NEAR + DEVIATIONS * noise])
+        out = read(self.past, ahead, near, self.lasted, there, settled)
+        star, rate = self.target.θ_star, self.run.rate
+        return out._replace(rest=star + out.rest, drift=out.drift / rate, noise=noise)
+
+    def _noise_of_path(self) -> float:
+        if not self.run.walkers:
+            return 0.0
+        n = max(1.0, self.lasted / self.run.dt)
+        return left_by_noise(jitter(self.run.velocity), self.η, n)
+
+    def _noise_of_field(self, v: Callable[[float], float]) -> float:
+        if not self.run.walkers:
+            return 0.0
+        star, n = self.target.θ_star, max(1.0, self.lasted / self.run.dt)
+        λ = (v(star - NEAR) - v(star + NEAR)) / (2 * NEAR)
+        return left_by_noise(jitter(self.run.velocity), self.η, n, max(λ, 1e-300))
+
+    def _noise_of_particles(self) -> float:
+        """N particles leave 1/√(N p(1−p)) in θ while none changes mode: their share of b, p at the
+        start, is fixed. Where they do, with the mixing time τ, a spiral keeps √(γτ/N) at the rate γ
+        (flows/pcd.py)."""
+        run, mix = self.run, self.target.mixture
+        if not run.walkers:
+            return 0.0
+        p = mix.weight_b(float(run.θ[0]))
+        frozen = 1 / math.sqrt(run.walkers * max(p * (1 - p), 1e-12))
+        changed = float(run.crossings[-1]) / run.walkers
+        if not changed >= 1:
+            return min(frozen, 1.0)
+        return min(math.sqrt(run.rate * mix.mixing_time(self.θ) / run.walkers), frozen)
+
+
+class _Settled:
+    """Is y so near to a stable rest of ẏ = rates(y) that it falls to it? Asked now and then."""
+
+    def __init__(self, rates: Callable[[Array], Array], rate: float, near: float):
+        self.rates, self.rate, self.near = rates, rate, near
+        self.asked, self.rest = 0, None
+
+    rest: Array | None
+
+    def __call__(self, y: Array) -> bool:
+        self.asked += 1
+        if self.asked % 8:
+            return False
+        found = linear.at_rest(self.rates, y)
+        if found is None or np.max(np.abs(found[1] - y)) > self.near:
+            return False
+        if np.all(np.linalg.eigvals(found[0]).real < 0):
+            self.rest = found[1]
+        return self.rest is not None
+
+
+def _on_nodes(grid: Grid, cloud: Cloud) -> Cloud:
+    """Walkers as weights on the grid's nodes, each shared by the two beside it: its mean is kept."""
+    x, m, dx = cloud.x, grid.mixture.m, grid.dx
+    to = nodes(min(x.min(), grid.x[0]) - dx, max(x.max(), grid.x[-1]) + dx, dx, m)
+    place = (x - to[0]) / dx
+    k = place.astype(np.intp)
+    f, w = place - k, cloud.weights
+    heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
+    with np.errstate(divide="ignore"):
+        return Cloud(to, np.log(heights) + cloud.log_mass)
+
+
+def jitter(velocity: Array) -> float:
+    """Standard deviation of the walkers' noise in θ̇: a smooth path has no second difference."""
+    v = velocity[-max(20, velocity.size // 4) :]
+    return float(np.std(np.diff(v, 2))) / math.sqrt(6.0) if v.size > 6 else 0.0
+
+
+def left_by_noise(s: float, η: float, n: float, λ: float = 0.05) -> float:
+    """Deviation of θ that fresh noise s in θ̇ leaves: sη√n after n steps, and where θ* pulls back
+    at the rate λ no more than s√(η/(2 − ηλ)λ). λ is of the order 0.05 unless it is known."""
+    return s * min(η * math.sqrt(n), math.sqrt(η / max(λ * (2 - η * λ), 1e-300)))
+
+
+# ---------------------------------------------------------------------- a path, read
+def read(
+    past: Line | None, ahead: Line, near: Array, lasted: float, there: bool, settled: bool = False
+) -> Outlook:
+    """What a path does that goes on where `past` ends. `there`: it began at θ*, was moved by two
+    tolerances, and is asked whether it comes back. "?": it heads straight for θ* and was not
+    followed to it. `rest` is relative to θ*."""
+    d, t, off = ahead.distance(), ahead.t, ahead.off(near)
+    span, n = float(t[-1]), t.size
+    tail = slice(int(np.searchsorted(t, 0.75 * span)), n)
+    crossed = np.zeros(0) if past is None else past.crossed(near)
+    whole = ahead if past is None or there else past.then(Line(past.t[-1] + t, ahead.gap))
+    swings = whole.crossed(near)
+    out = Outlook("away", followed=span, drift=_drift(ahead), period=_period(swings))
+    if off[-1] <= 1 and (settled or np.max(off[tail]) <= 2):
+        inside = int(np.flatnonzero(np.append(True, off > 1)).max())
+        return out._replace(goes="stays" if there else "star", needs=float(t[min(inside, n - 1)]))
+    if settled:
+        return out._replace(goes="rest", rest=float(ahead.gap[-1, 0]), needs=span, exact=True)
+    swinging = swings.size >= 3 or crossed.size >= 2
+    if swinging and np.max(off[n // 2 :]) > 1 and _undamped(whole, swings):
+        return out._replace(goes="swings")
+    reach = float(np.min(near)) * max(span, 1e-300) / (RUNS * max(lasted, 1e-300))
+    if np.max(np.abs(d - d[0])) <= reach:
+        return out._replace(goes="still")
+    sign = math.copysign(1.0, float(ahead.gap[0, 0]))
+    back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
+    out = _straight(out, d, t, float(np.min(near)), there, back)
+    return out._replace(rest=out.rest * sign)
+
+
+def _undamped(whole: Line, crossed: Array) -> bool:
+    """Was the last swing as seen at least half of the one before?"""
+    k = np.searchsorted(whole.t, crossed)
+    swings = [float(np.max(np.abs(g))) for g in np.split(whole.gap, k) if g.size]
+    return len(swings) < 3 or swings[-2] > 0.5 * swings[-3]
+
+
+def _straight(out: Outlook, d: Array, t: Array, near: float, there: bool, back: bool) -> Outlook:
+    """A path that neither settled nor swings, from its last half: x0, x1, x2 at even times. `back`:
+    it has been farther from θ*, or beyond it, so that it is on the way back."""
+    span = float(t[-1])
+    x0, x1, x2 = (float(v) for v in np.interp([0.5 * span, 0.75 * span, span], t, d))
+    before, last = x1 - x0, x2 - x1
+    if there:  # moved by 2·near: RUNS runs at this pace would bring half of that back
+        return out._replace(goes="stays" if 0 <= x2 < d[0] and last <= 0 else "away")
+    side = math.copysign(1.0, x2)
+    gap, towards = abs(x2), last * side < 0
+    passed = float(np.interp(0.0, -d, t)) if side < 0 else math.nan
+    quarter = 0.25 * span
+    needs = span + gap / max(abs(last), 1e-300) * quarter
+    out = out._replace(passed=passed)
+    ratio = last / before if before * last > 0 else math.inf
+    if before * last <= 0:  # it has just turned
+        return out._replace(goes="star", needs=needs) if towards else out
+    if ratio < 1:
+        limit = x2 + last * ratio / (1 - ratio)
+        slow = quarter / -math.log(ratio)
+        if abs(limit) <= max(near, BENT * gap):
+            needs = span + slow * math.log(max(gap / near, 1.0))
+            return out._replace(goes="star", needs=needs)
+        if limit * x2 > 0 and (towards or abs(limit - x2) < BENT * abs(limit)):
+            return out._replace(goes="rest", rest=limit, needs=span)
+    if not towards:
+        return out
+    return out._replace(goes="star" if side < 0 or back else "?", needs=needs)
+
+
+def _drift(line: Line) -> float:
+    """Mean speed over the last twentieth (of the first coordinate)."""
+    k = max(0, line.t.size - max(2, line.t.size // 20))
+    time = max(float(line.t[-1] - line.t[k]), 1e-300)
+    return float(line.gap[-1, 0] - line.gap[k, 0]) / time
+
+
+def _period(crossed: Array) -> float:
+    return 2.0 * float(np.mean(np.diff(crossed))) if crossed.size > 1 else math.nan
