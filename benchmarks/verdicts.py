@@ -1,6 +1,6 @@
 """The words that verdicts say on random settings, against an independent judge.
 
-    python benchmarks/verdicts.py [--settings 3000] [--seed 0] [--jobs 2] [--walkers] [--out FILE.md]
+    python benchmarks/verdicts.py [--settings 3000] [--seed 0] [--walkers] [--out FILE.md]
 
 Settings: every method with its options; d from 0.5 to 60, θ* and θ0 in ±8 (θ0 = θ* among them), dt
 0.01 to 0.5, rate 0.1 to 10, T 1 to 1000 as far as the exact law's cost allows. The judge
@@ -52,7 +52,9 @@ def settings(seed: int, many: int, walkers: bool, only: Sequence[str]) -> list[C
 def tried(case: Case | ModesCase) -> Trial:
     """The judge's own failure is not hidden."""
     try:
-        return verdict_modes.trial(case) if isinstance(case, ModesCase) else verdict_trial.trial(case)
+        return (
+            verdict_modes.trial(case) if isinstance(case, ModesCase) else verdict_trial.trial(case)
+        )
     except Exception as error:
         return Trial(case, "failed", why=f"{type(error).__name__}: {error}")
 

@@ -93,7 +93,7 @@ class ModesCase(NamedTuple):
     def python(self) -> str:
         """The line that does it again."""
         flow = self.flow
-        options = {k: v for k, v in dataclasses.asdict(flow).items()}  # type: ignore[call-overload]
+        options = dataclasses.asdict(flow)  # type: ignore[call-overload]
         return (f"from toyflows import modes; print(modes.flow({flow.name!r}, options={options}, "
                 f"**{self.arguments!r}).verdict)")  # fmt: skip
 

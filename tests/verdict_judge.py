@@ -139,7 +139,9 @@ def line(case: Case) -> Line:
             known[θ] = case.rate * float(flow.velocity(ops, θ, flow.negatives(ops, θ, chains)))
         return known[θ]
 
-    return Line(v, flow.has_negatives, 100 if most_steps(case.method, case.d, case.dt) > 600 else 40)
+    return Line(
+        v, flow.has_negatives, 100 if most_steps(case.method, case.d, case.dt) > 600 else 40
+    )
 
 
 def euler(v: Line, case: Case, θ: float, steps: int) -> Iterator[float]:
@@ -383,9 +385,7 @@ def _progress(case: Case, θ: Array) -> float:
     return 1.0 if way <= NEAR else float(1 - np.abs(θ - case.θ_star).min() / way)
 
 
-def _future(
-    case: Case, f: Rates, end: Any, rest: Array, radius: float
-) -> tuple[Array, Array]:
+def _future(case: Case, f: Rates, end: Any, rest: Array, radius: float) -> tuple[Array, Array]:
     """Times after T (n,) and θ − θ* (n,), to 100 T: the map itself where it is cheap (the GAN) or
     stiff, else, after as long again, an integrator's steps."""
     steps = round(AGES * case.steps)
@@ -427,7 +427,9 @@ def _spirals(
         if settles > (1 - GREY) * ages and _done(case, at) < LITTLE * (1 + GREY):
             words |= {NOTHING}
         return Ruling(frozenset(words), f"settles in {settles:.3g}", at, case.θ_star, settles)
-    swings = np.ptp(future[-len(future) // 4 :]) > 2 * NEAR and future[-len(future) // 4 :].min() < 0
+    swings = (
+        np.ptp(future[-len(future) // 4 :]) > 2 * NEAR and future[-len(future) // 4 :].min() < 0
+    )
     if radius > 1 + 1e-6:
         words = {SWINGS} if swings else {SWINGS, BIASED, COLLAPSE, NOTHING}
         return Ruling(frozenset(words), f"the map is unstable at θ*, {radius:.4g}", at)
@@ -612,7 +614,9 @@ def _going(
         words |= {NOTHING} if done < LITTLE * (1 + GREY) else set()
         return words, why, rest
     if known:
-        words |= near_words(limit, WAY, BIASED) | ({BIASED, WAY} if left > 0.5 * abs(limit) else set())
+        words |= near_words(limit, WAY, BIASED) | (
+            {BIASED, WAY} if left > 0.5 * abs(limit) else set()
+        )
         words |= {COLLAPSE} if away and left > 0.2 * moved else set()
     elif away:
         words |= {COLLAPSE} | ({BIASED, WAY} if speed < 0.5 * fastest else set())

@@ -143,11 +143,11 @@ def value(text: str) -> tuple[float, float]:
 def _rest_fault(case: Case, cell: bench.Cell, ruling: judge.Ruling, text: str) -> str:
     """Why the number is no rest point: no zero of the velocity would be printed so."""
     x, half = value(text)
-    flow = case.flow
+    flow, known = case.flow, ruling.rest
+    if math.isfinite(known) and abs(known - x) > half + judge.NEAR:
+        return f"rest at {text}, the judge's at {known:.6g}"
     if flow.name in PERSISTENT or flow.extra(Target.exact(case.θ_star, case.d), case.θ0):
-        known = ruling.rest
-        far = math.isfinite(known) and abs(known - x) > half + judge.NEAR
-        return f"rest at {text}, the judge's at {known:.6g}" if far else ""
+        return ""
     v = judge.line(case)
     with np.errstate(under="ignore"):
         speeds = [v(x + k * half * 1.01) for k in (-1, 0, 1)]
