@@ -3,13 +3,14 @@
 It shares no code with toyflows/verdict.py, nor with linear.py. From the product it takes the
 equation (`flow.velocity` on the exact law; of the GAN not even that) and, where particles persist,
 `flow.step` on the exact law. Its path is its own Euler loop, its zeros come from its own scan and
-halving, its future from its own long run. The rules are VERDICTS': the judge allows one word where
-they decide and several in the grey zones, which are
+halving, its future from its own long run. A displacement takes persistent particles along by the
+method's own rule (`advance`): Jarzynski's weights follow. The rules are VERDICTS': the judge allows
+one word where they decide and several in the grey zones, which are
 
 * a number within a tenth of its threshold: |θ − θ*| ≈ NEAR, time needed ≈ 100 T, a tenth done;
 * the time to come back, where it matters from which displacement: 50 T to 200 T;
-* persistent particles whose run, twice as long, is still under way; an overshoot that is moving
-  away at T and back by 2T; a swing crossed twice that is damped.
+* persistent particles whose run, twice as long, is still under way, or which are reborn; an
+  overshoot that is moving away at T and back by 2T; a swing crossed twice that is damped.
 """
 
 from __future__ import annotations
@@ -480,6 +481,8 @@ def _persistent(case: Case) -> Ruling:
         return _follow(flow, ops, moved, more, case, until=NEAR)[1] - case.θ_star
 
     words, why, rest = _long_words(case, run, displaced)
+    if COLLAPSE in words and getattr(flow, "fresh", 0.0) > 0:
+        words |= {BIASED}  # its particles are reborn: far away there is a rest
     return Ruling(frozenset(words), why, float(past[-1]), rest)
 
 
@@ -615,7 +618,7 @@ def _going(
         return words, why, rest
     if known:
         words |= near_words(limit, WAY, BIASED) | (
-            {BIASED, WAY} if left > 0.5 * abs(limit) else set()
+            {BIASED, WAY} if left > 0.1 * abs(limit) else set()
         )
         words |= {COLLAPSE} if away and left > 0.2 * moved else set()
     elif away:
