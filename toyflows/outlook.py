@@ -35,7 +35,8 @@ REPLICAS = 4
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FIRST_PIECE = 100  # steps
-BENT = 0.25  # of what is left of the way: an extrapolation is believed up to this share
+BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by this share
+NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may go elsewhere
 
 
 class Outlook(NamedTuple):
@@ -178,12 +179,12 @@ class _Case:
 
     def _told(self, ahead: Ahead, v: Callable[[float], float], noise: float) -> Outlook:
         star, near, rate = self.target.θ_star, NEAR + DEVIATIONS * noise, self.run.rate
-        passed = ahead.passed / rate if ahead.end == "away" else math.nan
-        out = Outlook("away", noise=noise, drift=v(self.θ), passed=passed)
-        if ahead.end == "still":
+        out = Outlook("away", noise=noise, drift=v(self.θ))
+        if ahead.end == "still" and abs(ahead.at - self.θ) <= NEAR:
             return out._replace(goes="still")
-        if ahead.end == "away":
-            return out._replace(needs=ahead.time / rate)
+        if ahead.end != "zero":  # to the end of the numbers, or to where v is lost
+            beyond = (ahead.at - star) * (self.θ - star) < 0
+            return out._replace(passed=ahead.passed / rate if beyond else math.nan)
         goes = "star" if abs(ahead.at - star) <= near else "rest"
         return out._replace(goes=goes, rest=ahead.at, needs=ahead.time / rate, exact=True)
 
@@ -223,7 +224,11 @@ class _Case:
         if settled.rest is not None:
             last = np.array([[settled.rest[0] - self.target.θ_star]])
             ahead = Line(np.append(t, far), np.concatenate([ahead.gap, last]))
-        return self._read(ahead, noise, there, settled=settled.rest is not None)
+        out = self._read(ahead, noise, there, settled=settled.rest is not None)
+        if out.goes == "?":
+            out = out._replace(goes="star")
+        late = t[-1] >= far and ahead.off(np.array([near]))[-1] > 1 and settled.rest is None
+        return out._replace(needs=max(out.needs, 1.01 * far)) if late else out
 
     def _side(self) -> float:
         """On which side of θ* the run is."""
@@ -322,7 +327,7 @@ class _Case:
             assert state is not None
             start = self._moved(ops, state, near) if there else state
             paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
-        mean = np.mean([p.θ for p in paths], axis=0) - star
+        mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
         ahead = Line(paths[0].t - paths[0].t[0], mean[:, None])
         out = self._read(ahead, noise, there)
         return out._replace(goes="star") if out.goes == "?" else out
@@ -384,7 +389,7 @@ class _Settled:
 
 
 def _on_nodes(grid: Grid, cloud: Cloud) -> Cloud:
-    """Walkers as weights on the grid's nodes, each shared by the two beside it: its mean is kept."""
+    """Walkers as weights on nodes, each shared by the two beside it: its mean is kept."""
     x, m, dx = cloud.x, grid.mixture.m, grid.dx
     to = nodes(min(x.min(), grid.x[0]) - dx, max(x.max(), grid.x[-1]) + dx, dx, m)
     place = (x - to[0]) / dx
@@ -431,10 +436,12 @@ def read(
         return out._replace(goes="swings")
     reach = float(np.min(near)) * max(span, 1e-300) / (RUNS * max(lasted, 1e-300))
     if np.max(np.abs(d - d[0])) <= reach:
-        return out._replace(goes="still")
+        return out._replace(goes="still", rest=float(ahead.gap[-1, 0]), needs=0.0)
     sign = math.copysign(1.0, float(ahead.gap[0, 0]))
     back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
-    out = _straight(out, d, t, float(np.min(near)), there, back)
+    out = _straight(out, d, t, float(np.min(near)), lasted, there, back)
+    if there and out.goes in ("star", "?"):
+        out = out._replace(goes="stays")
     return out._replace(rest=out.rest * sign)
 
 
@@ -445,21 +452,28 @@ def _undamped(whole: Line, crossed: Array) -> bool:
     return len(swings) < 3 or swings[-2] > 0.5 * swings[-3]
 
 
-def _straight(out: Outlook, d: Array, t: Array, near: float, there: bool, back: bool) -> Outlook:
+def _straight(
+    out: Outlook, d: Array, t: Array, near: float, lasted: float, there: bool, back: bool
+) -> Outlook:
     """A path that neither settled nor swings, from its last half: x0, x1, x2 at even times. `back`:
     it has been farther from θ*, or beyond it, so that it is on the way back."""
     span = float(t[-1])
     x0, x1, x2 = (float(v) for v in np.interp([0.5 * span, 0.75 * span, span], t, d))
     before, last = x1 - x0, x2 - x1
-    if there:  # moved by 2·near: RUNS runs at this pace would bring half of that back
-        return out._replace(goes="stays" if 0 <= x2 < d[0] and last <= 0 else "away")
+    if there and 0 <= x2 < d[0] and last <= 0:
+        return out._replace(goes="stays")  # RUNS runs at this pace would bring it back
     side = math.copysign(1.0, x2)
     gap, towards = abs(x2), last * side < 0
-    passed = float(np.interp(0.0, -d, t)) if side < 0 else math.nan
+    passed = float(t[np.argmax(d <= 0)]) if side < 0 else math.nan
     quarter = 0.25 * span
     needs = span + gap / max(abs(last), 1e-300) * quarter
     out = out._replace(passed=passed)
     ratio = last / before if before * last > 0 else math.inf
+    if abs(last) * (RUNS * lasted) <= near * quarter:  # it has come to rest
+        return out._replace(goes="rest", rest=x2, needs=span)
+    if side * float(d.min() if side > 0 else d.max()) > near and _turns(d, t) >= 2:
+        level = float(np.mean(d[d.size // 2 :]))  # it swings about a place that is not θ*
+        return out._replace(goes="rest", rest=level, needs=span)
     if before * last <= 0:  # it has just turned
         return out._replace(goes="star", needs=needs) if towards else out
     if ratio < 1:
@@ -468,11 +482,20 @@ def _straight(out: Outlook, d: Array, t: Array, near: float, there: bool, back: 
         if abs(limit) <= max(near, BENT * gap):
             needs = span + slow * math.log(max(gap / near, 1.0))
             return out._replace(goes="star", needs=needs)
-        if limit * x2 > 0 and (towards or abs(limit - x2) < BENT * abs(limit)):
+        # of what falls as e^{−λt} the ratio is the same before; of what turns it was larger
+        earlier = x0 - float(np.interp(0.25 * span, t, d))
+        falls = earlier * before > 0 and ratio >= 0.9 * abs(before / earlier)
+        if falls and limit * x2 > 0 and abs(limit - x2) < NEARLY * abs(limit):
             return out._replace(goes="rest", rest=limit, needs=span)
     if not towards:
         return out
     return out._replace(goes="star" if side < 0 or back else "?", needs=needs)
+
+
+def _turns(d: Array, t: Array) -> int:
+    """How often the path turns round, as seen at 64 times."""
+    steps = np.diff(np.interp(np.linspace(0.0, float(t[-1]), 64), t, d))
+    return int(np.count_nonzero(steps[1:] * steps[:-1] < 0))
 
 
 def _drift(line: Line) -> float:

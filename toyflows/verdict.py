@@ -82,13 +82,19 @@ def word(ahead: Outlook, there: bool, moved: bool, speed: float, lasted: float) 
     at least; `speed` is |dθ/dt| where it was last seen."""
     if ahead.goes in ("stays", "swings"):
         return "converges" if ahead.goes == "stays" else "oscillates"
-    if ahead.goes == "still" or (ahead.goes == "star" and there):
+    if (ahead.goes == "star" and there) or (_too_slow(ahead, speed, lasted) and not moved):
         return "no learning"
+    words = {"star": "on its way", "rest": "biased", "still": "biased", "away": "mode collapse"}
+    return words[ahead.goes]
+
+
+def _too_slow(ahead: Outlook, speed: float, lasted: float) -> bool:
+    """Would RUNS runs as long not bring θ to θ*, to its rest, past θ*, or off by a tolerance?"""
     runs = RUNS * lasted
-    slow = speed * runs < ahead.near if ahead.goes == "away" else ahead.needs > runs
-    if slow and not moved:
-        return "no learning"
-    return {"star": "on its way", "rest": "biased", "away": "mode collapse"}[ahead.goes]
+    if ahead.goes == "away":
+        return ahead.passed > runs if math.isfinite(ahead.passed) else speed * runs < ahead.near
+    first = ahead.passed if math.isfinite(ahead.passed) else ahead.needs  # at θ*, if not for good
+    return ahead.goes == "still" or min(first, ahead.needs) > runs
 
 
 def diverged(error: Diverged) -> Verdict:
@@ -160,7 +166,7 @@ class _Seen:
         moved = float(np.max(np.abs(run.θ - run.θ[0])))
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
-                    abs(self.ahead.drift) * run.rate, lasted)  # fmt: skip
+                    abs(float(run.velocity[-1])) * run.rate, lasted)  # fmt: skip
 
     @property
     def _within(self) -> str:
@@ -200,6 +206,8 @@ class _Seen:
 
     def biased(self) -> tuple[float, str]:
         ahead, star = self.ahead, self.target.θ_star
+        if not math.isfinite(ahead.rest):  # a field that is lost in round-off where θ is
+            ahead = ahead._replace(rest=float(self.run.θ[-1]))
         p, q = self.target.mixture.weight_b(ahead.rest), self.target.q_star
         learns = f"the method learns the weight {p:.3f} in place of {q:.3f}"
         if not ahead.exact:
@@ -241,13 +249,14 @@ class _Seen:
         return f" a unit of time (p_b(θ0) − q* = {p:+.4f})"
 
     def oscillates(self) -> tuple[float, str]:
-        run, star, near = self.run, self.target.θ_star, self.ahead.near
+        run, star, period = self.run, self.target.θ_star, self.ahead.period
         gap = run.θ - star
-        outside = np.flatnonzero(np.abs(gap) > near)
+        outside = np.flatnonzero(np.abs(gap) > self.ahead.near)
         times = run.t[outside[1:][np.diff(np.sign(gap[outside])) != 0]]
         if times.size < 2:
-            return self.ahead.period, (f"θ swings about θ* = {star:.4g} undamped, with a period of "
-                                       f"about {self.ahead.period:.3g}, longer than was seen of it.")  # fmt: skip
+            return period, (f"θ swings about θ* = {star:.4g} undamped, with a period of about "
+                            f"{period:.3g}, longer than was seen of it.")  # fmt: skip
         period = 2.0 * float(np.mean(np.diff(times)))
-        return period, (f"θ swings between {run.θ.min():.4g} and {run.θ.max():.4g}, crossing θ* = "
-                        f"{star:.4g} {times.size} times, with a period of {period:.4g}.")  # fmt: skip
+        between = f"θ swings between {run.θ.min():.4g} and {run.θ.max():.4g}"
+        return period, (f"{between}, crossing θ* = {star:.4g} {times.size} times, with a period of "
+                        f"{period:.4g}.")  # fmt: skip

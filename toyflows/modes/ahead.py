@@ -49,7 +49,7 @@ def outlook(
 
 
 def _moved(flow: Flow, ops: Any, state: State, near: Array, gap: Array) -> State:
-    θ = state.θ + 2 * near * np.where(gap < 0, -1.0, 1.0)
+    θ: Any = state.θ + 2 * near * np.where(gap < 0, -1.0, 1.0)
     chains = state.chains
     if chains is not None:
         chains = flow.advance(ops.at(state.step), state.θ, θ, chains)
