@@ -90,7 +90,7 @@ CASES: list[tuple[str, Callable[[], Verdict], tuple[str, ...]]] = [
     *((f"dirac, penalty, T = {T}", lambda T=T: word("gan", 20, T, dirac=True, penalty=1), LEARNS)
       for T in (25, 50, 100, 200)),
     *((f"ml, {n} walkers, T = {T}, seed {seed}",
-       lambda n=n, T=T, seed=seed: word("ml", 6, T, walkers=n, seed=seed, backend="walkers"), LEARNS)
+       lambda n=n, T=T, k=seed: word("ml", 6, T, walkers=n, seed=k, backend="walkers"), LEARNS)
       for n in (100, 1000) for T in (1, 2) for seed in range(5)),
 ]  # fmt: skip
 

@@ -328,7 +328,7 @@ class _Case:
             start = self._moved(ops, state, near) if there else state
             paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
         mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
-        ahead = Line(paths[0].t - paths[0].t[0], mean[:, None])
+        ahead = Line(paths[0].t - paths[0].t[0], np.asarray(mean[:, None], np.float64))
         out = self._read(ahead, noise, there)
         return out._replace(goes="star") if out.goes == "?" else out
 
