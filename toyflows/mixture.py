@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from toyflows.cloud import Array
+from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 
 LARGEST_SEPARATION = 100.0
@@ -222,3 +223,39 @@ class Mixture:
     def in_b(self, x: Array) -> Array:
         """1 where x > m, ½ at m, 0 elsewhere."""
         return np.heaviside(x - self.m, 0.5)
+
+    def share_b(self, θ: float) -> float:
+        """E_{ρ_θ}[1_b] = p_b Φ(d/2) + (1 − p_b) Φ(−d/2)."""
+        beyond = 0.5 * math.erfc(self.d / math.sqrt(8))
+        return self.weight_b(θ) * (1 - beyond) + self.weight_b(-θ) * beyond
+
+    def share_b_slope(self, θ: float) -> float:
+        """∂_θ E_{ρ_θ}[1_b] = −E_{ρ_θ}[1_b (r_θ − p_b)] = −p_b(1 − p_b) erf(d/√8)."""
+        return -self.weight_b(θ) * self.weight_b(-θ) * math.erf(self.d / math.sqrt(8))
+
+    def centred(self, x: Array, θ: float) -> Array:
+        """r_θ(x) − p_b(θ) = −∂_θ log ρ_θ, without cancellation."""
+        with np.errstate(under="ignore"):
+            in_b, in_a = self.responsibility(x, θ), expit(-self.logit(x, θ))
+            return self.weight_b(-θ) * in_b - self.weight_b(θ) * in_a
+
+    def in_b_centred(self, x: Array, θ: float) -> Array:
+        """1_b (r_θ − p_b)."""
+        return self.in_b(x) * self.centred(x, θ)
+
+
+class Law(Cloud):
+    """ρ_θ on quadrature nodes x (n,). Its means of 1_b and 1_b (r_θ − p_b), which jump, are known
+    without the nodes; so the weights are worked out where they are asked for."""
+
+    mixture: Mixture
+    θ: float
+
+    def __init__(self, mixture: Mixture, θ: float, x: Array):
+        for name, value in (("x", x), ("mixture", mixture), ("θ", θ)):
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def logw(self) -> Array:
+        """−U_θ(x) (n,)."""
+        return -self.mixture.energy(self.x, self.θ)

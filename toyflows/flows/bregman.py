@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toyflows.errors import InputError, nearest
-from toyflows.flows._divergence import centred, excess, log_ratio, variance
+from toyflows.flows._divergence import excess, log_ratio, variance
 from toyflows.flows.ml import MaximumLikelihood
 from toyflows.registry import one_of
 
@@ -55,7 +55,7 @@ class Bregman(MaximumLikelihood):
 
         def pull(x: Array, θ: float) -> Array:
             with np.errstate(under="ignore"):
-                return c * mix.density(x, θ) ** α * centred(x, θ, mix)
+                return c * mix.density(x, θ) ** α * mix.centred(x, θ)
 
         return float(ops.mean(negatives, pull, θ) - ops.mean(ops.data(), pull, θ))
 
