@@ -46,7 +46,7 @@ def law_mean(mix: Mixture, cloud: Cloud, f: Callable[..., Any], *args: float) ->
 
     What jumps at m, 1_b and 1_b (r_θ − p_b), is not summed but integrated: in closed form for a
     `Law`, else as `half_line` does. A law after a step of Langevin is a convolution with N(0, 2h),
-    and with nodes Δ ≤ √(2h)/3 the error is e^{−9π²/2} = e^{−44}.
+    and with nodes Δ ≤ √(2h)/3 the error is e^{−35} or less.
     """
     own = method_of(mix, f)
     if isinstance(cloud, Law) and own is IN_B:

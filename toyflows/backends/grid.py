@@ -6,7 +6,7 @@ The limit of infinitely many walkers, without noise. The trapezoid sum over i ha
 e^{−2π²·2h/(TʹΔ)²} of a Gaussian that the map T(x) = x − h∂_xU squeezes by its slope Tʹ, and the
 error e^{−2π²/(dΔ)} of the poles of r_θ; Tʹ reaches 1 − h + hd²/4 at the ridge between the modes.
 So Δ = √(2h)/3 alone is not enough: where mass passes the ridge, Δ must also stay below 0.5/d.
-What jumps at m is not summed but integrated (`law_mean`), to e^{−44} after a step.
+What jumps at m is not summed but integrated (`law_mean`), to e^{−35} after a step.
 
 MALA's min(1, e^{work}) has kinks, of which the sum leaves Δ²/12 of the jump in slope: along a path
 E[r_θ] and the share of mode b are off by less than Δ²/50 (a test holds it; at h = 0.05 and d = 20
