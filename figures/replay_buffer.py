@@ -23,7 +23,9 @@ from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
-from toyflows.flows import Flow, make
+from toyflows.flows import Flow
+from toyflows.flows.replay_buffer import ReplayBuffer
+from toyflows.flows.short_run import ShortRun
 from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
@@ -44,9 +46,9 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
     target, n = Target.from_q(Q_STAR), max(100, round(WALKERS * scale))
     seeds = np.random.SeedSequence(seed).generate_state(REPLICAS, np.uint32).tolist()
     grid = Grid(target, H)
-    flows = [make("replay-buffer", noise=s, k=K, buffer=BUFFER) for s in SPREADS]
-    short = [make("short-run", noise=s, k=K) for s in WIDTHS.tolist()]
-    other = [make("replay-buffer", noise=s, k=K, fresh=OTHER, buffer=1) for s in WIDTHS.tolist()]
+    flows = [ReplayBuffer(noise=s, k=K, buffer=BUFFER) for s in SPREADS]
+    short = [ShortRun(noise=s, k=K) for s in WIDTHS.tolist()]
+    other = [ReplayBuffer(noise=s, k=K, fresh=OTHER, buffer=1) for s in WIDTHS.tolist()]
     return {
         "theta_star": np.array(target.θ_star),
         "t": np.arange(0, STEPS + 1, 10) * H,
@@ -54,8 +56,8 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
         "walkers": np.array([
             [_path(flow, Walkers(target, H, n, s)) for s in seeds] for flow in flows
         ]),
-        "level": np.array([flow.fixed_point(target) for flow in flows]),
-        "formula": np.array([flow.fixed_point(target) for flow in short]),
+        "level": np.array([flow.separated_rest(target) for flow in flows]),
+        "formula": np.array([flow.separated_rest(target) for flow in short]),
         "short": np.array([_rest(flow, grid, 1) for flow in short]),
         "other": np.array([_rest(flow, grid, ROUNDS) for flow in other]),
     }  # fmt: skip
@@ -65,7 +67,7 @@ def _path(flow: Flow, backend: Backend) -> Array:
     return solve.run(flow, backend, 0.0, STEPS, RATE, every=10).θ
 
 
-def _rest(flow: Flow, grid: Grid, rounds: int) -> float:
+def _rest(flow: ShortRun, grid: Grid, rounds: int) -> float:
     """Where θ̇ = 0 on the law that `rounds` steps at fixed θ leave."""
 
     def velocity(θ: float) -> float:
@@ -74,7 +76,7 @@ def _rest(flow: Flow, grid: Grid, rounds: int) -> float:
             state = flow.step(grid, state, 0.0)[0]
         return flow.observe(grid, state).velocity
 
-    formula = flow.fixed_point(grid.target) or 0.0
+    formula = flow.separated_rest(grid.target)
     return float(brentq(velocity, 0.9 * formula, 1.1 * formula, xtol=1e-3))
 
 

@@ -4,7 +4,7 @@ Where θ comes to rest with chains of k = 1 … 24,576 Langevin steps (h = 0.05)
 for q* = 0.2 (θ* = log 4) and separations d = 4, 6 and 8, on the exact law; walkers (8 runs of 400
 steps with 500 chains, averaged over the second half) at d = 4; 5 s. Left: θ, with the formula
 d s Φ⁻¹(1 − q*) of separated modes. Right: the weight p_b(θ) that is learned over q*, against the
-time of a chain in mixing times p_a p_b ∫dx/ρ_*. Shows [C]: short-run learning is biased by its
+time of a chain in mixing times. Shows [C]: short-run learning is biased by its
 noise; it is maximum likelihood once the chains forget where they started. Sources: Nijkamp, Hill,
 Zhu & Wu 2019; [C] Coste, Generative models, how they work and how to train them, June 2024.
 """
@@ -22,6 +22,7 @@ from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.flows import make
+from toyflows.flows.short_run import ShortRun
 from toyflows.stats import Checked, at_most, close, mean
 from toyflows.target import Target
 
@@ -51,7 +52,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
 
 
 def _formula(target: Target) -> float:
-    return float(make("short-run", noise=NOISE).fixed_point(target) or np.nan)
+    return ShortRun(noise=NOISE).separated_rest(target)
 
 
 def _ends(target: Target) -> Array:

@@ -8,6 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from fokker_planck import turning_point
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from toyflows import solve, stats
 from toyflows.backends.grid import Grid
@@ -16,6 +18,8 @@ from toyflows.cloud import Array, Cloud
 from toyflows.flows import make
 from toyflows.mixture import Mixture
 from toyflows.target import Target
+
+PARAMETER = st.floats(-8, 8, allow_subnormal=False)
 
 
 def moved(grid: Grid, cloud: Cloud, θ: float, steps: int) -> Cloud:
@@ -226,6 +230,36 @@ def test_mala_ends_at_the_law() -> None:
         wanted = Cloud(cloud.x, -grid.mixture.energy(cloud.x, θ) / T).weights
         assert np.max(np.abs(cloud.weights - wanted)) < 1e-13 * wanted.max()
         assert cloud.log_mass == pytest.approx(grid.model(-1.0).log_mass, abs=1e-13)
+
+
+def mala_path(d: float, h: float, θ0: float, θ: float, dx: float = 0.0) -> Array:
+    """E[r_θ] and the share of b after 1 and 8 steps of MALA at θ from ρ_θ0."""
+    grid, out = Grid(Target.exact(0.0, d), h, dx), []
+    cloud, mix = grid.model(θ0), grid.mixture
+    for k in range(8):
+        cloud = grid.move(cloud, θ, kernel="mala")
+        if k in (0, 7):
+            out.append([grid.mean(cloud, mix.responsibility, θ), grid.mean(cloud, mix.in_b)])
+    return np.array(out)
+
+
+@settings(deadline=None, max_examples=40)
+@given(d=st.floats(0.5, 20), h=st.floats(0.01, 0.5), θ0=PARAMETER, θ=PARAMETER)
+def test_the_kink_of_mala_leaves_what_is_stated(d: float, h: float, θ0: float, θ: float) -> None:
+    """Δ²/50, against a sixth of the node distance."""
+    dx = Grid(Target.exact(0.0, d), h).dx
+    error = np.abs(mala_path(d, h, θ0, θ) - mala_path(d, h, θ0, θ, dx / 6))
+    assert error.max() < dx**2 / 50
+
+
+def test_the_kink_of_mala_needs_its_bound() -> None:
+    """Some setting uses a tenth of it; at a quarter of Δ a fifth of it is left, or less."""
+    d, h, θ0, θ = 3.94, 0.363, 2.3, 0.0
+    dx = Grid(Target.exact(0.0, d), h).dx
+    exact = mala_path(d, h, θ0, θ, dx / 12)
+    errors = [np.abs(mala_path(d, h, θ0, θ, dx / k) - exact).max() for k in (1, 4)]
+    assert dx**2 / 500 < errors[0] < dx**2 / 50
+    assert errors[1] < errors[0] / 5
 
 
 @pytest.mark.parametrize(("d", "h", "rate"), [(4.0, 0.3, 8.0), (20.0, 0.05, 40.0)])

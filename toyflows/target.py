@@ -13,7 +13,7 @@ import numpy as np
 
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
-from toyflows.mixture import Mixture, theta_of
+from toyflows.mixture import Law, Mixture, theta_of
 
 LARGEST_THETA = 700.0  # e^−700 is still a normal float64
 
@@ -54,7 +54,7 @@ class Target:
             raise InputError("theta_star", θ_star, f"allowed is |θ*| ≤ {LARGEST_THETA:g}")
         mixture = Mixture.separated(separation)
         x = nodes(mixture.a - 9.0, mixture.b + 9.0, spacing(mixture.d), mixture.m)
-        return cls(mixture, θ_star, Cloud(x, -mixture.energy(x, θ_star)))
+        return cls(mixture, θ_star, Law(mixture, θ_star, x))
 
     @classmethod
     def from_q(cls, q_star: float, separation: float = 20.0) -> Target:

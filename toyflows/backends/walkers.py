@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import LogG
+from toyflows.backends.base import LogG, law_mean, method_of
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import random, sample, team
 from toyflows.kernels.chains import persistent
@@ -173,24 +173,13 @@ class Walkers:
         return cloud.effective_size() / cloud.size
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
-        name, mix = integrand.__name__, self.mixture
+        own = method_of(self.mixture, integrand)
         if cloud is self.target.data:
-            if name == "responsibility":
+            if own is RESPONSIBILITY:
                 return self._data_responsibility(*args)
-            with np.errstate(under="ignore"):
-                return integrand(cloud.x, *args) @ self.target.data.weights
-        if cloud.logw is None:
-            if name == "responsibility":
-                return self._sum(cloud.x, sample.sum_responsibility, mix.d, mix.m, *args)[0]
-            if name == "hyvärinen":
-                return self._sum(cloud.x, sample.sum_hyvärinen, mix.a, mix.d, mix.m, *args)[0]
-            if name == "discriminator":
-                return self._sum(cloud.x, sample.sum_discriminator, mix.d, mix.m, *args)
-            if name == "denoising":
-                y, ε = cloud.x
-                return self._sum(y, sample.sum_denoising, ε, mix.a, mix.d, mix.m, *args)[0]
-            if name == "in_b":
-                return self._sum(cloud.x, sample.count_in_b, mix.m)[0]
+            return law_mean(self.mixture, cloud, integrand, *args)
+        if cloud.logw is None and own in SUMS:
+            return SUMS[own](self, cloud.x, *args)
         return _mean_in_pieces(cloud, integrand, *args)
 
     def crossed(self, before: Particles, after: Particles) -> float:
@@ -285,6 +274,41 @@ class Walkers:
             lambda rank, of: work(rank * blocks // of, (rank + 1) * blocks // of),
             min(self.threads, blocks),
         )
+
+
+RESPONSIBILITY = Mixture.responsibility
+
+
+def _responsibility(ops: Walkers, x: Array, θ: float) -> Any:
+    return ops._sum(x, sample.sum_responsibility, ops.mixture.d, ops.mixture.m, θ)[0]
+
+
+def _hyvärinen(ops: Walkers, x: Array, θ: float) -> Any:
+    mix = ops.mixture
+    return ops._sum(x, sample.sum_hyvärinen, mix.a, mix.d, mix.m, θ)[0]
+
+
+def _discriminator(ops: Walkers, x: Array, *args: float) -> Any:
+    return ops._sum(x, sample.sum_discriminator, ops.mixture.d, ops.mixture.m, *args)
+
+
+def _denoising(ops: Walkers, pairs: Array, *args: float) -> Any:
+    (y, ε), mix = pairs, ops.mixture
+    return ops._sum(y, sample.sum_denoising, ε, mix.a, mix.d, mix.m, *args)[0]
+
+
+def _in_b(ops: Walkers, x: Array) -> Any:
+    return ops._sum(x, sample.count_in_b, ops.mixture.m)[0]
+
+
+# The sums that a kernel knows, by the method of the mixture that each stands for.
+SUMS: dict[Any, Callable[..., Any]] = {
+    RESPONSIBILITY: _responsibility,
+    Mixture.hyvärinen: _hyvärinen,
+    Mixture.discriminator: _discriminator,
+    Mixture.denoising: _denoising,
+    Mixture.in_b: _in_b,
+}
 
 
 def _blocks(n: int) -> int:

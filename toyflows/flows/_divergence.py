@@ -38,13 +38,6 @@ def excess(target: Target, θ: float) -> float:
     return target.q_star * weight(-θ) * less
 
 
-def centred(x: Array, θ: float, mix: Mixture) -> Array:
-    """r_θ(x) − p_b(θ) = −∂_θ log ρ_θ, without cancellation."""
-    with np.errstate(under="ignore"):
-        in_b, in_a = mix.responsibility(x, θ), expit(-mix.logit(x, θ))
-        return mix.weight_b(-θ) * in_b - mix.weight_b(θ) * in_a
-
-
 def log_ratio(x: Array, θ: float, target: Target) -> Array:
     """log u = log ρ_θ(x)/ρ_*(x) = log(1 + r_* e) − log(1 + q* e), e = e^{θ*−θ} − 1 ≥ 0.
 
@@ -97,7 +90,7 @@ class FDivergence(Divergence):
 
     def velocity(self, ops: Backend, θ: float, negatives: None, **extra: float) -> float:
         def pull(x: Array, θ: float) -> Array:
-            return self.slope(log_ratio(x, θ, ops.target)) * centred(x, θ, ops.mixture)
+            return self.slope(log_ratio(x, θ, ops.target)) * ops.mixture.centred(x, θ)
 
         return float(ops.mean(ops.model(θ), pull, θ))
 

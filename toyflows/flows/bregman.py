@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toyflows.errors import InputError, nearest
-from toyflows.flows._divergence import centred, excess, log_ratio, variance
+from toyflows.flows._divergence import excess, log_ratio, variance
 from toyflows.flows.ml import MaximumLikelihood
 from toyflows.registry import one_of
+from toyflows.target import spacing
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
@@ -55,7 +56,7 @@ class Bregman(MaximumLikelihood):
 
         def pull(x: Array, θ: float) -> Array:
             with np.errstate(under="ignore"):
-                return c * mix.density(x, θ) ** α * centred(x, θ, mix)
+                return c * mix.density(x, θ) ** α * mix.centred(x, θ)
 
         return float(ops.mean(negatives, pull, θ) - ops.mean(ops.data(), pull, θ))
 
@@ -81,14 +82,17 @@ class Bregman(MaximumLikelihood):
         return c * excess(target, θ) * (p**α * not_p + not_p**α * p) * bump * apart
 
     def separated_error(self, target: Target, θ: float) -> float:
-        """c |p−q*| (4+α) (2π)^{−α/2} e^{−d²/8}/√(p(1−p)); 0 for α = 1.
+        """c |p−q*| (4+α) (2π)^{−α/2} e^{−d²/8}/√(p(1−p)), 0 for α = 1; plus c e^{−2π²/(1+α)Δ²}.
 
         With A = (1−p)N_a, B = pN_b the integral is ∫ρ^{1+α}(r−p)²/(p(1−p))², and where B ≤ A,
         |ρ^{1+α}(r−p)² − A^{1+α}p² − B^{1+α}(1−p)²| ≤ (4+α) ρ^α B, ρ ≤ 1/√(2π); likewise where
-        A ≤ B. And ∫min(A, B) ≤ ∫√(AB) = √(p(1−p)) e^{−d²/8}.
+        A ≤ B. And ∫min(A, B) ≤ ∫√(AB) = √(p(1−p)) e^{−d²/8}. The last term is the trapezoid rule's
+        (`target.spacing`): ρ^{1+α} is narrower than ρ. It counts for d < 1: 1e−12 at d = 0.5.
         """
         (c, α), mix = self._power, target.mixture
+        rule = c * math.exp(-2 * math.pi**2 / ((1 + α) * spacing(mix.d) ** 2))
         if α == 1:
-            return 0.0
+            return rule
         overlap = math.exp(-(mix.d**2) / 8) / math.sqrt(variance(mix, θ))
-        return c * abs(excess(target, θ)) * (4 + α) * (2 * math.pi) ** (-α / 2) * overlap
+        apart = c * abs(excess(target, θ)) * (4 + α) * (2 * math.pi) ** (-α / 2)
+        return apart * overlap + rule

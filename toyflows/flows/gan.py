@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Flow
 from toyflows.registry import one_of
@@ -76,14 +74,9 @@ class GAN(Flow):
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
         mix = ops.mixture
-
-        def shares(x: Any) -> Any:
-            in_b = mix.in_b(x)
-            return np.stack([in_b, in_b * (mix.responsibility(x, θ) - mix.weight_b(θ))])
-
-        Q = float(ops.mean(ops.data(), mix.in_b))
-        B, minus_dB = ops.mean(negatives, shares)
-        return self._rates(Q, float(B), -float(minus_dB), **extra)
+        Q, B = ops.mean(ops.data(), mix.in_b), ops.mean(negatives, mix.in_b)
+        minus_dB = ops.mean(negatives, mix.in_b_centred, θ)
+        return self._rates(float(Q), float(B), -float(minus_dB), **extra)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> Any:
         p = target.mixture.weight_b(θ)

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from toyflows.backends.base import LogG
+from toyflows.backends.base import LogG, method_of
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 from toyflows.kernels import modes as kernels
@@ -94,12 +94,13 @@ class Plane:
         return Cloud(np.stack([y, ε]), -noisy.energy(y, self.target.θ_star))
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: Any) -> Any:
-        if integrand.__name__ == "responsibility":
+        own = method_of(self.mixture, integrand)
+        if own is Modes.responsibility:
             sums = np.zeros((-(-cloud.size // BLOCK), self.mixture.K - 1))
             model = model_of(self.mixture)
             kernels.sum_responsibility(cloud.x, 0, len(sums), sums, cloud.weights, model, *args)
             return np.sum(sums, axis=0)
-        if integrand.__name__ == "in_b":
+        if own is Modes.in_b:
             labels = np.empty(cloud.size, np.uint8)
             kernels.label_all(cloud.x, 0, -(-cloud.size // BLOCK), labels, model_of(self.mixture))
             return np.bincount(labels, cloud.weights, self.mixture.K)[1:]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import LogG
+from toyflows.backends.base import LogG, method_of
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import modes as kernels
@@ -120,14 +120,14 @@ class ModesWalkers(Walkers):
         return Cloud(np.where(swapped, z, x)), Cloud(np.where(swapped, x, z))
 
     def mean(self, cloud: Cloud | None, integrand: Callable[..., Any], *args: Any) -> Any:
-        name = integrand.__name__
+        own = method_of(self.mixture, integrand)
         if cloud is self.target.data:  # also None: the data of no line and no plane
             return self._of_data(integrand, *args)
         assert cloud is not None
-        if name == "responsibility":
+        if own is Modes.responsibility:
             w = None if cloud.logw is None else cloud.weights
             return self._responsibility(cloud.x, w, self.model_arrays, *args)
-        if name == "in_b":
+        if own is Modes.in_b:
             return self._shares(self.labels(cloud.x), cloud)
         f = self._pieces(cloud.size, lambda i: integrand(cloud.x[..., i], *args))
         with np.errstate(under="ignore"):
@@ -135,8 +135,8 @@ class ModesWalkers(Walkers):
 
     def _of_data(self, integrand: Callable[..., Any], θ: Any) -> Array:
         """E_data[r_θ] (K−1,), by quadrature or with the control variate (target.py)."""
-        if integrand.__name__ != "responsibility":
-            raise NotImplementedError(f"the data's mean of {integrand.__name__}")
+        if method_of(self.mixture, integrand) is not Modes.responsibility:
+            raise NotImplementedError(f"the data's mean of {integrand!r}")
         cloud, target = self.target.data, self.target
         if cloud is not None:
             return self._responsibility(cloud.x, cloud.weights, self._flat_model, θ)
