@@ -78,22 +78,22 @@ def test_a_third_mode_far_away_leaves_the_rates_of_two() -> None:
     np.testing.assert_allclose(v, [share * pair, 0.0], rtol=1e-7, atol=1e-12)
 
 
-def test_score_matching_descends_half_the_fisher_divergence() -> None:
-    """θ̇ = −∂_θ ½E_*|∇U_θ − ∇U_*|², by central differences on the same nodes."""
+def test_score_matching_descends_the_fisher_divergence() -> None:
+    """θ̇ = −∂_θ E_*|∇U_θ − ∇U_*|², by central differences on the same nodes."""
     modes = Modes([[0, 0], [4, 0], [2, 3]], [0.8, 1.0, 1.3])
     target = target_of(modes, [0, 1, 0.5], None)
     ops, flow = Plane(target, 0.05), make("score-matching")
     data, flat = ops.data(), ops.mixture
 
-    def half_fisher(θ) -> float:
+    def fisher(θ) -> float:
         away = flat.dU_dx(data.x, θ) - flat.dU_dx(data.x, target.θ_star)
-        return 0.5 * float(np.sum(away**2, axis=0) @ data.weights)
+        return float(np.sum(away**2, axis=0) @ data.weights)
 
     v = flow.observe(ops, flow.start(ops, START)).velocity
     for k in range(2):
         δ = 1e-4 * (np.arange(2) == k)
         with np.errstate(under="ignore"):
-            told = -(half_fisher(START + δ) - half_fisher(START - δ)) / 2e-4
+            told = -(fisher(START + δ) - fisher(START - δ)) / 2e-4
         assert v[k] == pytest.approx(told, abs=1e-8)
 
 

@@ -95,7 +95,7 @@ def rest(d: float, θ_star: float, σ: float) -> float | None:
         with np.errstate(under="ignore"):
             log_w = log_p - z - 2 * np.log1p(np.exp(-np.minimum(z, 700.0)))
             w = np.exp(np.maximum(log_w - log_w.max(), -700.0))
-        return float(w @ (F - mix.dU_dx(y, θ)) / w.sum())
+            return float(w @ (F - mix.dU_dx(y, θ)) / w.sum())
 
     end = math.copysign(min(s**2 * abs(θ_star), d * far), θ_star)
     if θ_star == 0 or pull(0.0) * pull(end) > 0:

@@ -29,7 +29,7 @@ def check_noise(name: str, σ: float) -> None:
 
 @dataclass(frozen=True)
 class Denoising(Flow):
-    """θ̇ = −∂_θ E|s_θ(x + σε) + ε/σ|²,   s_θ = ∂_x log ρ_θ (plain), ∂_x log(ρ_θ * N(0, σ²)) (noised)
+    """θ̇ = −∂_θ E|s_θ(x + σε) + ε/σ|²,   s_θ the score of ρ_θ (plain), of ρ_θ * N(0, σ²) (noised)
 
     x are data, ε is normal. As E[ε | x + σε] = −σ × the noised data's score, this descends the
     Fisher divergence between the model and the noised data. Vincent (2011) has half of it.
