@@ -3,13 +3,12 @@
 Data of q* = 0.8 (θ* = −log 4) and d = 20. Left: their density after adding noise σε, scaled.
 Middle: θ̇ of denoising score matching at θ = 0 over σ, the model noised as the data are, on the
 exact law for d = 10 and 20, with walkers (20 × 200,000) where they can see it, and the formula of
-separated modes at d/√(1+σ²).
-Right: θ(t) by score matching, by denoising at σ = 3 and 8 (loss weight σ²), by the mean over 10
-noises from 0.1 to 20 (the defaults of `multi-noise`), Euler steps of 0.5, 100,000 walkers; and, on
-the exact law, as the slide has it, ρ_θ itself against noised data, which rests beside θ*; 2 s.
-Shows [C]: denoising at noise σ is score matching with d²/(1+σ²) in place of d². Sources: Vincent
-2011; Song & Ermon 2019; [C] Coste, Generative models, how they work and how to train them, June
-2024.
+separated modes at d/√(1+σ²). Right: θ(t) by score matching, by denoising at σ = 3 and 8 (loss
+weight σ²), by the mean over 10 noises from 0.1 to 20 (the defaults of `multi-noise`), Euler steps
+of 0.5, 100,000 walkers; and "plain", on the exact law, as the slide has it: ρ_θ itself against
+noised data rests beside θ*; 2 s. Shows [C]: denoising at noise σ is score matching with d²/(1+σ²)
+in place of d². Sources: Vincent 2011; Song & Ermon 2019; [C] Coste, Generative models, how they
+work and how to train them, June 2024.
 """
 
 from __future__ import annotations
@@ -187,7 +186,7 @@ def _paths(axes: Axes, data: dict[str, Array]) -> None:
     style.label(axes, 98, 0.06, "score matching (σ = 0)", style.INK, ha="right")
     style.label(axes, 98, data["paths"][1, -1] - 0.12, "σ = 3", style.INK, ha="right")
     axes.plot(t, data["plain"], color=style.EXACT)
-    style.label(axes, 98, data["plain"][-1] + 0.04, "σ = 8, model as it is", style.INK, ha="right")
+    style.label(axes, 98, data["plain"][-1] + 0.04, "σ = 8, plain", style.INK, ha="right")
     style.label(axes, 63, -1.09, "10 noises", style.INK)
     style.label(axes, 1, -1.36, "σ = 8", style.INK)
     words = rf"target $\theta_*$ = {style.number(star, '.2f')}"
