@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +104,8 @@ def flows(
         fields = options_of(method)
         if fields:
             print(" " * 16 + "  ".join(f"-p {f.name}={f.default}" for f in fields))
+        if method.note:
+            print(textwrap.indent(textwrap.fill(method.note, 84), " " * 16))
 
 
 def _markdown() -> str:
@@ -112,12 +115,13 @@ def _markdown() -> str:
 
     rows = ["# Training methods", "", "Made by `toyflows flows --markdown`; one file each in"]
     rows[-1] += " `toyflows/flows/`."
-    rows += ["", "| method | | equation | options |", "| --- | --- | --- | --- |"]
+    rows += ["", "The definitions are Coste's [C] where he has one; [G] is Gavves, lecture 8."]
+    rows += ["", "| method | | equation | options | remark |", "| --- | --- | --- | --- | --- |"]
     for name, method in registry().items():
         fields = options_of(method)
         options = ", ".join(f"`{f.name}={f.default}`" for f in fields)
-        law = equation(method).replace("|", "\\|")
-        rows.append(f"| `{name}` | {method.title} | {law} | {options} |")
+        law, note = (text.replace("|", "\\|") for text in (equation(method), method.note))
+        rows.append(f"| `{name}` | {method.title} | {law} | {options} | {note} |")
     return "\n".join(rows)
 
 

@@ -39,7 +39,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
     near, n = grids[0], max(500, round(20_000 * scale))
     seeds = np.random.SeedSequence(seed).generate_state(REPLICAS, np.uint32).tolist()
     ml = [solve.velocity(make("ml"), grid) for grid in grids]
-    score = solve.velocity(make("score-matching"), near)  # descends half of the divergence
+    score = solve.velocity(make("score-matching"), near)
     return {
         "share": np.array([
             [solve.velocity(make("cd", k=int(k)), grid) / whole for k in STEPS]
@@ -51,7 +51,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
             for k in SAMPLED
         ]),
         "ratio": np.array([
-            solve.velocity(make("cd", h=float(h)), near) / (h / 2 * 2 * score) for h in SIZES
+            solve.velocity(make("cd", h=float(h)), near) / (h / 2 * score) for h in SIZES
         ]),
     }  # fmt: skip
 

@@ -2,8 +2,8 @@
 
 Eight divergences between ρ_θ and the data's ρ_* (d = 10, q* = 0.8) on the exact law. Left: their
 values, W_p^p in units of d^p, L² in units of the modes' own 1/√π. Right: θ(t) from θ0 = 2 down the
-slope of each (KL's is `ml`, half of Fisher's `score-matching`, W_p^p's is over d^{p−1}), by 2000
-Euler steps, 250 proximal ones for those with a kink; 4 s. The fixed point does not tell them apart,
+slope of each (KL's is `ml`, Fisher's is `score-matching`, W_p^p's is over d^{p−1}), by 2000 Euler
+steps, 250 proximal ones for those with a kink; 4 s. The fixed point does not tell them apart,
 the speed does: W₁ and total variation arrive in finite time, Fisher is flat. Shows [C]: score
 matching does not see the weight. Source: [C] Coste, Generative models, how they work and how to
 train them, June 2024.

@@ -3,11 +3,12 @@
 Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 18 separations, 9 times, steps of
 0.1 (a stored sweep of 972 runs; `figures all --resweep` makes it again); 2 s. Maximum likelihood
 and Jarzynski's weights learn at all of them. Score matching and CD-1 ask for times like e^{d²/8}: a
-hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3 stretches this to
-e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one. PCD first runs away; later it is
-seen to swing. The lines are the theory's, without a free number (docstrings of the methods'
-`frontiers`): at the dashed one of score matching [C]'s e^{−d²/8} t is 1, without the factor d of
-the speed. Source: [C] Coste, Generative models, how they work and how to train them, June 2024.
+hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3, on the data and
+on the model, stretches this to e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one.
+PCD first runs away; later it is seen to swing. The lines are the theory's, without a free number
+(docstrings of the methods' `frontiers`): at the dashed one of score matching [C]'s e^{−d²/8} t is
+1, without the factor d of the speed. Source: [C] Coste, Generative models, how they work and how to
+train them, June 2024.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ TENTH, BACK = "a tenth of the way", "back at θ* within t"
 WORKS, OSCILLATES = KINDS.index("converges"), KINDS.index("oscillates")
 TITLES = {
     "ml": "maximum likelihood", "jarzynski": "PCD + Jarzynski's weights",
-    "score-matching": "score matching", "denoising sigma=3.0": "denoising, σ = 3", "cd": "CD-1",
-    "pcd": "PCD",
+    "score-matching": "score matching", "denoising sigma=3.0 model=noised": "denoising, σ = 3",
+    "cd": "CD-1", "pcd": "PCD",
 }  # fmt: skip
 
 

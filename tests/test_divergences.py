@@ -70,7 +70,7 @@ def definition(name: str, options: dict, d: float, θ: float, star: float = STAR
     α = options.get("alpha", 0.0)
 
     def fisher(x: float) -> float:
-        return 0.5 * ρ_star(x) * (score(d, θ, x) - score(d, star, x)) ** 2
+        return ρ_star(x) * (score(d, θ, x) - score(d, star, x)) ** 2
 
     def power(x: float) -> float:
         s, t = ρ_star(x), ρ(x)

@@ -73,18 +73,19 @@ def test_3_pcd_stays_bounded() -> None:
 
 
 def test_4_flow_of_score_matching_descends() -> None:
-    """θ̇ = −½∇_θ E|s_θ − s_*|²; with the printed sign it would climb. The score points to modes."""
+    """θ̇ = −∇_θ E_*|s_θ − s_*|², without a ½; the printed +∇_θE would climb. The score points to
+    the modes."""
 
     target = Target.exact(0.5, 4.0)
     mix = target.mixture
 
     def fisher(θ: float) -> float:
-        return 0.5 * target.data.mean(lambda x: (mix.dU_dx(x, θ) - mix.dU_dx(x, 0.5)) ** 2)
+        return target.data.mean(lambda x: (mix.dU_dx(x, θ) - mix.dU_dx(x, 0.5)) ** 2)
 
     for θ in (-1.0, 2.0):
         flow = solve.velocity(make("score-matching"), Grid(target, 0.1), θ)
         assert flow == pytest.approx(-slope(fisher, θ), rel=1e-6)
-        assert flow * -slope(fisher, θ) > 0
+        assert flow * slope(fisher, θ) < 0
     for x, mode in ((np.array([-7.0]), MIX.a), (np.array([6.5]), MIX.b)):
         score = float(-MIX.dU_dx(x, 0.0)[0])
         assert score == pytest.approx(-(x[0] - mode), abs=1e-6)
@@ -135,7 +136,7 @@ def test_7_target_of_denoising_score_matching() -> None:
         return -noised.dU_dx(y / s, θ) / s
 
     def loss(θ: float, sign: float) -> float:
-        return 0.5 * float(np.sum(w * (score(y, θ) + sign * ε / σ) ** 2))
+        return float(np.sum(w * (score(y, θ) + sign * ε / σ) ** 2))
 
     for at in (-6.0, 1.5, 5.0):  # a window of width 0.4 around each point
         near = np.exp(-(((y - at) / 0.2) ** 2)) * w
@@ -143,7 +144,7 @@ def test_7_target_of_denoising_score_matching() -> None:
         mean_score = float(np.sum(near * score(y, θ_star)) / near.sum())
         assert best == pytest.approx(mean_score, abs=1e-10)
         assert abs(-best - mean_score) > 0.05
-    flow = make("denoising", sigma=σ)
+    flow = make("denoising", sigma=σ, model="noised")
     for θ in (-1.0, 1.5, θ_star):
         descent = -slope(lambda t: loss(t, 1.0), θ)
         assert solve.velocity(flow, Grid(target, 0.1), θ) == pytest.approx(descent, abs=1e-9)

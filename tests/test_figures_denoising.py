@@ -37,13 +37,16 @@ class Unscaled(Denoising):
     ("replaced", "by", "said"),
     [
         ("denoising", lambda **o: make("score-matching"), "relative difference"),
+        ("denoising", lambda **o: make("denoising", sigma=o["sigma"]), "relative difference"),
+        ("denoising", lambda **o: make("denoising", **o | {"model": "noised"}), "distance"),
         ("denoising", Unscaled, "relative difference"),
         ("score-matching", lambda **o: make("ml"), "relative difference"),
         ("multi-noise", lambda **o: make("score-matching"), "share"),
         ("multi-noise", lambda **o: make("multi-noise", weight="uniform"), "share"),
     ],
-    ids=["no noise", "another weight", "ML for score matching", "one level", "uniform weights"],
-)
+    ids=["no noise", "model as it is", "model always noised", "another weight",
+         "ML for score matching", "one level", "uniform weights"],
+)  # fmt: skip
 def test_other_methods_fail_the_claims(replaced, by, said, monkeypatch) -> None:
     def wrong(name: str, **options):
         return by(**options) if name == replaced else make(name, **options)

@@ -166,7 +166,7 @@ def test_eigenvalue_of_score_matching(d: float) -> None:
     with np.errstate(under="ignore"):
         sech = 1 / np.cosh(np.clip((d * s - θ) / 2, -200, 200))
         integral = np.sum(np.exp(-(s**2) / 2) * sech**3) * (s[1] - s[0])
-    wanted = -(d**2) * math.exp(-(d**2) / 8) / (16 * math.sqrt(2 * math.pi) * math.cosh(θ / 2))
+    wanted = -(d**2) * math.exp(-(d**2) / 8) / (8 * math.sqrt(2 * math.pi) * math.cosh(θ / 2))
     λ = linear.eigenvalues(make("score-matching"), Grid(Target.exact(θ, d), 0.05))
     assert λ.real == pytest.approx([wanted * integral], rel=1e-6, abs=0)
 

@@ -25,9 +25,11 @@ def test_two_modes_on_a_line_are_the_lectures() -> None:
     np.testing.assert_allclose(new.work(X, Y, Θ, H, 0.1), old.work(x, y, θ, η, 0.1), atol=1e-11)
     np.testing.assert_allclose(new.tilt(X, Y, Θ, H), old.tilt(x, y, θ, η), atol=1e-12)
     pairs = np.stack([x, RNG.normal(size=x.size)])
-    np.testing.assert_allclose(
-        new.denoising(pairs[:, None], Θ, 0.8)[0], old.denoising(pairs, θ, 0.8), rtol=1e-9
-    )
+    for σ_model in (0.0, 0.8):
+        np.testing.assert_allclose(
+            new.denoising(pairs[:, None], Θ, 0.8, σ_model)[0],
+            old.denoising(pairs, θ, 0.8, σ_model), rtol=1e-9,
+        )  # fmt: skip
     assert new.log_Z(Θ) == pytest.approx(old.log_Z(θ), abs=1e-14)
     assert new.weight_b(Θ)[0] == pytest.approx(old.weight_b(θ), abs=1e-15)
     np.testing.assert_array_equal(new.in_b(X)[0][x != old.m], old.in_b(x)[x != old.m])

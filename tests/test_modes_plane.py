@@ -7,6 +7,8 @@ import pytest
 
 from toyflows import solve, stats
 from toyflows.backends.grid import Grid
+from toyflows.bench import parse
+from toyflows.errors import InputError
 from toyflows.flows import make
 from toyflows.modes.family import Modes
 from toyflows.modes.follow import ON_GRID, follow
@@ -17,12 +19,13 @@ from toyflows.target import Target
 
 THREE = target_of(Modes([[0, 0], [4, 0], [2, 3]]), [0, 1, 0.5], None)
 START = np.array([0.3, -0.4])
+METHODS = [*ON_GRID, "denoising model=noised"]
 
 
-@pytest.mark.parametrize("name", ON_GRID)
+@pytest.mark.parametrize("name", METHODS)
 def test_on_a_line_it_is_the_two_mode_grid(name: str) -> None:
     """Both have errors of 1e−11 (target.py, plane.py)."""
-    flow, θ = make(name), 0.2
+    flow, θ = parse(name), 0.2
     old = solve.run(flow, Grid(Target.exact(1.4, 6.0), 0.05), θ, 20, 2.0)
     μ = np.outer([-3.0, 3.0], np.ones(25) / 5)  # along the diagonal of 25 dimensions
     new = follow(flow, Plane(target_of(Modes(μ), [0, 1.4], None), 0.05), np.array([θ]), 20, 2.0)
@@ -78,30 +81,66 @@ def test_a_third_mode_far_away_leaves_the_rates_of_two() -> None:
     np.testing.assert_allclose(v, [share * pair, 0.0], rtol=1e-7, atol=1e-12)
 
 
-def test_score_matching_descends_half_the_fisher_divergence() -> None:
-    """θ̇ = −∂_θ ½E_*|∇U_θ − ∇U_*|², by central differences on the same nodes."""
+def test_score_matching_descends_the_fisher_divergence() -> None:
+    """θ̇ = −∂_θ E_*|∇U_θ − ∇U_*|², by central differences on the same nodes."""
     modes = Modes([[0, 0], [4, 0], [2, 3]], [0.8, 1.0, 1.3])
     target = target_of(modes, [0, 1, 0.5], None)
     ops, flow = Plane(target, 0.05), make("score-matching")
     data, flat = ops.data(), ops.mixture
 
-    def half_fisher(θ) -> float:
+    def fisher(θ) -> float:
         away = flat.dU_dx(data.x, θ) - flat.dU_dx(data.x, target.θ_star)
-        return 0.5 * float(np.sum(away**2, axis=0) @ data.weights)
+        return float(np.sum(away**2, axis=0) @ data.weights)
 
     v = flow.observe(ops, flow.start(ops, START)).velocity
     for k in range(2):
         δ = 1e-4 * (np.arange(2) == k)
         with np.errstate(under="ignore"):
-            told = -(half_fisher(START + δ) - half_fisher(START - δ)) / 2e-4
+            told = -(fisher(START + δ) - fisher(START - δ)) / 2e-4
         assert v[k] == pytest.approx(told, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", [name for name in ON_GRID if name != "ml"])
+@pytest.mark.parametrize("model", ["plain", "noised"])
+def test_denoising_descends_the_lectures_loss(model: str) -> None:
+    """θ̇ = −∂_θ E|s_θ(y) + ε/σ|², by central differences on finer nodes; and of two modes it is the
+    two-mode grid's."""
+    modes, σ = Modes([[0, 0], [4, 0], [2, 3]], [0.8, 1.0, 1.3]), 0.7
+    target, flow = target_of(modes, [0, 1, 0.5], None), make("denoising", sigma=σ, model=model)
+    ops = Plane(target, 0.05)
+    v = flow.observe(ops, flow.start(ops, START)).velocity
+    noisy, seen = ops.mixture.noised(σ), ops.mixture.noised(σ if model == "noised" else 0.0)
+    axis = np.arange(-12, 14, 0.05)
+    y = np.stack([a.ravel() for a in np.meshgrid(axis, axis)])
+
+    def loss(θ) -> float:
+        with np.errstate(under="ignore"):
+            away = noisy.dU_dx(y, target.θ_star) - seen.dU_dx(y, θ)
+            return float(np.sum(away**2, axis=0) @ noisy.density(y, target.θ_star)) * 0.05**2
+
+    for k in range(2):
+        δ = 1e-4 * (np.arange(2) == k)
+        told = -(loss(START + δ) - loss(START - δ)) / 2e-4
+        assert v[k] == pytest.approx(told, abs=1e-8)
+    pair = solve.velocity(flow, Grid(Target.exact(1.0, 4.0), 0.05), 0.3)
+    two = Plane(target_of(Modes([-2.0, 2.0]), [0, 1.0], None), 0.05)
+    v = flow.observe(two, flow.start(two, np.array([0.3]))).velocity
+    assert v[0] == pytest.approx(pair, abs=1e-9)
+
+
+def test_too_many_nodes_for_a_sharp_model_are_refused() -> None:
+    """ρ_θ itself over much noise: at once, and not after minutes."""
+    target = target_of(Modes([[0, 0], [12, 0], [6, 11]]), [0, 1, 0.5], None)
+    ops = Plane(target, 0.05)
+    ops.noised(20.0)
+    with pytest.raises(InputError, match="noised by 20, allowed"):
+        ops.noised(20.0, sharp=True)
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name != "ml"])
 def test_walkers_have_its_rates(name: str) -> None:
     """θ̇ after three steps of 16 runs of 3000 walkers (false-fail rate 1e−6; the θ of a run moves
     with its own walkers: a bias O(1/N), at most 1e−4)."""
-    flow, steps = make(name), 3
+    flow, steps = parse(name), 3
     told = follow(flow, Plane(THREE, 0.05), START, steps).velocity[-1]
     found = np.array([
         follow(flow, ModesWalkers(THREE, 0.05, 3000, s), START, steps).velocity[-1]

@@ -130,8 +130,9 @@ class Mixture:
     def hyvärinen(self, x: Array, θ: float) -> Array:
         """∂_θ[ ∂_xxU − ½(∂_xU)² ] = d r(1−r) [ d(1−r) − (x−a) ]   (Hyvärinen 2005, eq. 4).
 
-        Minus the θ-gradient of the implicit score-matching loss at x. The factor r(1−r) is exact in
-        both tails, so that nothing cancels where the value is 1e−21.
+        Minus the θ-gradient of Hyvärinen's loss at x, half of the Fisher divergence's up to a
+        constant. The factor r(1−r) is exact in both tails, so that nothing cancels where the value
+        is 1e−21.
         """
         with np.errstate(under="ignore"):
             not_r = expit(-self.logit(x, θ))
@@ -145,14 +146,15 @@ class Mixture:
         half = 0.5 * self.d / math.sqrt(1 + σ**2)
         return Mixture(self.m - half, self.m + half)
 
-    def denoising(self, pairs: Array, θ: float, σ: float) -> Array:
-        """−(s_θ(y) + ε/σ) ∂_θs_θ(y) at pairs (y, ε) (2, n), with the score s_θ of noised data.
+    def denoising(self, pairs: Array, θ: float, σ: float, σ_model: float) -> Array:
+        """−(s_θ(y) + ε/σ) ∂_θs_θ(y) at pairs (y, ε) (2, n), with the score s_θ of the model noised
+        by σ_model: σ, as the data are, or 0, the model itself.
 
         Minus the θ-gradient of ½|s_θ(x + σε) + ε/σ|² (Vincent 2011, eq. 10; the score's target is
         −ε/σ for standard normal ε).
         """
         y, ε = pairs
-        mix, s = self.noised(σ), math.sqrt(1 + σ**2)
+        mix, s = self.noised(σ_model), math.sqrt(1 + σ_model**2)
         u = self.m + (y - self.m) / s
         with np.errstate(under="ignore"):
             return (ε / σ - mix.dU_dx(u, θ) / s) * mix.d / s * mix.overlap(u, θ)

@@ -91,10 +91,11 @@ class Backend(Protocol):
     def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         """Particles distributed as N(m, spread²), `many` times as many as in other clouds."""
 
-    def noised(self, σ: float, substep: int = 0) -> Cloud:
+    def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
         """Noised data: pairs x (2, n) of y = x + σε and of ε, ε standard normal.
 
-        On the grid the second is E[ε | y], which is all that an integrand linear in ε asks for.
+        On the grid the second is E[ε | y], which is all that an integrand linear in ε asks for; and
+        the nodes are for integrands as smooth as the noised law, or `sharp`, as r_θ.
         """
 
     def move(

@@ -98,8 +98,8 @@ class Grid:
         x = nodes(m - REACH * spread, m + REACH * spread, min(self.dx, 0.6 * spread), m)
         return Cloud(x, -0.5 * ((x - m) / spread) ** 2)
 
-    def noised(self, σ: float, substep: int = 0) -> Cloud:
-        return _noised(self.target, σ)
+    def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
+        return _noised(self.target, σ, sharp)
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
         with np.errstate(under="ignore"):
@@ -278,16 +278,19 @@ class Grid:
 
 
 @lru_cache(maxsize=128)
-def _noised(target: Target, σ: float) -> Cloud:
+def _noised(target: Target, σ: float, sharp: bool) -> Cloud:
     """Law of y = x + σε with E[ε | y] (2, n): −σ times the score of y (Tweedie), which is known for
     the mixture; for the user's points, the posterior mean over them."""
     mix, s = target.mixture.noised(σ), math.sqrt(1 + σ**2)
+    dx = spacing(mix.d)
+    if sharp:
+        dx = min(dx, spacing(target.mixture.d) / s)
     if not target.empirical:
-        u = nodes(mix.a - REACH, mix.b + REACH, spacing(mix.d), mix.m)
+        u = nodes(mix.a - REACH, mix.b + REACH, dx, mix.m)
         pairs = np.stack([mix.m + s * (u - mix.m), σ / s * mix.dU_dx(u, target.θ_star)])
         return Cloud(pairs, -mix.energy(u, target.θ_star))
     x, w = target.data.x, target.data.weights
-    dy = min(0.5 * σ, s * spacing(mix.d))
+    dy = min(0.5 * σ, s * dx)
     y = nodes(x[0] - REACH * σ, x[-1] + REACH * σ, dy, mix.m)
     posterior = [
         _posterior(ys, x[near], w[near], σ)

@@ -88,7 +88,7 @@ class Walkers:
         random.normals(x, self.seed, self.step, random.substream(random.NOISE, substep))
         return Cloud(self.mixture.m + spread * x)
 
-    def noised(self, σ: float, substep: int = 0) -> Cloud:
+    def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
         x, pairs = self.data_particles().x, np.empty((2, self.walkers))
         seed, step, stream = self.seed, self.step, random.substream(random.NOISE, substep)
         self._share(

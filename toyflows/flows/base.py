@@ -42,6 +42,7 @@ class Flow:
 
     name: ClassVar[str] = ""
     title: ClassVar[str] = ""
+    note: ClassVar[str] = ""  # whose definition it is, the factor to others', where it rests
     has_negatives: ClassVar[bool] = True
     fused: ClassVar[str] = ""  # the sweep of Walkers.persistent that step() is, if it is one
     sampled: ClassVar[bool] = True  # does it run on walkers? If not, it is a quadrature

@@ -22,17 +22,23 @@ WEIGHTS = {"sigma2": 2, "uniform": 0}  # λ(σ) as a power of σ
 
 @dataclass(frozen=True)
 class MultiNoise(Flow):
-    """θ̇ = −∂_θ (1/L) Σ_l λ(σ_l) ½E|s_θ(x + σ_l ε; σ_l) + ε/σ_l|²,   σ_1 < … < σ_L geometric
+    """θ̇ = −∂_θ (1/L) Σ_l λ(σ_l) E|s_θ(x + σ_l ε; σ_l) + ε/σ_l|²,   σ_1 < … < σ_L geometric
 
-    The mean of λ(σ) times the flow of `denoising` over `levels` noises from `low` to `high`. With
-    λ(σ) = σ² (weight=sigma2) each level's loss has the same size, and its θ̇ is σ²/(1 + σ²) times
-    score matching's at separation d/√(1 + σ²): levels with σ < d/6 see separated modes and add
-    little, those near d/2 learn. No closed form: there the modes overlap. All levels share the
-    step's data points, each with its own noise. Fixed point θ*. Source: Song & Ermon 2019.
+    The mean of λ(σ) times the flow of `denoising` with model=noised over `levels` noises from `low`
+    to `high`: 1/L times the descent of the sum Σ λ(σ_l) E|s_θ − s|² (Gavves, lecture 8), the scores
+    those of noised data; Song & Ermon (2019) have ½ in the mean, and half of this θ̇. With λ(σ) =
+    σ² (weight=sigma2) each level's loss has the same size, and its θ̇ is σ²/(1 + σ²) times score
+    matching's at separation d/√(1 + σ²): levels with σ < d/6 see separated modes and add little,
+    those near d/2 learn. No closed form: there the modes overlap. All levels share the step's data
+    points, each with its own noise. Fixed point θ*. Source: Song & Ermon 2019.
     """
 
     name = "multi-noise"
     title = "Score matching at many noises"
+    note = (
+        "1/L × the descent of [G]'s sum Σ λ(σ_l) E|s_θ − s|²; Song & Ermon (2019) have the mean "
+        "with a ½, and so half of this θ̇. The model is noised too, so that θ rests at θ*."
+    )
     has_negatives = False
     low: float = 0.1
     high: float = 20.0
@@ -53,10 +59,10 @@ class MultiNoise(Flow):
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
         def part(level: int, σ: float) -> Any:
-            """λ(σ) times the flow of `denoising` at σ, with noise of its own."""
+            """λ(σ) times the flow of `denoising` at σ (model=noised), with noise of its own."""
             pairs = ops.noised(σ, substep=level)
-            mean = plain(ops.mean(pairs, ops.mixture.denoising, θ, σ))
-            return float(σ ** WEIGHTS[self.weight]) * mean
+            mean = plain(ops.mean(pairs, ops.mixture.denoising, θ, σ, σ))
+            return 2 * float(σ ** WEIGHTS[self.weight]) * mean
 
         ladder = np.geomspace(self.low, self.high, self.levels).tolist()
         return sum(part(level, σ) for level, σ in enumerate(ladder)) / self.levels

@@ -18,40 +18,45 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ScoreMatching(Flow):
-    """θ̇ = ∂_θ E_data[∂_xxU_θ − ½(∂_xU_θ)²]
+    """θ̇ = −∂_θ E_data|∂_xlog ρ_θ − ∂_xlog ρ_*|² = 2 ∂_θ E_data[∂_xxU_θ − ½(∂_xU_θ)²]
 
-    Descent of half the Fisher divergence ½E_data|∂_xU_θ − ∂_xU_*|². On the exact data law
-        θ̇ = d² e^{−d²/8} sinh((θ*−θ)/2) / (8√(2π) cosh(θ*/2)) · ∫ e^{−s²/2} sech³((ds−θ)/2) ds,
+    Descent of the Fisher divergence as Coste (2024) writes it, SM(θ); Hyvärinen (2005) descends
+    half of it, as do most papers: θ̇/2. On the exact data law
+        θ̇ = d² e^{−d²/8} sinh((θ*−θ)/2) / (4√(2π) cosh(θ*/2)) · ∫ e^{−s²/2} sech³((ds−θ)/2) ds,
     and the integral tends to π/d: 1e−21 at d = 20. The particles are data points.
     """
 
     name = "score-matching"
     title = "Score matching"
+    note = (
+        "[C]'s SM(θ), without a ½; Hyvärinen (2005) has one, and so half of this θ̇. Rests at θ*. "
+        "CD-1 of small steps h is h/2 times this."
+    )
     has_negatives = False
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:
         return ops.data_particles()
 
     def velocity(self, ops: Backend, θ: float, negatives: Cloud, **extra: float) -> Any:
-        return ops.mean(negatives, ops.mixture.hyvärinen, θ)
+        return 2 * ops.mean(negatives, ops.mixture.hyvärinen, θ)
 
     def value(self, target: Target, θ: float) -> float:
-        """½d² E_*[(r_θ − r_*)²], r_θ − r_* = r_θ(1 − r_*)(1 − e^{θ−θ*}), for the exact data law."""
+        """d² E_*[(r_θ − r_*)²], r_θ − r_* = r_θ(1 − r_*)(1 − e^{θ−θ*}), for the exact data law."""
         mix, δ = target.mixture, min(θ - target.θ_star, 300.0)
 
         def squared(x: Array) -> Array:
             not_r = expit(-mix.logit(x, target.θ_star))
             return (math.expm1(δ) * mix.responsibility(x, θ) * not_r) ** 2
 
-        return 0.5 * mix.d**2 * target.data.mean(squared)
+        return mix.d**2 * target.data.mean(squared)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
-        """(πd/8) [(1−q*) φ(x̂ − a) − q* φ(b − x̂)] with the ridge x̂ = m + θ/d: the data that each
-        mode has there. At θ = 0 this is √(2π) d/16 · e^{−d²/8} tanh(θ*/2)."""
+        """(πd/4) [(1−q*) φ(x̂ − a) − q* φ(b − x̂)] with the ridge x̂ = m + θ/d: the data that each
+        mode has there. At θ = 0 this is √(2π) d/8 · e^{−d²/8} tanh(θ*/2)."""
         mix, q = target.mixture, target.q_star
         x = mix.ridge(θ)
-        at_ridge = (1 - q) * _normal(x - mix.a) - q * _normal(mix.b - x)
-        return math.pi * mix.d / 8 * at_ridge
+        at_ridge = (1 - q) * normal(x - mix.a) - q * normal(mix.b - x)
+        return math.pi * mix.d / 4 * at_ridge
 
     def separated_error(self, target: Target, θ: float) -> float:
         """Relative error ≤ max(2⟨u²⟩/d², (1−λ²)/cos(πλ/2) − 1), λ = 2|θ|/d² < 3.
@@ -79,5 +84,6 @@ class ScoreMatching(Flow):
         return target.θ_star
 
 
-def _normal(x: float) -> float:
+def normal(x: float) -> float:
+    """The density of N(0, 1)."""
     return math.exp(-min(x * x / 2, 700.0)) / math.sqrt(2 * math.pi)

@@ -3,8 +3,9 @@
     x ← x − step · clip(∂E/∂x, ±clip) + noise · ξ,     then into [−1, 1]
 
 Without clip this is unadjusted Langevin at the temperature T = noise²/(2 step): with the default
-numbers, which are those that train well, nearly a descent. Noise is a function of (seed, number
-of the step, place in the batch). Source: exercise sheet 3 [F]; Du & Mordatch (2019).
+numbers, which are those that train well, nearly a descent. Exercise sheet 3 [F] has the SGLD of η,
+x ← x − (η/2) ∂E/∂x + √η ξ: that is step = η/2 and noise = √η, with T = 1. Noise is a function of
+(seed, number of the step, place in the batch). Source: [F]; Du & Mordatch (2019).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ AT_ONCE = 64  # images that NumPy takes through the network together: its window
 
 @dataclass(frozen=True)
 class Chain:
-    """How many steps, and the numbers of one."""
+    """How many steps, and the numbers of one; [F]'s SGLD of η is step = η/2, noise = √η."""
 
     steps: int = 60
     step: float = 2.0

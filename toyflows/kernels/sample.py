@@ -153,13 +153,14 @@ def add_noise(x, pairs, first, last, seed, step, stream, σ):
 
 
 @kernel
-def denoising_block(y, ε, out, a, d, m, θ, σ):
-    """out (n,) = D r(1−r) [ ε/σ − (y−a)/s² + D r ] with D = d/s², s² = 1 + σ², r = σ(D(y−m) − θ).
+def denoising_block(y, ε, out, a, d, m, θ, σ, σ_model):
+    """out (n,) = D r(1−r) [ ε/σ − (y−a)/s² + D r ] with D = d/s², s² = 1 + σ_model².
 
-    Mixture.denoising, with the score of noised data written in y and not in units of s.
+    Mixture.denoising, with the score of the noised model written in y and not in units of s; r is
+    the logistic function of D(y−m) − θ.
     """
     wide_vectors()
-    v, w = 1.0 / (1.0 + σ * σ), 1.0 / σ
+    v, w = 1.0 / (1.0 + σ_model * σ_model), 1.0 / σ
     D = d * v
     slope, offset = D * LOG2E, -(D * m + θ) * LOG2E
     for j in range(y.size):
@@ -171,12 +172,12 @@ def denoising_block(y, ε, out, a, d, m, θ, σ):
 
 
 @kernel
-def sum_denoising(y, first, last, sums, ε, a, d, m, θ, σ):
+def sum_denoising(y, first, last, sums, ε, a, d, m, θ, σ, σ_model):
     """sums[block, 0] = Σ of the denoising integrand over each block of the pairs (y, ε)."""
     out = np.empty(BLOCK, np.float64)
     for block in range(first, last):
         here = slice(block * BLOCK, (block + 1) * BLOCK)
         ys = y[here]
-        denoising_block(ys, ε[here], out, a, d, m, θ, σ)
+        denoising_block(ys, ε[here], out, a, d, m, θ, σ, σ_model)
         out[ys.size :] = 0.0
         sums[block, 0] = tree_sum(out)

@@ -211,11 +211,11 @@ class Modes:
         """The law of x + σε: the same weights, spreads √(s_k² + σ²)."""
         return Modes(self.positions, np.hypot(self.spreads, σ))
 
-    def denoising(self, pairs: Array, θ: Array, σ: float) -> Array:
-        """−(s_θ(y) + ε/σ)·∂_θ s_θ(y) (K−1, n) at pairs (y, ε) (2, D, n), with the score s_θ of
-        noised data: r_k (g_k − ḡ)·(ε/σ + ḡ) of the noised family (Vincent 2011, eq. 10)."""
+    def denoising(self, pairs: Array, θ: Array, σ: float, σ_model: float) -> Array:
+        """−(s_θ(y) + ε/σ)·∂_θ s_θ(y) (K−1, n) at pairs (y, ε) (2, D, n), with the score s_θ of the
+        model noised by σ_model: r_k (g_k − ḡ)·(ε/σ + ḡ) of that family (Vincent 2011, eq. 10)."""
         y, ε = pairs
-        r, G, _, g, gt = self.noised(σ)._about_top(y, θ)
+        r, G, _, g, gt = self.noised(σ_model)._about_top(y, θ)
         with np.errstate(under="ignore"):
             return np.asarray(r * np.sum((g - G) * (ε / σ + gt + G), axis=1))[1:]
 

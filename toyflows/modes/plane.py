@@ -42,10 +42,7 @@ class Plane:
     name = "grid"
 
     def __post_init__(self) -> None:
-        nodes = count_nodes(self.mixture, self.dx)
-        if nodes > MOST_NODES:
-            raise InputError("backend", "grid", f"needs {nodes:.1g} nodes at a step of {self.h:g}, "
-                             f"allowed are {MOST_NODES:,}; take walkers")  # fmt: skip
+        _refuse_many(self.mixture, self.dx, f"at a step of {self.h:g}")
 
     @property
     def mixture(self) -> Modes:
@@ -85,10 +82,12 @@ class Plane:
     def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         return Cloud(self.x, -0.5 * np.sum(self.x**2, axis=0) / spread**2)
 
-    def noised(self, σ: float, substep: int = 0) -> Cloud:
+    def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
         """y = x + σε with E[ε | y] = −σ times the score of y (Tweedie)."""
         noisy = self.mixture.noised(σ)
-        axes = np.meshgrid(*axes_of(noisy, spacing(noisy)), indexing="ij")
+        dx = min(spacing(noisy), spacing(self.mixture)) if sharp else spacing(noisy)
+        _refuse_many(noisy, dx, f"noised by {σ:g}")
+        axes = np.meshgrid(*axes_of(noisy, dx), indexing="ij")
         y = np.stack([axis.ravel() for axis in axes])
         ε = σ * noisy.dU_dx(y, self.target.θ_star)
         return Cloud(np.stack([y, ε]), -noisy.energy(y, self.target.θ_star))
@@ -155,6 +154,14 @@ class Plane:
 
     def crossed(self, before: Particles, after: Particles) -> float:
         return math.nan
+
+
+def _refuse_many(modes: Modes, dx: float, what: str) -> None:
+    """Raises InputError where nodes dx apart would be too many."""
+    nodes = count_nodes(modes, dx)
+    if nodes > MOST_NODES:
+        raise InputError("backend", "grid", f"needs {nodes:.1g} nodes {what}, "
+                         f"allowed are {MOST_NODES:,}; take walkers")  # fmt: skip
 
 
 def _gauss(variance: float) -> Array:

@@ -68,7 +68,7 @@ class ModesWalkers(Walkers):
         ξ = self._normals(many * self.walkers, substep)
         return Cloud(self.mixture.m[:, None] + spread * ξ)
 
-    def noised(self, σ: float, substep: int = 0) -> Cloud:
+    def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
         x, ε = self.data_particles().x, self._normals(self.walkers, substep)
         return Cloud(np.stack([x + σ * ε, ε]))
 
