@@ -67,7 +67,7 @@ def server(*arguments: str, quiet: bool = True) -> Iterator[Address]:
         finally:
             run.send_signal(signal.SIGINT)
             try:
-                run.communicate(timeout=20)
+                run.communicate(timeout=PATIENCE / 1000)
             except subprocess.TimeoutExpired:
                 run.kill()
                 raise
