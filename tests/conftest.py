@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _closed() -> Iterator[None]:
+    """What a test file leaves open is told at its own end, not in the middle of another one."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(autouse=True)

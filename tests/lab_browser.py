@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib import get_data_path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -66,7 +67,7 @@ def server(*arguments: str, quiet: bool = True) -> Iterator[Address]:
         finally:
             run.send_signal(signal.SIGINT)
             try:
-                run.communicate(timeout=20)
+                run.communicate(timeout=PATIENCE / 1000)
             except subprocess.TimeoutExpired:
                 run.kill()
                 raise
@@ -76,13 +77,24 @@ def server(*arguments: str, quiet: bool = True) -> Iterator[Address]:
         assert not quiet or "Traceback" not in complaints, complaints
 
 
+FONTS = """<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>
+<dir>{}</dir><cachedir>{}</cachedir><match target="pattern">
+<edit name="family" mode="assign" binding="strong"><string>{}</string></edit>
+</match></fontconfig>"""
+
+
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """The browser."""
+def chromium(font: str = "DejaVu Sans") -> Iterator[Browser]:
+    """The browser on a machine where this font of matplotlib's is the only one, whatever this
+    machine has: a page must look the same test to all who run it."""
     if CHROMIUM is None:
         pytest.skip("chromium is not installed")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        config = Path(folder) / "fonts.conf"
+        config.write_text(FONTS.format(Path(get_data_path()) / "fonts/ttf", folder, font), "utf-8")
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, env=os.environ | {"FONTCONFIG_FILE": str(config)}
+        )
         yield browser
         browser.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -75,10 +74,3 @@ def in_the_middle(kill: Callable[[], None], total: int = PLAN.runs) -> Callable[
             kill()
 
     return report
-
-
-def wait_for(done: Callable[[], bool], seconds: float = 120.0) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)

@@ -7,12 +7,12 @@ import pty
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from processes import MAIN, running, wait_for
 from typer.testing import CliRunner, Result
 
 from toyflows import film
@@ -143,29 +143,32 @@ def test_help_says_the_limits() -> None:
         assert word in told
 
 
-def test_ctrl_c_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:
-    """On a terminal, where the bar shows; stopped as soon as the film's file has been begun."""
-    ours, theirs = pty.openpty()
-    words = [*FLOW, "--time", 9000, "--seconds", 60, "--out", tmp_path / "a.gif"]
-    process = subprocess.Popen(
-        [*TOYFLOWS, *map(str, words)], stdout=subprocess.PIPE, stderr=theirs, cwd=tmp_path
-    )
-    os.close(theirs)
-    while not list(tmp_path.glob(".a-*.gif")):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+def until_closed(terminal: int) -> bytes:
+    """All that is written to it, until the last process that had it has ended; closes it."""
     said = b""
     try:
-        while part := os.read(ours, 4096):
+        while part := os.read(terminal, 4096):
             said += part
-    except OSError:  # the terminal is closed when its last process has ended
+    except OSError:  # no process has it any more
         pass
-    assert process.wait() == 130
-    os.close(ours)
-    assert process.stdout is not None
-    assert process.stdout.read() == b""
-    process.stdout.close()
+    finally:
+        os.close(terminal)
+    return said
+
+
+def test_ctrl_c_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:
+    """On a terminal, where the bar shows; stopped as soon as the film's file has been begun."""
+    words = [*FLOW, "--time", 9000, "--seconds", 60, "--out", tmp_path / "a.gif"]
+    ours, theirs = pty.openpty()
+    pipes = {"stdout": subprocess.PIPE, "stderr": theirs}
+    with running(MAIN, "animate", *words, cwd=tmp_path, **pipes) as process:
+        os.close(theirs)
+        wait_for(lambda: any(tmp_path.glob(".a-*.gif")), process)
+        process.send_signal(signal.SIGINT)
+        said = until_closed(ours)
+        assert process.wait() == 130
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
     assert said.decode().strip().endswith("toyflows: interrupted")
     assert b"Traceback" not in said
     assert list(tmp_path.iterdir()) == []
@@ -173,15 +176,10 @@ def test_ctrl_c_leaves_nothing_and_says_one_line(tmp_path: Path) -> None:
 
 def test_a_bar_on_a_terminal(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
-    words = map(str, [*FLOW, *RUN, *SMALL, "--out", tmp_path / "a.gif"])
-    with subprocess.Popen([*TOYFLOWS, *words], stdout=subprocess.PIPE, stderr=theirs) as process:
+    words = [*FLOW, *RUN, *SMALL, "--out", tmp_path / "a.gif"]
+    with running(MAIN, "animate", *words, stdout=subprocess.PIPE, stderr=theirs) as process:
         os.close(theirs)
-        said = b""
-        try:
-            while part := os.read(ours, 4096):
-                said += part
-        except OSError:
-            pass
-    os.close(ours)
+        said = until_closed(ours)
+        process.wait()
     assert process.returncode == 0
     assert b"frames" in said

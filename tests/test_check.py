@@ -9,12 +9,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from picture_checks import problems
+from processes import MAIN, PATIENCE, running, wait_for
 from test_cli import call
 from test_gallery_page import CHROMIUM, FLAGS, PROBE
 
@@ -306,9 +306,9 @@ def test_a_helper_beside_the_file_is_found_and_shadows_nothing(tmp_path) -> None
 # ------------------------------------------------------------------ a process of its own
 LOOP = "def velocity(theta):\n    while True:\n        pass\n"
 DEADLY = {
-    "loop": (LOOP, "still running after 1 s at d = 4, walkers; raise --time-limit", (2, 3)),
-    "loop at import": ("while True:\n    pass\n", "still running after 1 s; raise", (1, 2)),
-    "sleep": ("import time\ntime.sleep(1e4)\n", "still running after 1 s; raise", (2, 2)),
+    "loop": (LOOP, "still running after 5 s at d = 4, walkers; raise --time-limit", (2, 3)),
+    "loop at import": ("while True:\n    pass\n", "still running after 5 s; raise", (1, 2)),
+    "sleep": ("import time\ntime.sleep(1e4)\n", "still running after 5 s; raise", (2, 2)),
     "leaves": ("import os\nos._exit(0)\n", "the process ended with exit code 0, before", (0, 0)),
     "segfault": ("import ctypes\nctypes.string_at(0)\n", "the process died of SIGSEGV", (2, 2)),
     "killed": ("import os\nos.kill(os.getpid(), 9)\n", "the process died of SIGKILL", (0, 0)),
@@ -323,16 +323,15 @@ DEADLY = {
 @pytest.mark.parametrize(("text", "said", "lines"), DEADLY.values(), ids=DEADLY)
 def test_a_file_that_hangs_or_dies_is_told_by_its_line(text, said, lines, tmp_path) -> None:
     path = written(tmp_path, text, "méthode à moi.py")
-    began = time.monotonic()
+    limit = 5.0 if "still running" in said else 600.0  # those that hang reach their line in 5 s
     with pytest.raises((own.OwnFileError, apart.OutOfTime)) as caught:
-        list(apart.records(path, QUICK, (4.0,), limit=1.0))
+        list(apart.records(path, QUICK, (4.0,), limit=limit))
     error = caught.value
     text = f"{error.value}: {error.why}" if isinstance(error, InputError) else str(error)
     assert said in text
     assert isinstance(error, apart.OutOfTime) == ("still running" in said)
     line = re.search(r"\.py:(\d+):", text)
     assert lines[0] <= (int(line[1]) if line else 0) <= lines[1], text
-    assert time.monotonic() - began < 30
 
 
 def test_a_file_that_switches_the_alarm_off_is_killed(tmp_path, monkeypatch) -> None:
@@ -349,38 +348,25 @@ def alive(pid: int) -> bool:
         return False
 
 
-def gone(pid: int) -> bool:
-    """Is the process gone within 20 s?"""
-    deadline = time.monotonic() + 20
-    while alive(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)  # polling for another process to end
-    return not alive(pid)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_the_child_goes_with_its_parent(how, tmp_path) -> None:
     """Ctrl-C: one line, exit code 130; and however the parent ends, so does the file."""
     text = "import os\nopen('pid.part', 'w').write(str(os.getpid()))\n"
     text += "os.rename('pid.part', 'pid')\nwhile True: pass\n"
     written(tmp_path, text)
-    script = "from toyflows.cli.main import main; main()"
     words = ["check", "my_method.py", "--out", "r.json", "--time-limit", "3600"]
-    parent = subprocess.Popen(
-        [sys.executable, "-c", script, *words],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "pid").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)  # polling for the file to run
-    child = int((tmp_path / "pid").read_text())
-    assert alive(child)
-    parent.send_signal(how)
-    try:
-        assert gone(child)
-    finally:
-        if alive(child):
-            os.kill(child, signal.SIGKILL)
-    out, said = parent.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running(MAIN, *words, cwd=tmp_path, **pipes) as parent:
+        wait_for((tmp_path / "pid").exists, parent)
+        child = int((tmp_path / "pid").read_text())
+        try:
+            assert alive(child)
+            parent.send_signal(how)
+            wait_for(lambda: not alive(child))
+        finally:
+            if alive(child):
+                os.kill(child, signal.SIGKILL)
+        out, said = parent.communicate(timeout=PATIENCE)
     if how is signal.SIGINT:
         assert (parent.returncode, out, said) == (130, "", "toyflows: interrupted\n")
     assert not (tmp_path / "r.json").exists()
@@ -399,7 +385,7 @@ def test_what_the_file_leaves_behind_is_ended(tmp_path) -> None:
     assert len(done) == 1
     started = int((tmp_path / "pid").read_text())
     try:
-        assert gone(started)
+        wait_for(lambda: not alive(started))
     finally:
         if alive(started):
             os.kill(started, signal.SIGKILL)
@@ -561,7 +547,7 @@ def test_the_page_in_a_browser(book, width, tmp_path) -> None:
     done = subprocess.run(
         [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}",
          f"--window-size={width},900", "--dump-dom", page.as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=PATIENCE, check=True,
     )  # fmt: skip
     title = re.search(r"<title>(\{.*?)</title>", done.stdout, re.DOTALL)
     assert title is not None

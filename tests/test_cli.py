@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import MAIN, PATIENCE, running, wait_for
 
 import toyflows
 
@@ -187,25 +189,12 @@ def test_real_data_from_a_file(tmp_path: Path) -> None:
 
 def test_interrupting_ends_cleanly(tmp_path: Path) -> None:
     """Ctrl-C in a run of minutes: one line, exit code 130, no file."""
-    import signal
-    import time
-
-    script = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
-from toyflows.cli.main import main
-print('up', flush=True)
-main()"""
     words = [*ONE, "--time", "1e6", "--backend", "grid", "--out", str(tmp_path / "run.png")]
-    run = subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE,
-                           stderr=subprocess.PIPE, text=True)  # fmt: skip
-    assert run.stdout is not None
-    run.stdout.readline()
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and cpu_seconds(run.pid) < 1.5:
-        time.sleep(0.05)  # polling for the run to be in its loop
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=60)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with running(MAIN, *words, **pipes) as run:
+        wait_for(lambda: cpu_seconds(run.pid) > 1.5, run)  # it is in its loop
+        run.send_signal(signal.SIGINT)
+        _, said = run.communicate(timeout=PATIENCE)
     assert (run.returncode, said) == (130, "toyflows: interrupted\n")
     assert list(tmp_path.iterdir()) == []
 

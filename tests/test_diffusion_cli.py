@@ -139,9 +139,11 @@ def test_sample(model: Path, tmp_path: Path, suffix: str, words: list[object]) -
     if suffix == ".csv":
         assert np.loadtxt(out, delimiter=",", skiprows=1).shape == (20, 2)
     elif suffix == ".npz":
-        assert np.load(out)["x"].shape == (20, 2)
+        with np.load(out) as file:
+            assert file["x"].shape == (20, 2)
     else:
-        assert np.asarray(Image.open(out)).min() == 0
+        with Image.open(out) as picture:
+            assert np.asarray(picture).min() == 0
 
 
 def test_sampling_with_the_exact_score_is_as_near_as_data(tmp_path: Path) -> None:

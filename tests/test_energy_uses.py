@@ -187,8 +187,8 @@ def test_a_sheet_has_every_image_in_its_place(tmp_path: Path) -> None:
     assert told.shape == (2 * 30 + 2, 3 * 30 + 2)
     assert np.array_equal(told[32:60, 32:60], levels(rows[1][1]))
     assert (told[32:60, 62:90] == uses.GREY).all()
-    picture = np.asarray(Image.open(uses.save(tmp_path / "a.png", rows, ["x", "y"])))
-    assert np.array_equal(picture[::2, ::2], told)
+    with Image.open(uses.save(tmp_path / "a.png", rows, ["x", "y"])) as picture:
+        assert np.array_equal(np.asarray(picture)[::2, ::2], told)
     with np.load(uses.save(tmp_path / "a.npz", rows, ["x", "y"])) as file:
         assert np.array_equal(file["y"], rows[1])
     with pytest.raises(InputError, match=r"allowed is a \.png"):

@@ -44,7 +44,7 @@ def test_the_gallery_in_a_browser(width: int, tmp_path: Path) -> None:
     done = subprocess.run(
         [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}",
          f"--window-size={width},900", "--dump-dom", (out / "probed.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=True,
+        capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
     title = re.search(r"<title>(.*?)</title>", done.stdout, re.DOTALL)
     assert title is not None

@@ -20,7 +20,6 @@ from typer.testing import CliRunner
 
 from toyflows.cli.main import app
 from toyflows.lab._look import DARK, LIGHT
-from toyflows.lab._room import rooms
 
 SMALL = "/two-modes?walkers=1000&seed=3"
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
@@ -380,53 +379,3 @@ def test_uploads_good_and_bad(lab: Lab) -> None:
         room.until(lambda s: s["whole"])
         assert room.query != before
         assert not room.page.locator("#status.bad").count()
-
-
-# ---- how it looks
-
-CROWDED = """() => {
-  const wrong = [], leaves = [], W = innerWidth, H = innerHeight
-  for (const at of ["html", "body", "#page", "header", "main", "aside", "#stage", "footer"]) {
-    const e = document.querySelector(at)
-    if (e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight)
-      wrong.push(`${at}: ${e.scrollWidth}×${e.scrollHeight} in ${e.clientWidth}×${e.clientHeight}`)
-  }
-  const name = ({ model: m }) => m.name || m.label || m.title?.text || m.title || m.type
-  const label = (figure, box, { model, _rect: r }) => {
-    if (model.type != "Label" || !model.visible || !model.text || !r) return
-    const x = r.sx - r.anchor.x * r.width, y = r.sy - r.anchor.y * r.height
-    if (x < -1 || y < -1 || x + r.width > box.width + 1 || y + r.height > box.height + 1)
-      wrong.push(`"${model.text}" leaves its figure: ${x} ${y} ${r.width} ${r.height}`)
-  }
-  const walk = (view) => {
-    const inner = view.child_views || [], box = view.el.getBoundingClientRect()
-    if (!box.width || !box.height || view.model.type == "Notifications") return
-    if (view.model.type == "Figure")
-      for (const r of view.renderer_views.values()) label(view, box, r)
-    if (inner.length) inner.forEach(walk)
-    else leaves.push([view, box])
-  }
-  for (const view of Bokeh.index.roots) walk(view)
-  leaves.forEach(([v, a], i) => {
-    if (a.left < -1 || a.top < -1 || a.right > W + 1 || a.bottom > H + 1)
-      wrong.push(`${name(v)} leaves the window`)
-    for (const [u, b] of leaves.slice(i + 1)) {
-      const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left)
-      const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top)
-      if (wide > 2 && high > 2) wrong.push(`${name(v)} lies on ${name(u)}`)
-    }
-  })
-  return leaves.length > 5 ? wrong : ["nothing was found"]
-}"""
-
-
-@pytest.mark.parametrize("how", ["", "dark=1", "dark=1&large=1", "large=1&versus=cd"])
-def test_nothing_overlaps_or_is_clipped(lab: Lab, how: str) -> None:
-    with lab.open(f"{SMALL}&step=300&{how}") as room:
-        assert room.page.evaluate(CROWDED) == []
-
-
-@pytest.mark.parametrize("name", [name for name in rooms() if name != "two-modes"])
-def test_every_room_fits_a_projector(lab: Lab, name: str) -> None:
-    with lab.open(f"/{name}?large=1&dark=1") as room:
-        assert room.page.evaluate(CROWDED) == []

@@ -76,4 +76,4 @@ def test_the_words_are_those_of_the_last_frame(lab: Lab) -> None:
         seen = room.until(lambda s: s["θ_star"] == 0.9 and s["whole"])
         for side in ("one", "two"):
             says = seen[f"{side}.says"].replace("-", "−")
-            room.page.get_by_text(says, exact=True).wait_for(timeout=5000)
+            room.page.get_by_text(says, exact=True).wait_for()

@@ -55,6 +55,17 @@ def test_closed_form_is_the_grid(laws: list[Gaussians], n: int) -> None:
     assert np.abs(p - alone).max() > 0.05
 
 
+def test_components_that_are_next_to_impossible() -> None:
+    """Two mixtures whose wrong pairs weigh e^{−a²}, relative to the right ones: to the least float
+    and beyond it; log Z = −log 2 − ½ log 4π there, as only the two right pairs are left."""
+    for a in (5.0, 26.5, *np.sqrt(np.arange(706.0, 748.0)), 30.0):
+        one = Gaussians(np.full(2, 0.5), np.array([[-a], [a]]), np.ones(2))
+        product, log_Z = experts.closed_form([one, one])
+        assert log_Z == pytest.approx(-math.log(2) - 0.5 * math.log(4 * math.pi), abs=1e-10)
+        wrong = product.weights[np.abs(product.means[:, 0]) < a / 2]
+        assert np.all(np.abs(np.log(wrong) + a**2 + math.log(2)) < (0.01 if a < 26.5 else 1.0))
+
+
 def test_powers_and_mixed_experts() -> None:
     """p² of N(0, 1) is N(0, ½); U_θ times a Gaussian as a callable is again a mixture."""
     normal = Expert(lambda x: 0.5 * x[:, 0] ** 2, lambda x: x)

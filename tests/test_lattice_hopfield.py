@@ -339,6 +339,20 @@ def test_graded_units_lyapunov_function() -> None:
     assert np.min(steep * net.activations(steep)) > 0
 
 
+def test_hot_graded_units_come_to_rest_at_zero() -> None:
+    """βλ < 1 for the largest eigenvalue λ of W: V shrinks past the smallest float, no error raised,
+    and E tends to 0, its value there."""
+    W = np.ones((6, 6)) - np.eye(6)
+    graded = Continuous(Hopfield(W, np.zeros(6)), 0.1)
+    assert np.linalg.eigvalsh(W).max() * graded.β == pytest.approx(0.5)
+    u, energies = graded.flow(np.full(6, 0.4), 1.0, 1200)
+    assert np.abs(u).max() < 1e-300
+    assert energies[-1] == pytest.approx(0.0, abs=1e-300)
+    for V in (np.full(6, 1e-160), np.full(6, 1e-310)):
+        assert np.abs(graded.response(V)).max() <= np.abs(V).max()
+        assert np.abs(graded.settle(V)[0]).max() <= np.abs(V).max()
+
+
 def test_graded_units_are_mean_field() -> None:
     """βE + N log ½ is the variational free energy Σ q log q + β⟨E⟩ of independent units with means
     V: never below −log Z, and equal to it for units that do not interact."""

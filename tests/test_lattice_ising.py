@@ -67,6 +67,36 @@ def test_specific_heat_is_the_slope_of_the_energy() -> None:
         assert torus(L, T)[1] == pytest.approx(slope, rel=2e-4)
 
 
+@pytest.mark.parametrize("L", [2, 8, 100, 512, 2048])
+def test_no_torus_is_too_hot_or_too_cold(L: int) -> None:
+    """With every floating-point error raised (conftest.py), and on both sides of T_c far from it:
+    −2t (1 + 2t²), t = tanh β, where it is hot; −2 + 8e^{−8β} and its slope where it is cold."""
+    for T in (1e-3, 0.05, 0.06, 0.1, 0.5, 1.0, 2.0, 2.2, T_c, 2.3, 2.5, 3.0, 5.0, 1e2, 1e3):
+        energy, heat = torus(L, T)
+        assert -2.0 <= energy < 0.0
+        assert heat > -1e-12
+        if T >= 100 and L > 4:
+            t = math.tanh(1 / T)
+            assert energy == pytest.approx(-2 * t * (1 + 2 * t**2), rel=1e-6)
+        if T <= 0.5 and L > 4:
+            flips = math.exp(-8 / T)
+            assert energy == pytest.approx(-2 + 8 * flips, abs=40 * flips**1.5 + 1e-14)
+            assert heat == pytest.approx(64 * flips / T**2, rel=0.02, abs=1e-12)
+
+
+@pytest.mark.parametrize("h", [0.0, 1e-3, -2.0, 1000.0])
+@pytest.mark.parametrize("T", [1e-3, 0.05, 0.06, 0.3, T_c, 10.0, 1e3])
+def test_no_small_lattice_is_too_hot_or_too_cold(T: float, h: float) -> None:
+    """All states and all sums of four neighbours, floating-point errors raised: |E| ≤ 2 + |h|."""
+    for L in (2, 4):
+        found = ising_exact.exact(Ising(L, T, h))
+        assert all(map(math.isfinite, found.values()))
+        assert abs(found["energy"]) <= (2 + abs(h)) * (1 + 1e-12)
+        assert abs(found["magnetisation"]) <= 1 + 1e-12
+    for rule in RULES.values():
+        assert_allclose(np.add(*rule(Ising(4, T, h))), 1.0, atol=1e-15)
+
+
 def test_large_tori_have_onsagers_energy() -> None:
     """Away from T_c the torus comes near as e^{−L/ξ}; the energy is also that of Onsager's
     double integral −∂_β (1/8π²) ∫∫ log(cosh² 2β − sinh 2β (cos a + cos b))."""

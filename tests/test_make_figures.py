@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from processes import HEEDFUL, PATIENCE, wait_for
 
 from toyflows import stats
 from toyflows.errors import InputError
@@ -52,10 +52,9 @@ def draw(fig, data):
 '''
 
 Drop = Callable[..., Path]
-RUN = """
-import signal, sys
+RUN = f"""{HEEDFUL}
+import sys
 from pathlib import Path
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 from toyflows.figures import _registry
 _registry.FOLDER = Path(sys.argv.pop(1))
 from toyflows.cli.main import main
@@ -112,14 +111,6 @@ def start(folder: Path, *words: object) -> subprocess.Popen[str]:
         [sys.executable, "-c", RUN, str(folder), "figures", *map(str, words)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Until the condition holds; fails after a deadline that no sound run reaches."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 def manifest(out: Path) -> dict[str, Any]:
@@ -484,13 +475,13 @@ def test_kill_9_loses_nothing_finished_and_leaves_no_half_file(
     book = out / "manifest.json"
     wait_for(lambda: calls(beta) == 1 and book.exists() and "alpha" in manifest(out)["figures"])
     os.kill(run.pid, signal.SIGKILL)
-    run.communicate(timeout=60)  # a worker that outlived its parent would hold the pipes open
+    run.communicate(timeout=PATIENCE)  # a worker that outlived its parent would hold the pipes open
     (out / ".alpha-abcd1234.png").write_bytes(b"half a picture")  # killed while it was written
     when = {name: (out / name).stat().st_mtime_ns for name in ("alpha.png", "alpha.svg")}
     assert set(manifest(out)["figures"]) == {"alpha"}
     gate.touch()
     again = start(folder, *words)
-    said, wrong = again.communicate(timeout=120)
+    said, wrong = again.communicate(timeout=PATIENCE)
     assert (again.returncode, wrong) == (0, "")
     assert [line.split(" s  ")[-1] for line in said.splitlines()[:2]] == ["unchanged", "made"]
     assert (calls(alpha), calls(beta)) == (1, 2)
@@ -508,7 +499,7 @@ def test_ctrl_c_keeps_what_is_finished(jobs: int, drop: Drop, folder: Path, out:
     book = out / "manifest.json"
     wait_for(lambda: calls(beta) == 1 and book.exists() and "alpha" in manifest(out)["figures"])
     os.killpg(run.pid, signal.SIGINT)  # as a terminal does
-    _, wrong = run.communicate(timeout=60)
+    _, wrong = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert wrong == "toyflows: interrupted\n"
     assert {p.name for p in out.iterdir()} == {"alpha.png", "index.html", "manifest.json"}

@@ -88,9 +88,9 @@ def test_every_suffix_is_written(tmp_path: Path) -> None:
     table = (tmp_path / "run.csv").read_text().splitlines()
     assert table[0] == "backend,t,theta_1,theta_2,theta_3,q_1,q_2,q_3"
     assert len(table) == 1 + 2 * 41
-    saved = np.load(tmp_path / "run.npz")
-    np.testing.assert_array_equal(saved["walkers"], run.walkers)
-    np.testing.assert_allclose(saved["walkers/q"][-1], run.weights[-1])
+    with np.load(tmp_path / "run.npz") as saved:
+        np.testing.assert_array_equal(saved["walkers"], run.walkers)
+        np.testing.assert_allclose(saved["walkers/q"][-1], run.weights[-1])
     assert set(json.loads((tmp_path / "run.json").read_text())) == set(run.to_dict())
 
 

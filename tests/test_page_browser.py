@@ -4,7 +4,6 @@ what it says are the library's numbers, and every control does what it says."""
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,28 +11,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from lab_browser import chromium
+from playwright.sync_api import Browser, Page, Route
 
 import toyflows
 from toyflows import pages
 from toyflows.figures import _style
 from toyflows.mixture import Mixture
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync"]  # fmt: skip
 SETTING = {"theta_star": 1.4, "time": 12.0, "dt": 0.05, "walkers": 1000, "seed": 5}
 WIDE, PHONE = (1280, 720), (390, 800)
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as opened:
         yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import wait_for
 from sweep_engine import (
     ASKED,
     CLIENT,
@@ -23,7 +24,6 @@ from sweep_engine import (
     in_the_middle,
     short_chunks,
     undisturbed,
-    wait_for,
 )
 
 from toyflows.errors import InputError

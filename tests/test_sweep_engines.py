@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import wait_for
 from sweep_engine import (
     ASKED,
     CLIENT,
@@ -22,7 +23,6 @@ from sweep_engine import (
     in_the_middle,
     short_chunks,
     undisturbed,
-    wait_for,
 )
 
 from toyflows.errors import InputError

@@ -16,7 +16,9 @@ from toyflows.verdict import MESSAGE
 
 NAMES = {"grid": "exact law", "walkers": "walkers", "theory": "formula"}
 WIDTH = {"grid": 7, "walkers": 3, "theory": 2}  # they often coincide: each thinner than the last
-FILLED = 0.58  # of the time axis; beside it stand the lines' names
+# Of the time axis, in plain and in large type; beside it stand the lines' names, of 18 letters at
+# the most, which are 0.62 of their height wide in the widest of the usual fonts (DejaVu, Verdana).
+FILLED = {False: 0.58, True: 0.45}
 TOP = 0.45  # of the height of the densities' figure, at most for the taller mode
 
 
@@ -144,7 +146,8 @@ class _Block:
         gap = line * span / (height - 2 * line)
         places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
         low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap
-        self.paths.x_range.update(start=0, end=rounded(max(last, 1e-9), 1 / FILLED))
+        least = 1 / FILLED[self.look.large]
+        self.paths.x_range.update(start=0, end=rounded(max(last, 1e-9), least))
         self.paths.y_range.update(start=-rounded(-low), end=rounded(high))
         for name, label in self.ends.items():
             words = f"target θ* = {star:.4g}" if name == "target" else NAMES[name]
@@ -188,7 +191,7 @@ class _Block:
         ridge = float(U[(x > x[0] + 4) & (x < x[-1] - 4)].max())
         top = 1.3 * max(ridge, 2.0)
         self.energy.data = {"x": x, "U": U}
-        on_it = ", walkers on it" if len(dots) else " (this method keeps no walkers)"
+        on_it = ", walkers on it" if len(dots) else ", no walkers kept"
         self.landscape.title.text = f"energy of the model{on_it}"
         self.dots.data = {"x": dots, "U": np.interp(dots, x, U)}
         self.landscape.x_range.update(start=float(x[0]), end=float(x[-1]))

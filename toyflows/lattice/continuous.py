@@ -19,6 +19,8 @@ from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.lattice.hopfield import Hopfield
 
+_small = np.errstate(under="ignore")  # units that come to rest at 0 pass the smallest float
+
 
 @dataclass(frozen=True, eq=False)
 class Continuous:
@@ -31,15 +33,18 @@ class Continuous:
         if not self.β > 0:
             raise InputError("beta", self.β, "allowed is > 0")
 
+    @_small
     def energy(self, V: Array) -> Array:
         """E (…,); ∫_0^V artanh = ½[(1 + V)log(1 + V) + (1 − V)log(1 − V)]."""
         part = 0.5 * (_xlogx(1 + V) + _xlogx(1 - V)).sum(axis=-1)
         return np.asarray(self.net.energy(V) + part / self.β)
 
+    @_small
     def response(self, V: Array) -> Array:
         """tanh(βa) (…, N)."""
         return np.tanh(self.β * self.net.activations(V))
 
+    @_small
     def settle(self, V: Array, sweeps: int = 1000, rtol: float = 1e-12) -> tuple[Array, Array]:
         """V (N,) by updates of one unit after the other until none moves by more than rtol, and E
         after each sweep, from the start on."""
@@ -56,6 +61,7 @@ class Continuous:
                 break
         return V, np.array(energies)
 
+    @_small
     def flow(self, u: Array, dt: float, steps: int) -> tuple[Array, Array]:
         """u (N,) after Euler's steps of du/dt = −u + a, and E after each, from the start on."""
         if not 0 < dt <= 1:

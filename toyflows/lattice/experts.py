@@ -154,10 +154,10 @@ def closed_form(laws: Sequence[Gaussians]) -> tuple[Gaussians, float]:
     peak = float(log_w.max())
     with np.errstate(under="ignore"):
         w = np.exp(log_w - peak)
-        kept = w > 0  # the others are below 1e−308 of the largest
-        w = w[kept] / w.sum()
-    log_Z = peak + float(np.log(np.exp(log_w[kept] - peak).sum()))
-    return Gaussians(w, means[kept], spreads[kept]), log_Z
+        sum_w = float(w.sum())
+        w /= sum_w
+    kept = w > 0  # the others are below 1e−308 of the largest
+    return Gaussians(w[kept], means[kept], spreads[kept]), peak + math.log(sum_w)
 
 
 def gibbs(laws: Sequence[Gaussians], x: Array, sweeps: int, rng: np.random.Generator) -> Array:

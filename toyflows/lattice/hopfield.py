@@ -79,7 +79,8 @@ class Hopfield:
 
     def energy(self, s: Array) -> Array:
         """E (…,) = −½ sᵀWs − bᵀs."""
-        return np.asarray(-np.sum(s * (0.5 * (s @ self.W) + self.b), axis=-1))
+        with np.errstate(under="ignore"):  # of graded units that come to rest at 0
+            return np.asarray(-np.sum(s * (0.5 * (s @ self.W) + self.b), axis=-1))
 
     def settle(
         self, s: Array, seed: int = 0, update: str = "asynchronous", T: float = 0.0,

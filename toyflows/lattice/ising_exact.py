@@ -27,6 +27,7 @@ TINY = 1e-100  # imaginary step of a derivative: nothing is subtracted, nothing 
 COLUMNS = 16  # starts of the transfer matrix that are followed at a time
 
 
+@np.errstate(under="ignore")  # probabilities below the smallest float are zero
 def exact(model: Ising) -> dict[str, float]:
     """The observables of this very lattice that are known: all to 4 × 4; to 8 × 8 all but the
     specific heat in a field; beyond that energy and specific heat without a field."""
@@ -117,11 +118,11 @@ class _Product(NamedTuple):
 def _product(L: int, β: float, parity: int, hyper: int) -> _Product:
     """Π 2cosh(Lγ_k/2) where hyper = 1, Π 2sinh(Lγ_k/2) where it is −1, over k = parity mod 2."""
     x, x1, x2 = (L / 2 * g for g in _gamma(β, np.pi / L * np.arange(2 - parity, 2 * L, 2)))
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore"):  # in log1p too, where it is the C library's
         e = hyper * np.exp(-2 * x)
+        log = float(np.sum(x + np.log1p(e)))
     tanh = (1 - e) / (1 + e)  # or coth
     f = (1.0, 0.0, 0.0)
-    log = float(np.sum(x + np.log1p(e)))
     if parity == 0:
         y, y1, y2 = (L / 2 * g for g in _gamma_0(β))
         log += abs(y)
