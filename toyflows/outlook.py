@@ -297,7 +297,7 @@ class _Case:
             if np.max(np.abs(piece.θ - self.target.θ_star)) <= near:
                 break
             part = sum(map(len, θ)) - 1
-        path = np.concatenate(θ)[:, None] - self.target.θ_star
+        path: Array = np.concatenate(θ)[:, None] - self.target.θ_star
         return Line(np.arange(len(path)) * self.run.dt, path)
 
     def _is_held(self, ops: Any, near: float) -> bool:
@@ -328,7 +328,7 @@ class _Case:
             start = self._moved(ops, state, near) if there else state
             paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
         mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
-        ahead = Line(paths[0].t - paths[0].t[0], np.asarray(mean[:, None], np.float64))
+        ahead = Line(paths[0].t - paths[0].t[0], mean[:, None].astype(np.float64))
         out = self._read(ahead, noise, there)
         return out._replace(goes="star") if out.goes == "?" else out
 
