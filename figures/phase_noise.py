@@ -4,9 +4,9 @@ Denoising score matching, the model noised as the data are, on the exact law: q*
 separations × 16 noises × 3 times, in steps of 1 (a stored sweep of 1680 runs; `figures all
 --resweep` makes it again); 1 s. Who has learned has moved θ a tenth of the way to θ* at least.
 Shows [C]: noise puts d²/(1+σ²) in the place of d², so that d² = 8(1+σ²) log t. That is the leading
-order: it says how the border moves with log t (its slope there is 7 to 12 % more), but leaves out
-the factor d/(1+σ²)^{3/2} of the speed, and is off by up to 38 % in d². With the factor, the full
-line meets the border within 4 %. (Bottom right: near modes under much noise are one hill, and
+order: it says how the border moves with log t (its slope there is 6 to 10 % more), but leaves out
+the factor d/(1+σ²)^{3/2} of the speed, and is off by up to 47 % in d². With the factor, the full
+line meets the border within 3 %. (Bottom right: near modes under much noise are one hill, and
 slow.) Sources: Vincent 2011; [C] Coste, Generative models, how they work and how to train them,
 June 2024.
 """
