@@ -297,8 +297,8 @@ class _Case:
             if np.max(np.abs(piece.θ - self.target.θ_star)) <= near:
                 break
             part = sum(map(len, θ)) - 1
-        path: Array = np.concatenate(θ)[:, None] - self.target.θ_star
-        return Line(np.arange(len(path)) * self.run.dt, path)
+        path = np.concatenate(θ)[:, None] - self.target.θ_star
+        return Line(np.arange(len(path), dtype=np.float64) * self.run.dt, path)
 
     def _is_held(self, ops: Any, near: float) -> bool:
         """Does θ come back to θ* from beside it, the particles in the law of θ*?"""

@@ -109,7 +109,7 @@ def now(run: Trajectory, target: Target, near: float = NEAR) -> str:
     moves = f"moving at {speed:+.2g} a unit of time"
     if abs(gap) <= near:
         return f"{where} at θ* = {target.θ_star:.4g}, within {near:.2g}, {moves}."
-    side = "beyond" if gap * start < 0 else "from" if abs(start) <= near else "short of"
+    side = "beyond" if gap * start < 0 else "short of" if abs(gap) < abs(start) else "from"
     return f"{where} {abs(gap):.3g} {side} θ* = {target.θ_star:.4g}, {moves}."
 
 
