@@ -85,7 +85,8 @@ def page(out: Path, book: dict[str, Any]) -> str:
 <h1>How generative models learn</h1>
 <p>Every figure states a claim, and the numbers that prove it were checked by code when the figure
 was made. Data are blue, the exact law is vermilion, walkers are green, the lecture’s formula is
-dashed grey. <code>toyflows figures replay manifest.json</code> makes the same numbers again.</p>
+dashed grey. <code>toyflows figures replay manifest.json</code> makes the same numbers
+again, on another class of CPU up to their last digits.</p>
 </header>
 <nav aria-label="Figures">
 <ol>

@@ -158,13 +158,14 @@ def unlike(data: dict[str, Array], name: str, scale: float, seed: int) -> Array:
     result = read(data, name)
     drawn = np.random.default_rng(seed).permutation(result.plan.runs)[: max(1, round(5 * scale))]
     rows = stored.again(result.plan, drawn.tolist())
-    same = [all(_equal(row[key], array.reshape(-1)[k]) for key, array in result.values.items())
+    same = [all(equal(row[key], array.reshape(-1)[k]) for key, array in result.values.items())
             for k, row in zip(drawn.tolist(), rows, strict=True)]  # fmt: skip
     return np.array([len(same) - sum(same), len(same)])
 
 
-def _equal(one: float, other: float) -> bool:
-    """Up to what another processor's exponentials round otherwise."""
+def equal(one: float, other: float) -> bool:
+    """Up to what another class of CPU rounds otherwise (docs/architecture.md): 1e−11 of θ, which an
+    unstable run makes more of, and all of a number that is a rest of differences, next to zero."""
     return bool(np.isclose(one, other, rtol=1e-6, atol=1e-9, equal_nan=True))
 
 
