@@ -166,8 +166,9 @@ def test_leading_order_is_the_limit_of_far_modes() -> None:
 
 
 def test_chains_as_long_as_the_line_says_leave_a_bias_of_the_line() -> None:
-    """Short-run chains at rest, d = 3 (MALA of 0.05): 0.03 to a quarter, or 6 % of the chain."""
-    target, h = Target.exact(STAR, 3.0), 0.05
+    """Short-run chains at rest, d = 4 (MALA of 0.025, whose refusals slow it down by 4 %): 0.03 to
+    a quarter, or 6 % of the chain."""
+    target, h = Target.exact(STAR, 4.0), 0.025
     one = make("short-run", k=1, h=h, kernel="mala").frontiers(target, course())["bias = 0.03"]
     k = round(math.exp(-one))
     flow = make("short-run", k=k, h=h, kernel="mala")

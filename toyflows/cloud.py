@@ -68,8 +68,8 @@ class Cloud:
         with np.errstate(under="ignore"):
             return float(self.weights @ f(self.x))
 
-    def beyond(self, m: float, f: Callable[[Array], Array] = np.ones_like) -> float:
-        """E_ν[1_{x > m} f(x)]; a point at m counts half.
+    def beyond(self, m: float, f: Callable[[Array], Array] | None = None) -> float:
+        """E_ν[1_{x > m} f(x)], f = 1 unless given; a point at m counts half.
 
         Weighted points that begin at multiples of Δ from m are, as far as they go on so, nodes of a
         smooth density, over which the jump is integrated (`half_line`). Any other point stands for
@@ -77,10 +77,10 @@ class Cloud:
         """
         counted = np.heaviside(self.x - m, 0.5)
         if self.logw is not None and self.size >= 3:
-            k = _lattice(self.x, m)
-            counted[: k.size] = half_line(k)
+            nodes, k = _lattice(self.x, m)
+            counted[nodes] = half_line(k)
         with np.errstate(under="ignore"):
-            return float(self.weights @ (counted * f(self.x)))
+            return float(self.weights @ (counted if f is None else counted * f(self.x)))
 
     def effective_size(self) -> float:
         """Kish's effective sample size (Σw)²/Σw²; n where the weights are equal."""
@@ -113,14 +113,16 @@ def _tails() -> Array:
     return np.append(np.cumsum(parts[::-1])[::-1], 0.0)
 
 
-def _lattice(x: Array, m: float) -> NDArray[np.intp]:
-    """k of the first points x_i = m + k_iΔ, k_i rising by 1; none where they are fewer than 3."""
+def _lattice(x: Array, m: float) -> tuple[slice, NDArray[np.intp]]:
+    """Where in x the points m + kΔ with |k| ≤ FAR stand, one after the other, Δ = x_1 − x_0, and
+    their k; none unless one stands at m."""
     dx = x[1] - x[0]
-    if not dx > 0:
-        return np.zeros(0, np.intp)
-    place = (x - m) / dx
-    k = np.rint(place).astype(np.intp)
-    in_step = np.abs(place - k) < 1e-6  # of Δ: round-off is 1e−8
-    in_step[1:] &= np.diff(k) == 1
-    n = k.size if in_step.all() else int(np.argmin(in_step))
-    return k[: n if n >= 3 else 0]
+    i = round(float((m - x[0]) / dx)) if dx > 0 else -1
+    first = max(i - FAR, 0)
+    near = x[first : max(i + FAR + 1, 0)]
+    k = np.arange(first - i, first - i + near.size)
+    off = np.abs(near - m - k * dx) > 1e-6 * dx  # round-off is 1e−8 dx
+    n = int(np.argmax(off)) if off.any() else k.size
+    if not first <= i < first + n:
+        n = 0
+    return slice(first, first + n), k[:n]
