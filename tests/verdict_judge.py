@@ -590,7 +590,7 @@ def _swinging(run: Long, crossed: int, about: int) -> set[str]:
         return {COLLAPSE, WAY, SWINGS} if away else {WAY, SWINGS}
     if about == 1 and end_away:  # passes θ* and goes
         slows = abs(run.future[-1] - run.future[-2]) < 0.5 * np.abs(np.diff(run.future)).max()
-        return {COLLAPSE, BIASED, WAY} if slows else {COLLAPSE}
+        return {COLLAPSE, BIASED, WAY} if slows else {COLLAPSE, BIASED}  # it may rest beyond
     return {WAY, SWINGS} if about >= 2 else {WAY, COLLAPSE}
 
 
@@ -611,7 +611,8 @@ def _going(
     rest = case.θ_star + limit if left < 0.2 * NEAR else math.nan
     why = f"from {now:.4g} to {last:.4g} of θ*, limit {limit:.4g} ± {left:.2g}, done {done:.3g}"
     words: set[str] = set()
-    share = abs(now - float(run.past[0])) / way if way > NEAR else 0.0  # gone, either way
+    gone = abs(now - float(run.past[0]))  # either way
+    share = gone / way if way > NEAR else float(gone > NEAR)
     if speed * ages < NEAR:
         words = near_words(last, WAY, BIASED) if moved > NEAR else {NOTHING}
         words |= {NOTHING} if done < LITTLE * (1 + GREY) else set()
@@ -620,7 +621,7 @@ def _going(
         words |= near_words(limit, WAY, BIASED) | (
             {BIASED, WAY} if left > 0.1 * abs(limit) else set()
         )
-        words |= {COLLAPSE} if away and left > 0.2 * moved else set()
+        words |= {COLLAPSE} if away and left > NEAR else set()  # no rest that was seen
     elif away:
         words |= {COLLAPSE} | ({BIASED, WAY} if speed < 0.5 * fastest else set())
     else:
@@ -629,6 +630,8 @@ def _going(
         words |= {BIASED} if speed < 0.2 * fastest and abs(limit) > 0.5 * left + NEAR else set()
         leaves = len(run.past) > 1 and now * float(now - run.past[-2]) > 0
         words |= {COLLAPSE} if leaves else set()
+        if limit * last < 0 and abs(limit) + left > NEAR:  # it may pass θ*
+            words |= {COLLAPSE, BIASED}
     longest = needs * max(1.0, math.log(max(abs(last) / NEAR, 1.0)))
     if longest > ages * (1 - GREY):
         least = needs if needs > ages else ages  # the longest time is an estimate

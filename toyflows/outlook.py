@@ -37,6 +37,8 @@ SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FIRST_PIECE = 100  # steps
 BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by this share
 NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may go elsewhere
+FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
+STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
 
 
 class Outlook(NamedTuple):
@@ -180,6 +182,8 @@ class _Case:
     def _told(self, ahead: Ahead, v: Callable[[float], float], noise: float) -> Outlook:
         star, near, rate = self.target.θ_star, NEAR + DEVIATIONS * noise, self.run.rate
         out = Outlook("away", noise=noise, drift=v(self.θ))
+        if abs(self.θ - star) <= near and ahead.end == "zero" and abs(ahead.at - star) <= near:
+            return out._replace(goes="still")  # at θ*, and not held there
         if ahead.end == "still" and abs(ahead.at - self.θ) <= NEAR:
             return out._replace(goes="still")
         if ahead.end != "zero":  # to the end of the numbers, or to where v is lost
@@ -227,6 +231,8 @@ class _Case:
         out = self._read(ahead, noise, there, settled=settled.rest is not None)
         if out.goes == "?":
             out = out._replace(goes="star")
+        if out.goes == "away" and λ is not None and np.all(λ.real < 0):
+            out = out._replace(goes="star", needs=1.01 * far)  # a swing that will be damped
         late = t[-1] >= far and ahead.off(np.array([near]))[-1] > 1 and settled.rest is None
         return out._replace(needs=max(out.needs, 1.01 * far)) if late else out
 
@@ -265,26 +271,27 @@ class _Case:
         near = NEAR + DEVIATIONS * noise
         there = abs(state.θ - self.target.θ_star) <= near
         try:
-            ahead = self._continued(ops, self._moved(ops, state, near) if there else state, near)
+            state = self._moved(ops, state, 2 * near * self._side()) if there else state
+            ahead, state = self._continued(ops, state, near)
         except Diverged:
             return Outlook("away", noise=noise, needs=0.0)
         out = self._read(ahead, noise, there)
         if out.goes == "?":  # heads for θ*, as a straight line does: would it be held there?
-            held = self._is_held(ops, near)
+            held = self._stops(ops, state) or self._is_held(ops, near)
             out = out._replace(goes="star" if held else "away",
                                passed=math.nan if held else out.needs,
                                needs=out.needs if held else math.inf)  # fmt: skip
         return out
 
-    def _moved(self, ops: Any, state: State, near: float) -> State:
-        """θ two tolerances farther from θ*, as after a step of the method: weights know of it."""
-        θ = state.θ + 2 * near * self._side()
+    def _moved(self, ops: Any, state: State, by: float) -> State:
+        """The state with another θ, as after a step of the method: weights know of it."""
+        θ = state.θ + by
         chains = state.chains
         if chains is not None:
             chains = self.flow.advance(ops.at(state.step), state.θ, θ, chains)
         return state._replace(step=state.step + 1, θ=θ, chains=chains)
 
-    def _continued(self, ops: Any, state: State, near: float) -> Line:
+    def _continued(self, ops: Any, state: State, near: float) -> tuple[Line, State]:
         """Up to `steps` steps on from the state, in pieces that double; it ends early where θ*
         holds θ."""
         θ, left, part = [np.array([state.θ])], self.steps, FIRST_PIECE
@@ -294,17 +301,25 @@ class _Case:
             assert piece.state is not None
             state, left = piece.state, left - part
             θ.append(piece.θ[1:])
-            if np.max(np.abs(piece.θ - self.target.θ_star)) <= near:
+            stays = np.max(np.abs(piece.θ - self.target.θ_star)) <= near
+            if stays and np.ptp(piece.θ) <= BENT * near:
                 break
             part = sum(map(len, θ)) - 1
         path = np.concatenate(θ)[:, None] - self.target.θ_star
-        return Line(np.arange(len(path), dtype=np.float64) * self.run.dt, path)
+        return Line(np.arange(len(path), dtype=np.float64) * self.run.dt, path), state
+
+    def _stops(self, ops: Any, state: State) -> bool:
+        """Would θ stop at θ* if it were there now, the particles where they are?"""
+        there = self._moved(ops, state, self.target.θ_star - state.θ)
+        speeds = [abs(self.flow.observe(ops, s).velocity) for s in (there, state)]
+        return speeds[0] <= STOPS * speeds[1]
 
     def _is_held(self, ops: Any, near: float) -> bool:
         """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
-        beside = self._moved(ops, self.flow.start(ops, self.target.θ_star), near)
+        start = self.flow.start(ops, self.target.θ_star)
+        beside = self._moved(ops, start, 2 * near * self._side())
         try:
-            ahead = self._continued(ops, beside, near)
+            ahead, _ = self._continued(ops, beside, near)
         except Diverged:
             return False
         return read(None, ahead, np.array([near]), self.lasted, there=True).goes == "stays"
@@ -325,7 +340,7 @@ class _Case:
         paths = []
         for ops, state in zip(backends, states, strict=True):
             assert state is not None
-            start = self._moved(ops, state, near) if there else state
+            start = self._moved(ops, state, 2 * near * self._side()) if there else state
             paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
         mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
         ahead = Line(paths[0].t - paths[0].t[0], mean[:, None].astype(np.float64))
@@ -426,30 +441,53 @@ def read(
     whole = ahead if past is None or there else past.then(Line(past.t[-1] + t, ahead.gap))
     swings = whole.crossed(near)
     out = Outlook("away", followed=span, drift=_drift(ahead), period=_period(swings))
+    limit = math.inf if settled else _limit(d, t)
     if off[-1] <= 1 and (settled or np.max(off[tail]) <= 2):
+        if math.isfinite(limit) and abs(limit) > float(np.min(near)):  # passes slowly
+            sign = math.copysign(1.0, float(ahead.gap[0, 0]))
+            return out._replace(goes="rest", rest=sign * limit, needs=span)
         inside = int(np.flatnonzero(np.append(True, off > 1)).max())
-        return out._replace(goes="stays" if there else "star", needs=float(t[min(inside, n - 1)]))
+        held = there and float(off.max()) <= FARTHER  # else it passed θ* and comes back
+        return out._replace(goes="stays" if held else "star", needs=float(t[min(inside, n - 1)]))
     if settled:
         return out._replace(goes="rest", rest=float(ahead.gap[-1, 0]), needs=span, exact=True)
-    swinging = swings.size >= 3 or crossed.size >= 2
-    if swinging and np.max(off[n // 2 :]) > 1 and _undamped(whole, swings):
-        return out._replace(goes="swings")
+    if (swings.size >= 3 or crossed.size >= 2) and np.max(off[n // 2 :]) > 1:
+        ratio = _damping(whole, swings)
+        if ratio > 0.5:
+            return out._replace(goes="swings")
+        if swings.size >= 3 and swings[-1] > whole.t[-1] - 0.5 * span:
+            left = math.log(max(float(np.max(off[n // 2 :])), 1.0)) / -math.log(ratio)
+            return out._replace(goes="stays" if there else "star",
+                                needs=span + 0.5 * out.period * left)  # fmt: skip
     reach = float(np.min(near)) * max(span, 1e-300) / (RUNS * max(lasted, 1e-300))
     if np.max(np.abs(d - d[0])) <= reach:
         return out._replace(goes="still", rest=float(ahead.gap[-1, 0]), needs=0.0)
     sign = math.copysign(1.0, float(ahead.gap[0, 0]))
     back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
     out = _straight(out, d, t, float(np.min(near)), lasted, there, back)
-    if there and out.goes in ("star", "?"):
+    if there and (out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)):
         out = out._replace(goes="stays")
     return out._replace(rest=out.rest * sign)
 
 
-def _undamped(whole: Line, crossed: Array) -> bool:
-    """Was the last swing as seen at least half of the one before?"""
+def _damping(whole: Line, crossed: Array) -> float:
+    """The last whole swing as a share of the one before; 1 where there are no two."""
     k = np.searchsorted(whole.t, crossed)
     swings = [float(np.max(np.abs(g))) for g in np.split(whole.gap, k) if g.size]
-    return len(swings) < 3 or swings[-2] > 0.5 * swings[-3]
+    return 1.0 if len(swings) < 3 else max(swings[-2] / swings[-3], 1e-300)
+
+
+def _limit(d: Array, t: Array) -> float:
+    """Where a path tends to that falls as e^{−λt} in its last three tenths; inf where it does not:
+    there its steps have the same ratio, where it turns round the later one is smaller."""
+    x = np.interp(np.array([0.7, 0.8, 0.9, 1.0]) * t[-1], t, d)
+    first, second, last = (float(v) for v in np.diff(x))
+    if second == 0 or abs(last) < 1e-12 * (1 + abs(x[-1])):
+        return float(x[-1]) if abs(last) < 1e-12 * (1 + abs(x[-1])) else math.inf
+    earlier, ratio = second / first if first else 0.0, last / second
+    if not (0 < ratio < 1 and earlier > 0 and ratio >= 0.8 * earlier):
+        return math.inf
+    return float(x[-1]) + last * ratio / (1 - ratio)
 
 
 def _straight(
@@ -460,7 +498,9 @@ def _straight(
     span = float(t[-1])
     x0, x1, x2 = (float(v) for v in np.interp([0.5 * span, 0.75 * span, span], t, d))
     before, last = x1 - x0, x2 - x1
-    if there and 0 <= x2 < d[0] and last <= 0:
+    close = _limit(d, t)
+    elsewhere = near < abs(close) < math.inf
+    if there and not elsewhere and 0 <= x2 < d[0] and last <= 0:
         return out._replace(goes="stays")  # RUNS runs at this pace would bring it back
     side = math.copysign(1.0, x2)
     gap, towards = abs(x2), last * side < 0
@@ -482,11 +522,8 @@ def _straight(
         if abs(limit) <= max(near, BENT * gap):
             needs = span + slow * math.log(max(gap / near, 1.0))
             return out._replace(goes="star", needs=needs)
-        # of what falls as e^{−λt} the ratio is the same before; of what turns it was larger
-        earlier = x0 - float(np.interp(0.25 * span, t, d))
-        falls = earlier * before > 0 and ratio >= 0.9 * abs(before / earlier)
-        if falls and limit * x2 > 0 and abs(limit - x2) < NEARLY * abs(limit):
-            return out._replace(goes="rest", rest=limit, needs=span)
+        if elsewhere and close * x2 > 0 and abs(close - x2) < NEARLY * abs(close):
+            return out._replace(goes="rest", rest=close, needs=span)
     if not towards:
         return out
     return out._replace(goes="star" if side < 0 or back else "?", needs=needs)

@@ -79,20 +79,22 @@ def judge(flow: Flow, target: Target, run: Trajectory, backend: Any = None) -> V
 
 def word(ahead: Outlook, there: bool, moved: bool, speed: float, lasted: float) -> str:
     """The decision table above. `there`: the run ended at θ*; `moved`: a tenth of the way is done,
-    at least; `speed` is |dθ/dt| where it was last seen."""
+    at least; `speed` is |dθ/dt| over |θ − θ*|, at the end."""
     if ahead.goes in ("stays", "swings"):
         return "converges" if ahead.goes == "stays" else "oscillates"
-    if (ahead.goes == "star" and there) or (_too_slow(ahead, speed, lasted) and not moved):
+    if ahead.goes == "still" and there:
+        return "no learning"
+    if _too_slow(ahead, speed, lasted) and not moved:
         return "no learning"
     words = {"star": "on its way", "rest": "biased", "still": "biased", "away": "mode collapse"}
     return words[ahead.goes]
 
 
 def _too_slow(ahead: Outlook, speed: float, lasted: float) -> bool:
-    """Would RUNS runs as long not bring θ to θ*, to its rest, past θ*, or off by a tolerance?"""
+    """Would RUNS runs as long not bring θ to θ*, its rest, past θ*, or as far off again?"""
     runs = RUNS * lasted
     if ahead.goes == "away":
-        return ahead.passed > runs if math.isfinite(ahead.passed) else speed * runs < ahead.near
+        return ahead.passed > runs if math.isfinite(ahead.passed) else speed * runs < 1
     first = ahead.passed if math.isfinite(ahead.passed) else ahead.needs  # at θ*, if not for good
     return ahead.goes == "still" or min(first, ahead.needs) > runs
 
@@ -160,13 +162,18 @@ class _Seen:
         return float(np.max(np.abs(self.run.velocity)))
 
     @property
+    def _slower(self) -> float:
+        """The smaller of |θ̇| at the end of the run and where it was last seen."""
+        return min(abs(float(self.run.velocity[-1])), abs(self.ahead.drift))
+
+    @property
     def kind(self) -> str:
         run, near = self.run, self.ahead.near
         way = abs(float(run.θ[0]) - self.target.θ_star)
         moved = float(np.max(np.abs(run.θ - run.θ[0])))
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
-                    abs(float(run.velocity[-1])) * run.rate, lasted)  # fmt: skip
+                    run.rate * self._slower / max(abs(self.gap), near), lasted)  # fmt: skip
 
     @property
     def _within(self) -> str:

@@ -99,7 +99,8 @@ class Run:
         way, moved = (float(np.linalg.norm(v - path.θ[0], axis=-1).max()) for v in (star, path.θ))
         kind = word(ahead, bool(np.all(away[-1] <= near)),
                     moved > max(LEARNED * way, float(near.max())),
-                    float(np.linalg.norm(path.velocity[-1])) * s.rate, s.time)  # fmt: skip
+                    s.rate * float(np.linalg.norm(path.velocity[-1]) / np.linalg.norm(away[-1])),
+                    s.time)  # fmt: skip
         start, end, true = (self._shown(θ) for θ in (path.θ[0], path.θ[-1], star))
         where = (
             f"The weights go from {start} to {end} in a time {s.time:g}, the true ones are {true}"
