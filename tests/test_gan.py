@@ -21,7 +21,6 @@ from toyflows.flows.base import Flow
 from toyflows.flows.ml import MaximumLikelihood
 from toyflows.state import Trajectory
 from toyflows.target import Target
-from toyflows.verdict import judge
 
 FORMS = ("minimax", "non-saturating", "wasserstein")
 KINDS = [{"loss": form, "dirac": dirac} for form in FORMS for dirac in (False, True)]
@@ -361,10 +360,8 @@ def test_a_spiral_converges_and_a_circle_oscillates() -> None:
     the run's own time."""
     run = toyflows.flow("gan", q_star=0.8, time=100.0, backends=["grid"])
     assert abs(run.backends["grid"].θ[-1] - run.target.θ_star) > 0.03
-    assert run.verdict.kind == "converges"
-    assert (
-        "At rest: eigenvalues −0.025 ± 0.056i: a damped spiral of period 112." in run.verdict.says
-    )
+    assert run.verdict.kind == "on its way"
+    assert "Small motions about the rest: a damped spiral of period 112." in run.verdict.says
     out = json.loads(json.dumps(run.to_dict(), allow_nan=False))
     assert [complex(*z) for z in out["eigenvalues"]] == pytest.approx(run.eigenvalues)
     fast = toyflows.flow("gan", q_star=0.8, time=50.0, rate=2.0, backends=["grid"])
@@ -372,7 +369,7 @@ def test_a_spiral_converges_and_a_circle_oscillates() -> None:
     wasserstein = {"loss": "wasserstein"}
     circle = toyflows.flow("gan", q_star=0.8, options=wasserstein, backends=["grid"], dt=0.01)
     assert circle.verdict.kind == "oscillates"
-    assert "±0.160i: an undamped circle of period 39.3." in circle.verdict.says
+    assert "an undamped circle of period 39.3." in circle.verdict.says
     assert toyflows.flow("pcd", q_star=0.8, time=1.0, backends=["grid"]).eigenvalues is None
 
 
@@ -382,30 +379,3 @@ def test_the_command_line_prints_the_eigenvalues_where_there_are_any(capsys) -> 
         printed = capsys.readouterr().out
         assert said in printed
         assert ("eigenvalues at rest " in printed) == bool(said)
-
-
-def path(θ) -> str:
-    """The verdict on a function θ(t), 0 ≤ t ≤ 100, towards θ* = 1."""
-    t = np.linspace(0, 100, 1001)
-    values = np.array([θ(s) for s in t])
-    nan = np.full(t.size, math.nan)
-    run = Trajectory("?", "grid", 0.1, 1.0, t, values, np.gradient(values, t), nan, nan)
-    return judge(run, Target.exact(1.0)).kind
-
-
-@pytest.mark.parametrize(
-    ("θ", "kind"),
-    [
-        # Swings of 0.45 and 0.55 of the one before: within, and beyond, what is called damped.
-        (lambda t: 1 - 60 * math.cos(0.16 * t) * math.exp(math.log(0.45) * 0.16 * t / math.pi),
-         "converges"),
-        (lambda t: 1 - 60 * math.cos(0.16 * t) * math.exp(math.log(0.55) * 0.16 * t / math.pi),
-         "oscillates"),
-        (lambda t: 1 - math.cos(0.16 * t) * math.exp(0.01 * t), "oscillates"),
-        # θ̇ = 0 at the start, as where a discriminator has first to learn: no mode collapse.
-        (lambda t: 1 - (1 + 0.05 * t) * math.exp(-0.05 * t), "converges"),
-        (lambda t: 1.5 - 0.5 * (1 + 0.03 * t) * math.exp(-0.03 * t), "biased"),
-    ],
-)  # fmt: skip
-def test_spirals_made_by_hand(θ, kind: str) -> None:
-    assert path(θ) == kind

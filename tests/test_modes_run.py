@@ -39,8 +39,8 @@ def test_two_modes_get_the_lectures_verdict(loss: str) -> None:
     ("loss", "time", "kind"),
     [
         ("ml", 60.0, "converges"),
-        ("ml", 8.0, "converges"),  # not there yet, and on its way
-        ("ml", 5.0, "converges"),  # nor near, but it slows down towards it
+        ("ml", 8.0, "on its way"),
+        ("ml", 5.0, "on its way"),
         ("tempering", 60.0, "converges"),
         ("pcd", 60.0, "mode collapse"),
         ("pcd", 7.0, "mode collapse"),  # passing θ* at its smallest distance

@@ -153,7 +153,7 @@ def test_a_run_that_diverges_is_shown_as_far_as_it_went(monkeypatch) -> None:
     settings = Settings("explodes", {}, 0.0, 10.0, 0.01, 1.0, 50, 0, 1.0, 4.0)
     told = record.entry(Order(settings, 100))
     assert (told["kind"], told["message"]) == ("diverges", "Explosion leaves the finite numbers")
-    assert told["says"].startswith("θ diverged at step ")
+    assert told["says"].startswith("The run diverged at step ")
     t, θ = floats(told["t"]), floats(told["theta"]["grid"])
     assert 1.5 <= t[-1] <= 1.75
     assert t.size == θ.size

@@ -28,7 +28,7 @@ def test_a_run_has_the_numbers_of_its_own_path(loss: str) -> None:
     run = Run(loss, "walkers", BASE)
     target = Target.exact(BASE.theta_star, 4.0)
     path = solve.run(parse(loss), Walkers(target, 0.05, 1000, run.seed), 0.0, 100)
-    told, verdict = measure(run), judge(path, target)
+    told, verdict = measure(run), judge(parse(loss), target, path)
     assert set(told) == set(COLUMNS)
     assert KINDS[told["verdict"]] == verdict.kind
     assert told["number"] == verdict.number

@@ -159,7 +159,8 @@ def rows(cells: Sequence[Cell]) -> Rows:
         found.setdefault(one.method, {})[one.separation] = one
 
     def failures(row: tuple[str, dict[float, Cell]]) -> tuple[int, str]:
-        return sum(c.verdict.kind != "converges" for c in row[1].values()), row[0]
+        learns = ("converges", "on its way")
+        return sum(c.verdict.kind not in learns for c in row[1].values()), row[0]
 
     return Rows(sorted(found.items(), key=failures))
 

@@ -64,8 +64,8 @@ def eigenvalues(flow: Flow, ops: Backend) -> NDArray[np.complex128] | None:
 def largest_step(λ: NDArray[np.complex128]) -> float:
     """The largest rate·dt at which Euler's steps 1 + ηλ damp what the flow damps: the smallest
     −2 Re λ/|λ|² of the λ with Re λ < 0; inf where there is none."""
-    damped = λ[λ.real < 0]
-    return float(np.min(-2 * damped.real / np.abs(damped) ** 2)) if damped.size else math.inf
+    damped = [z for z in λ.tolist() if z.real < 0]
+    return min((2 * -z.real / abs(z) / max(abs(z), 1e-300) for z in damped), default=math.inf)
 
 
 def stable_step(flow: Flow, ops: Backend) -> float | None:

@@ -90,11 +90,12 @@ class Line(NamedTuple):
         return Line(np.append(self.t, later.t[1:]), np.concatenate([self.gap, later.gap[1:]]))
 
     def distance(self) -> Array:
-        """Along the direction in which the path begins (n,): its sign changes where θ passes θ*;
-        of several coordinates the length, which has no sign."""
-        if self.gap.shape[1] == 1:
-            return self.gap[:, 0] * math.copysign(1.0, self.gap[0, 0])
-        return np.asarray(np.linalg.norm(self.gap, axis=1))
+        """Of one coordinate, towards where it begins (n,): the sign changes where θ passes θ*."""
+        return self.gap[:, 0] * math.copysign(1.0, self.gap[0, 0])
+
+    def only(self, k: int) -> Line:
+        """Its coordinate k."""
+        return Line(self.t, self.gap[:, k : k + 1])
 
 
 def is_field(flow: Flow) -> bool:
@@ -222,18 +223,14 @@ class _Case:
         far = RUNS * max(self.lasted, self.run.dt)
         there = abs(y[0] - self.target.θ_star) <= near
         y = y + np.eye(y.size)[0] * (2 * near * self._side() if there else 0.0)
-        settled = _Settled(rates, self.run.rate, near)
-        t, places = follow(lambda z: self.run.rate * rates(z), y, far, settled)
-        ahead = Line(t, places[:, :1] - self.target.θ_star)
-        if settled.rest is not None:
-            last = np.array([[settled.rest[0] - self.target.θ_star]])
-            ahead = Line(np.append(t, far), np.concatenate([ahead.gap, last]))
-        out = self._read(ahead, noise, there, settled=settled.rest is not None)
+        star = np.array([self.target.θ_star])
+        ahead, settled = by_equation(rates, y, star, self.run.rate, far, near)
+        out = self._read(ahead, noise, there, settled)
         if out.goes == "?":
             out = out._replace(goes="star")
         if out.goes == "away" and λ is not None and np.all(λ.real < 0):
             out = out._replace(goes="star", needs=1.01 * far)  # a swing that will be damped
-        late = t[-1] >= far and ahead.off(np.array([near]))[-1] > 1 and settled.rest is None
+        late = ahead.t[-1] >= far and ahead.off(np.array([near]))[-1] > 1 and not settled
         return out._replace(needs=max(out.needs, 1.01 * far)) if late else out
 
     def _side(self) -> float:
@@ -382,11 +379,24 @@ class _Case:
         return min(math.sqrt(run.rate * mix.mixing_time(self.θ) / run.walkers), frozen)
 
 
+def by_equation(
+    rates: Callable[[Array], Array], y: Array, star: Array, rate: float, far: float, near: float
+) -> tuple[Line, bool]:
+    """The path of ẏ = rate·rates(y), whose first coordinates have the target `star`, for a time
+    `far`, or to a stable rest that it falls to: did it?"""
+    settled = _Settled(rates, near)
+    t, places = follow(lambda z: rate * rates(z), y, far, settled)
+    gap = places[:, : star.size] - star
+    if settled.rest is None:
+        return Line(t, gap), False
+    return Line(np.append(t, far), np.vstack([gap, settled.rest[: star.size] - star])), True
+
+
 class _Settled:
     """Is y so near to a stable rest of ẏ = rates(y) that it falls to it? Asked now and then."""
 
-    def __init__(self, rates: Callable[[Array], Array], rate: float, near: float):
-        self.rates, self.rate, self.near = rates, rate, near
+    def __init__(self, rates: Callable[[Array], Array], near: float):
+        self.rates, self.near = rates, near
         self.asked, self.rest = 0, None
 
     rest: Array | None
@@ -429,11 +439,20 @@ def left_by_noise(s: float, η: float, n: float, λ: float = 0.05) -> float:
 
 # ---------------------------------------------------------------------- a path, read
 def read(
-    past: Line | None, ahead: Line, near: Array, lasted: float, there: bool, settled: bool = False
-) -> Outlook:
+    past: Line | None, ahead: Line, near: Array, lasted: float, there: bool, settled: bool = False,
+    blur: float = 0.0,
+) -> Outlook:  # fmt: skip
     """What a path does that goes on where `past` ends. `there`: it began at θ*, was moved by two
     tolerances, and is asked whether it comes back. "?": it heads straight for θ* and was not
-    followed to it. `rest` is relative to θ*."""
+    followed to it. `rest` is relative to θ*; what moves by no more than `blur` does not move."""
+    if near.size > 1:
+        parts = [
+            read(
+                past and past.only(k), ahead.only(k), near[k : k + 1], lasted, there, settled, blur
+            )
+            for k in range(near.size)
+        ]
+        return _worst(parts, np.abs(ahead.gap[-1]) <= near)
     d, t, off = ahead.distance(), ahead.t, ahead.off(near)
     span, n = float(t[-1]), t.size
     tail = slice(int(np.searchsorted(t, 0.75 * span)), n)
@@ -460,7 +479,7 @@ def read(
             return out._replace(goes="stays" if there else "star",
                                 needs=span + 0.5 * out.period * left)  # fmt: skip
     reach = float(np.min(near)) * max(span, 1e-300) / (RUNS * max(lasted, 1e-300))
-    if np.max(np.abs(d - d[0])) <= reach:
+    if np.max(np.abs(d - d[0])) <= max(reach, blur):
         return out._replace(goes="still", rest=float(ahead.gap[-1, 0]), needs=0.0)
     sign = math.copysign(1.0, float(ahead.gap[0, 0]))
     back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
@@ -468,6 +487,22 @@ def read(
     if there and (out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)):
         out = out._replace(goes="stays")
     return out._replace(rest=out.rest * sign)
+
+
+WORST = ("swings", "away", "?", "rest", "star", "stays", "still")
+
+
+def _worst(parts: list[Outlook], there: Array) -> Outlook:
+    """What several coordinates do together: the first of WORST that one of them does. One that
+    stands still is at its target, or at rest elsewhere, if others move."""
+    if all(p.goes == "still" for p in parts):
+        return parts[0]
+    moving = [
+        p._replace(goes="stays" if at else "rest") if p.goes == "still" else p
+        for p, at in zip(parts, there.tolist(), strict=True)
+    ]
+    worst = min(moving, key=lambda p: WORST.index(p.goes))
+    return worst._replace(needs=max(p.needs for p in moving))
 
 
 def _damping(whole: Line, crossed: Array) -> float:

@@ -61,6 +61,9 @@ class Verdict:
     needs: float | None = None
     noise: float = NEAR
 
+    def __repr__(self) -> str:
+        return f"Verdict({self.kind}, {self.number:.6g}: {self.says})"
+
     def _repr_html_(self) -> str:
         return display.page(display.words(self.says, f"{self.kind}."))
 
@@ -68,7 +71,11 @@ class Verdict:
 def judge(flow: Flow, target: Target, run: Trajectory, backend: Any = None) -> Verdict:
     """The verdict on a recorded run of `flow`. `backend` is the one it was made on: needed where
     the flow has no exact law (Flow.exact)."""
-    ahead = outlook(flow, target, run, backend)
+    with np.errstate(under="ignore"):  # θ̇ and |θ − θ*| may be 1e−304
+        return _judged(flow, target, run, outlook(flow, target, run, backend))
+
+
+def _judged(flow: Flow, target: Target, run: Trajectory, ahead: Outlook) -> Verdict:
     seen = _Seen(flow, target, run, ahead)
     kind = seen.kind
     number, says = getattr(seen, kind.replace(" ", "_"))()
@@ -118,7 +125,7 @@ def now(run: Trajectory, target: Target, near: float = NEAR) -> str:
 def so_far(run: Trajectory, target: Target) -> str:
     """What has happened since the start."""
     gap = run.θ - target.θ_star
-    passed = np.flatnonzero(gap * gap[0] < 0)
+    passed = np.flatnonzero(np.sign(gap) * np.sign(gap[0]) < 0)
     if passed.size:
         told = f"θ passed θ* at t = {run.t[passed[0]]:.3g}"
     elif abs(gap[0]) <= NEAR:
@@ -236,7 +243,7 @@ class _Seen:
         speed = float(np.mean(run.velocity[-max(2, run.t.size // 20) :]))
         says = f"θ drifts on at {speed:+.4f}{self._formula()}"
         gap = run.θ - star
-        passed = np.flatnonzero(gap * gap[0] < 0)
+        passed = np.flatnonzero(np.sign(gap) * np.sign(gap[0]) < 0)
         if passed.size:
             says += f", past θ* = {star:.4g} since t = {run.t[passed[0]]:.3g}"
         elif self.gap * speed < 0 and math.isfinite(self.ahead.passed):

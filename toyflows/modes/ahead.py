@@ -7,6 +7,7 @@ tolerances in every coordinate, and only what comes back is held there.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,18 @@ from toyflows.flows import Flow
 from toyflows.flows.base import NEAR
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
-from toyflows.outlook import DEVIATIONS, Line, Outlook, is_field, jitter, left_by_noise, read
+from toyflows.outlook import (
+    DEVIATIONS,
+    RUNS,
+    STOPS,
+    Line,
+    Outlook,
+    by_equation,
+    is_field,
+    jitter,
+    left_by_noise,
+    read,
+)
 from toyflows.state import State
 
 
@@ -26,30 +38,77 @@ def outlook(
 ) -> tuple[Outlook, Array]:
     """What comes after the path, and the tolerance of each coordinate (K−1,). `ops` is the backend;
     None: the path is the closed form's."""
+    with np.errstate(under="ignore"):  # θ̇ may be 1e−304
+        return _outlook(flow, target, path, ops, dt, rate)
+
+
+def _outlook(
+    flow: Flow, target: ModesTarget, path: Path, ops: Any, dt: float, rate: float
+) -> tuple[Outlook, Array]:
     noise = _noise(flow, target, path, ops, rate * dt)
     near = NEAR + DEVIATIONS * noise
     gap = path.θ - target.θ_star
     there = bool(np.all(np.abs(gap[-1]) <= near))
+    by = 2 * near * np.where(gap[-1] < 0, -1.0, 1.0)
     lasted = float(path.t[-1] - path.t[0])
-    steps = max(1, round(lasted / dt))
+    steps, past, settled = max(1, round(lasted / dt)), Line(path.t, gap), False
+    if ops is None:
+        ahead, there = _line(_closed(flow, target, path, dt, steps, rate), target), False
+        out = read(past, ahead, near, lasted, there)
+        held = bool(np.all(np.abs(gap[-1]) <= near)) and out.goes == "star"
+        return out._replace(goes="stays" if held else out.goes.replace("?", "star")), near
+    assert path.state is not None
     try:
-        if ops is None:
-            ahead = _closed(flow, target, path, dt, steps, rate)
+        state = _moved(flow, ops, path.state, path.state.θ + by) if there else path.state
+        if is_field(flow) and ops.name == "grid":
+            rates = _rates(flow, ops, state.chains)
+            far = RUNS * max(lasted, dt)
+            ahead, settled = by_equation(rates, np.asarray(state.θ), target.θ_star, rate, far,
+                                         float(near.min()))  # fmt: skip
         else:
-            assert path.state is not None
-            state = _moved(flow, ops, path.state, near, gap[-1]) if there else path.state
-            ahead = follow(flow, ops, state.θ, steps, rate, 1, None, state)
+            told = follow(flow, ops, state.θ, steps, rate, 1, None, state)
+            ahead, end = _line(told, target), told.state
+        out = read(past, ahead, near, lasted, there, settled)
+        if out.goes == "?" and not is_field(flow):
+            held = _stops(flow, ops, end, target) or _is_held(flow, ops, target, by, steps, rate)
+            out = out._replace(goes="star" if held else "away")
     except Diverged:
         return Outlook("away", noise=float(noise.max()), needs=0.0), near
-    line = Line(ahead.t - ahead.t[0], ahead.θ - target.θ_star)
-    out = read(Line(path.t, gap), line, near, lasted, there and ops is not None)
-    if out.goes == "?" or (there and ops is None and out.goes == "star"):
-        out = out._replace(goes="stays" if there else "star")
-    return out._replace(noise=float(noise.max())), near
+    return out._replace(goes=out.goes.replace("?", "star"), noise=float(noise.max())), near
 
 
-def _moved(flow: Flow, ops: Any, state: State, near: Array, gap: Array) -> State:
-    θ: Any = state.θ + 2 * near * np.where(gap < 0, -1.0, 1.0)
+def _line(path: Path, target: ModesTarget) -> Line:
+    return Line(path.t - path.t[0], path.θ - target.θ_star)
+
+
+def _rates(flow: Flow, ops: Any, chains: Any) -> Callable[[Array], Array]:
+    def rates(θ: Any) -> Array:
+        return np.asarray(flow.velocity(ops, θ, flow.negatives(ops, θ, chains)), float)
+
+    return rates
+
+
+def _stops(flow: Flow, ops: Any, state: Any, target: ModesTarget) -> bool:
+    """Would θ stop at θ* if it were there now, the particles where they are?"""
+    there = _moved(flow, ops, state, target.θ_star)
+    at, now = (np.linalg.norm(flow.observe(ops, s).velocity) for s in (there, state))
+    return bool(at <= STOPS * now)
+
+
+def _is_held(flow: Flow, ops: Any, target: ModesTarget, by: Array, steps: int, rate: float) -> bool:
+    """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
+    start: Any = target.θ_star
+    state = _moved(flow, ops, flow.start(ops, start), target.θ_star + by)
+    told = follow(flow, ops, state.θ, steps, rate, 1, None, state)
+    lasted = float(told.t[-1] - told.t[0])
+    p, many = target.mixture.weights(target.θ_star), getattr(ops, "walkers", math.inf)
+    drawn = DEVIATIONS * math.sqrt(float(np.max(p * (1 - p))) / many)  # of shares drawn once
+    line, near = _line(told, target), np.abs(by) / 2
+    return read(None, line, near, lasted, True, blur=drawn * rate * lasted).goes == "stays"
+
+
+def _moved(flow: Flow, ops: Any, state: State, θ: Any) -> State:
+    """The state with another θ, as after a step of the method: weights know of it."""
     chains = state.chains
     if chains is not None:
         chains = flow.advance(ops.at(state.step), state.θ, θ, chains)

@@ -93,6 +93,10 @@ class Run:
     def verdict(self) -> Verdict:
         """By the rules of verdict.py, of all coordinates together. The number is max |θ_k − θ*_k|
         at the end."""
+        with np.errstate(under="ignore"):  # θ̇ may be 1e−304
+            return self._verdict()
+
+    def _verdict(self) -> Verdict:
         s, path, star = self.settings, self.judged, self.target.θ_star
         ahead, near = outlook(self.flow, self.target, path, self._backend(), s.dt, s.rate)
         away = np.abs(path.θ - star)
