@@ -4,15 +4,17 @@ whose fate is known by hand."""
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import toyflows
-from toyflows import bench, modes, solve
+from toyflows import bench, modes, own, solve
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Array
 from toyflows.errors import Diverged
@@ -165,6 +167,52 @@ def test_fates_known_by_hand(v: Callable, kind: str, number: float | None) -> No
     assert "\n" not in verdict.says + verdict.now + verdict.so_far
     if number is not None:
         assert verdict.number == pytest.approx(number, rel=0.02, abs=1e-4)
+
+
+@dataclass(frozen=True)
+class Annealed(PCD):
+    """θ̇ = PCD's / (1 + t/50): a clock is its further coordinate."""
+
+    name = "annealed"
+
+    def extra(self, target: Target, θ0: float) -> dict[str, float]:
+        return {"clock": 0.0}
+
+    def velocity(self, ops: Any, θ: float, negatives: Any, **extra: float) -> Any:
+        return super().velocity(ops, θ, negatives) / (1 + extra["clock"] / 50), 1.0
+
+
+@pytest.mark.parametrize(("d", "T"), [(6.0, 60.0), (7.0, 60.0), (7.0, 150.0)])
+def test_a_run_on_the_way_back_is_no_collapse(d: float, T: float) -> None:
+    """A PCD whose rate anneals has turned and comes back, once to pass θ* again."""
+    target = Target.exact(STAR, d)
+    run = solve.run(Annealed(), Grid(target, 0.1), 0.0, round(T / 0.1))
+    assert run.θ[-1] < STAR
+    assert run.velocity[-1] > 0
+    assert judge(Annealed(), target, run).kind == "on its way"
+
+
+def test_a_function_without_an_exact_law_is_judged_on_replicas() -> None:
+    """A user's plain functions: maximum likelihood with few walkers, and none that learns."""
+
+    def words(body: str) -> Verdict:
+        path = Path(tempfile.mkdtemp()) / "mine.py"
+        path.write_text(body, encoding="utf-8")
+        method = own.load(path)[0]
+        setting = bench.Setting(STAR, 0.0, 40.0, 0.1, 1.0, 500, 3)
+        return bench.cell(method.guarded(), 6.0, setting, "walkers").verdict
+
+    ml = (
+        "import numpy as np\ndef r(x, t): return 1 / (1 + np.exp(-np.clip(6 * x - t, -500, 500)))\n"
+    )
+    learns = ml + "def velocity(theta, data, negatives):\n"
+    learns += "    return r(negatives, theta).mean() - r(data, theta).mean()\n"
+    found = words(learns)
+    assert found.kind == "converges"
+    assert found.noise > 0.03
+    assert words("def velocity(theta): return 0.2\n").kind == "mode collapse"
+    assert words("def velocity(theta): return 0.3 * (1 - theta)\n").kind == "biased"
+    assert words("def velocity(theta): return 1e-9\n").kind == "no learning"
 
 
 def test_the_time_that_is_needed() -> None:

@@ -484,6 +484,11 @@ def read(
     sign = math.copysign(1.0, float(ahead.gap[0, 0]))
     back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
     out = _straight(out, d, t, float(np.min(near)), lasted, there, back)
+    soon = d[: max(2, n // 50)]
+    if out.goes == "away" and not there and crossed.size and soon[-1] < soon[0]:
+        # it is on the way back from an overshoot, if only to pass θ* again
+        at = int(np.argmax(off <= 1)) or n - 1
+        out = out._replace(goes="star", needs=float(t[at]), passed=math.nan)
     if there and (out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)):
         out = out._replace(goes="stays")
     return out._replace(rest=out.rest * sign)
