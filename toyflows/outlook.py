@@ -4,7 +4,7 @@
                               with further coordinates (NCE's c, a GAN's w and c) the same equation
                               followed, by Euler's own steps where these are unstable
     persistent particles      the exact law, from the state in which the run stopped, for as long
-                              again (at least LEAST steps, so that a short run is judged too)
+                              again (a short run for up to LEAST steps)
     no exact law              independent replicas (other seeds), each for as long again; what they
                               do on average, and their spread is the noise
 
@@ -30,7 +30,8 @@ from toyflows.state import State, Trajectory
 from toyflows.target import Target, nodes
 
 RUNS = 100  # as long as this one: who needs more does not learn
-LEAST = 400  # steps that a persistent method is followed, at least
+LEAST = 400  # steps that a persistent method is followed, at least, as far as WORK allows
+WORK = 1e10  # pairs of nodes: 10 s of one core at the most
 REPLICAS = 4
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
@@ -136,10 +137,13 @@ class _Case:
     def lasted(self) -> float:
         return float(self.run.t[-1] - self.run.t[0])
 
-    @property
-    def steps(self) -> int:
-        """Of what is followed."""
-        return max(round(self.lasted / self.run.dt), LEAST)
+    def _steps(self, state: State) -> int:
+        """Of what is followed: as long again, and a short run LEAST if that is cheap. A step's work
+        is at most that of each pair of nodes, for each move of each set of particles."""
+        clouds = state.chains if isinstance(state.chains, tuple) else (state.chains,)
+        pairs = sum(cloud.size**2 for cloud in clouds if cloud is not None)
+        work = max(pairs, self.exact.x.size) * getattr(self.flow, "k", 1)
+        return max(round(self.lasted / self.run.dt), min(LEAST, int(WORK / work)))
 
     @property
     def past(self) -> Line:
@@ -291,7 +295,7 @@ class _Case:
     def _continued(self, ops: Any, state: State, near: float) -> tuple[Line, State]:
         """Up to `steps` steps on from the state, in pieces that double; it ends early where θ*
         holds θ."""
-        θ, left, part = [np.array([state.θ])], self.steps, FIRST_PIECE
+        θ, left, part = [np.array([state.θ])], self._steps(state), FIRST_PIECE
         while left > 0:
             part = min(part, left)
             piece = solve.run(self.flow, ops, state.θ, part, self.run.rate, 1, state)
