@@ -46,14 +46,21 @@ class Run:
             if first and name == "walkers" and steps > 100:
                 job.tell(self._frame(self.step + steps))
         self.step += steps
+        if self.whole:  # the verdict takes as long again as the run: what is seen comes first
+            job.tell(self._frame(self.step))
+
+    @property
+    def whole(self) -> bool:
+        """Is the run as long as the room's: a run that plays has no verdict."""
+        return self.step == TwoModes.steps
 
     def frame(self) -> Frame:
-        return self._frame(self.step)
+        return self._frame(self.step, self.whole)
 
-    def _frame(self, step: int) -> Frame:
+    def _frame(self, step: int, whole: bool = False) -> Frame:
         out: Frame = {}
         for name, side in self.sides.items():
-            seen = side.seen(step, self.step == TwoModes.steps) | side.densities(_shown(side))
+            seen = side.seen(step, whole) | side.densities(_shown(side))
             out |= {f"{name}.{key}": value for key, value in seen.items()}
             out[f"{name}.title"] = side.flow.title
         return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}
