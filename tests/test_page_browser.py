@@ -155,15 +155,18 @@ def test_no_verdict_before_the_last_frame(browser: Browser, file: Path) -> None:
             if (frame < last) seen.push([document.body.innerText, place]);
             requestAnimationFrame(look);
         };
-        look(); document.getElementById("speed").value = 4;
-        document.getElementById("speed").dispatchEvent(new Event("change")); toyflows.play(true); }""")
+        look();
+        toyflows.state.speed = 4;
+        toyflows.play(true); }""")
     opened.until("toyflows.numbers().frame === toyflows.run().last")
     playing = opened.page.evaluate("window.seen")
     run = toyflows.flow("pcd", separation=12.0, **SETTING)
     message = MESSAGE[run.verdict.kind].format(run.flow.title)
     assert len(playing) > 5
     for text, _ in playing:
-        assert not [word for word in (*KINDS, message, "Whole run", *run.alarms, " rest") if word in text]
+        assert not [
+            word for word in (*KINDS, message, "Whole run", *run.alarms, " rest") if word in text
+        ]
         assert run.flow.title in text
     ended = opened.page.inner_text("body")
     assert message in ended
