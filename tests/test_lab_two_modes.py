@@ -64,7 +64,7 @@ def test_methods_and_their_options_are_what_the_library_computes(lab: Lab) -> No
                                     seed=2, options=given)  # fmt: skip
                 for name, path in run.backends.items():
                     assert shown[name] == float(path.θ[-1]), (loss, name)
-                assert shown["says"] == run.verdict.says
+                assert shown["says"] == f"{run.verdict.now} {run.verdict.so_far}"
 
 
 @pytest.mark.parametrize("method", ["pcd", "ml", "nce"])

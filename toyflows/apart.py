@@ -42,7 +42,7 @@ def records(
     setting: bench.Setting,
     separations: Sequence[float],
     name: str | None = None,
-    limit: float = 60.0,
+    limit: float = 300.0,
     report: Callable[[str], None] | None = None,
 ) -> Iterator[Record]:
     """Each cell of the file's methods, as it is done; `report` is told what is being done.

@@ -136,7 +136,7 @@ class TwoModes(Room):
         return " ".join([*words, *(f"-p {n}={x}" for n, x in _given(v, "p.").items())])
 
     def python(self, values: Values, step: int) -> str:
-        v = values
+        v, words = values, ("says",) if step == self.steps else ("now", "so_far")
         lines = ["import toyflows", ""]
         for name, loss, prefix in (("run", v["method"], "p."), ("other", v["versus"], "v.")):
             if loss == NONE:
@@ -149,7 +149,7 @@ class TwoModes(Room):
                 f"    time={max(step, 1) * v['dt']:.10g}, dt={v['dt']!r}, rate={v['rate']!r}, "
                 f"walkers={v['walkers']}, seed={v['seed']}{options})",
                 f"print({{name: float(path.θ[-1]) for name, path in {name}.backends.items()}})",
-                f"print({name}.verdict.says)",
+                f"print({', '.join(f'{name}.verdict.{word}' for word in words)})",
             ]
         return "\n".join(lines) + "\n"
 
