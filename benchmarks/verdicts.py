@@ -14,12 +14,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import report
 
+from toyflows import verdict
 from toyflows.workers import in_workers
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
@@ -139,7 +141,9 @@ def main() -> int:
     cases = settings(asked.seed, asked.settings, asked.walkers, asked.loss)
     place = {case: k for k, case in enumerate(cases)}
     done = sorted(trials(cases, asked.jobs), key=lambda t: place[t.case])
-    page.publish(summary(done), confusion(done), by_method(done), complaints(done))
+    rule = textwrap.dedent((verdict.__doc__ or "").partition("\n\n")[2])
+    rule = "## How a word is decided\n" + textwrap.indent(rule, "    ").rstrip()
+    page.publish(summary(done), confusion(done), by_method(done), complaints(done), rule)
     return int(any(t.wrong for t in done))
 
 
