@@ -47,7 +47,7 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of all noise.")] = 0,
     time_limit: Annotated[
         float, typer.Option(metavar="SECONDS", help="Stop the file after this time.")
-    ] = 60.0,
+    ] = 300.0,
     out: Annotated[
         list[Path] | None, typer.Option(help="Save a report: .png .html or .json; repeatable.")
     ] = None,

@@ -56,7 +56,7 @@ def sweep(
     keep: Annotated[
         str | None,
         typer.Option(
-            help="What to keep, of verdict,theta,bias,drift,crossings,effective_size,path."
+            help="What to keep, of verdict,needs,theta,bias,drift,crossings,effective_size,path."
         ),
     ] = None,
     engine: Annotated[str | None, typer.Option(help="local or dask.")] = None,

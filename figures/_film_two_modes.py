@@ -28,6 +28,7 @@ from toyflows.figures._style import (
 from toyflows.mixture import Mixture
 from toyflows.state import Trajectory
 from toyflows.target import Target
+from toyflows.verdict import MESSAGE
 
 COLOURS = COLOUR | {"theory": FORMULA, "target": DATA}
 GAP = 0.075  # between the names of two lines, in heights of the picture
@@ -79,7 +80,7 @@ class TwoModes(Moving):
 
 
 def _headline(told: Sequence[Told]) -> str:
-    """The methods; the verdict stands below, when the run is at its end."""
+    """The methods: a film has no verdict before its end."""
     first, *others = told
     if not others:
         return first.title
@@ -105,7 +106,8 @@ class Row:
             axes.set_title(r"$\theta(t)$")
             axes.set_xlabel("time $t$")
         else:
-            axes.set_title(told.title, fontsize=15)
+            self.heading = axes.set_title(told.title, fontsize=15)
+            self.moving.append(self.heading)
             axes.set_ylabel(r"$\theta(t)$")
         axes.axhline(told.target.θ_star, color=DATA, lw=2, zorder=1)
         self.lines = {name: axes.plot([], [], **LINES[name])[0] for name in _drawn(told)}
@@ -164,8 +166,15 @@ class Row:
         self.head.set_data([t], [now[leads]])
         self.head.set_color(COLOURS[leads])
         self._name(now | {"target": told.target.θ_star})
-        self.verdict.set_visible(k == told.paths[leads].t.size - 1)
+        self._tell(ended=k == told.paths[leads].t.size - 1)
         self._show_densities(step, t, now[told.judged])
+
+    def _tell(self, ended: bool) -> None:
+        """The verdict, of a run at its end: below one method, above each of two."""
+        self.verdict.set_visible(ended)
+        if not self.single:
+            title = self.told.title
+            self.heading.set_text(MESSAGE[self.told.kind].format(title) if ended else title)
 
     def _name(self, now: Mapping[str, float]) -> None:
         """The names of the lines at the right edge, at the heights where the lines are."""

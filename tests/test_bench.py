@@ -18,6 +18,7 @@ from toyflows import bench
 from toyflows.alarms import alarms
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make
+from toyflows.flows.base import NEAR
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
@@ -133,6 +134,12 @@ def test_the_command_writes_what_it_prints(tmp_path: Path) -> None:
     assert [c["verdict"] for c in told["cells"]] == [
         "converges", "converges", "on its way", "no learning",
     ]  # fmt: skip
+    learns, stands = (told["cells"][k] for k in (0, 3))
+    assert learns["now"].startswith("θ = ")
+    assert learns["needs"] is None
+    assert stands["noise"] == NEAR
+    assert told["cells"][2]["needs"] > 0
+    assert "of the way" in told["cells"][2]["so_far"]
     with (tmp_path / "t.csv").open() as file:
         rows = list(csv.reader(file))
     assert [row[3] for row in rows[1:]] == [c["verdict"] for c in told["cells"]]

@@ -20,6 +20,7 @@ from toyflows.figures._style import DATA, EXACT, WALKERS
 from toyflows.images import shipped, uses
 from toyflows.images.base import levels
 from toyflows.images.sgld import stream
+from toyflows.verdict import MESSAGE
 
 SIZE = (640, 360)
 SHORT: dict[str, Any] = {"seconds": 1.0, "fps": 12, "size": SIZE}
@@ -123,6 +124,23 @@ def test_each_frame_has_the_run_up_to_its_step(loss: str) -> None:
         assert heights * np.diff(edges) == pytest.approx(there, abs=1e-12)
         assert row.many.get_text() == f"walkers: {walkers.mode_b[-1]:.3f} in b"
         assert not row.verdict.get_visible()
+
+
+@pytest.mark.parametrize("versus", [None, "ml"])
+def test_no_verdict_before_the_last_step(versus: str | None) -> None:
+    """Over the whole film the headline is the methods'; the verdict comes with the end."""
+    made = film.two_modes("pcd", versus=versus, **RUN, **SHORT)
+    draw = drawing(made)
+    titles = [row.told.title for row in draw.rows]
+    messages = [MESSAGE[row.told.kind].format(row.told.title) for row in draw.rows]
+    for step in sorted(set(made.steps)):
+        draw(step)
+        ended = step == made.steps[-1]
+        assert draw.figure._suptitle.get_text() == " against ".join(titles)
+        assert all(row.verdict.get_visible() == ended for row in draw.rows)
+        if versus is not None:
+            above = [row.heading.get_text() for row in draw.rows]
+            assert above == (messages if ended else titles)
 
 
 def test_records_are_as_sparse_as_those_of_flow() -> None:

@@ -9,6 +9,7 @@ import pytest
 from lab_browser import Lab, chromium, server
 
 import toyflows
+from toyflows.verdict import KINDS, MESSAGE
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +64,29 @@ def test_methods_and_their_options_are_what_the_library_computes(lab: Lab) -> No
                                     seed=2, options=given)  # fmt: skip
                 for name, path in run.backends.items():
                     assert shown[name] == float(path.θ[-1]), (loss, name)
-                assert shown["says"] == run.verdict.says
+                assert shown["says"] == f"{run.verdict.now} {run.verdict.so_far}"
+
+
+@pytest.mark.parametrize("method", ["pcd", "ml", "nce"])
+def test_a_run_that_plays_has_no_verdict(lab: Lab, method: str) -> None:
+    """What is, and what was; the verdict when the run is complete."""
+    settings = {"separation": 8.0, "theta_star": 1.4, "walkers": 2000}
+    for step in (10, 600):
+        with lab.open(f"/two-modes?method={method}&walkers=2000&step={step}") as room:
+            run = toyflows.flow(method, time=0.05 * step, backends=["grid"], **settings)
+            words = run.verdict
+            message = MESSAGE[words.kind].format(run.flow.title)
+            seen, text = room.seen, room.page.inner_text("#stage").replace("−", "-")
+            if step == 600:
+                assert (seen["one.verdict"], seen["one.says"]) == (words.kind, words.says)
+                assert message in text
+                assert words.says in text
+                continue
+            assert (seen["one.verdict"], seen["one.says"]) == ("", f"{words.now} {words.so_far}")
+            assert words.now in text
+            assert words.so_far in text
+            assert run.flow.title in text
+            assert not [word for word in (*KINDS, " rest", message) if word in text]
 
 
 def test_the_words_are_those_of_the_last_frame(lab: Lab) -> None:

@@ -18,6 +18,7 @@ import toyflows
 from toyflows import pages
 from toyflows.figures import _style
 from toyflows.mixture import Mixture
+from toyflows.verdict import KINDS, MESSAGE
 
 SETTING = {"theta_star": 1.4, "time": 12.0, "dt": 0.05, "walkers": 1000, "seed": 5}
 WIDE, PHONE = (1280, 720), (390, 800)
@@ -140,6 +141,41 @@ def test_numbers_are_those_of_the_library(
     assert told["kind"] == run.verdict.kind
     alarms = visit.page.locator("#alarms li").all_inner_texts()
     assert [plain(text) for text in alarms] == run.alarms
+
+
+def test_no_verdict_before_the_last_frame(browser: Browser, file: Path) -> None:
+    """While it plays, in every picture: the method's name and what is seen; at the end the words on
+    the whole run, and nothing has moved for them."""
+    opened = Visit(browser, file, "#separation=12")
+    opened.page.evaluate("""() => {
+        window.seen = [];
+        const look = () => {
+            const { frame } = toyflows.numbers(), last = toyflows.run().last;
+            const place = document.getElementById("transport").getBoundingClientRect().top;
+            if (frame < last) seen.push([document.body.innerText, place]);
+            requestAnimationFrame(look);
+        };
+        look();
+        toyflows.state.speed = 4;
+        toyflows.play(true); }""")
+    opened.until("toyflows.numbers().frame === toyflows.run().last")
+    playing = opened.page.evaluate("window.seen")
+    run = toyflows.flow("pcd", separation=12.0, **SETTING)
+    message = MESSAGE[run.verdict.kind].format(run.flow.title)
+    assert len(playing) > 5
+    for text, _ in playing:
+        assert not [
+            word for word in (*KINDS, message, "Whole run", *run.alarms, " rest") if word in text
+        ]
+        assert run.flow.title in text
+    ended = opened.page.inner_text("body")
+    assert message in ended
+    assert plain(run.verdict.says) in plain(ended)
+    alarms = opened.page.locator("#alarms li").all_inner_texts()
+    assert [plain(text) for text in alarms] == run.alarms
+    top = opened.page.evaluate("document.getElementById('transport').getBoundingClientRect().top")
+    assert {place for _, place in playing} == {top}
+    opened.context.close()
 
 
 def plain(text: str) -> str:

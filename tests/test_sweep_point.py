@@ -32,6 +32,7 @@ def test_a_run_has_the_numbers_of_its_own_path(loss: str) -> None:
     assert set(told) == set(COLUMNS)
     assert KINDS[told["verdict"]] == verdict.kind
     assert told["number"] == verdict.number
+    np.testing.assert_equal(told["needs"], verdict.needs or math.nan)
     assert told["theta"] == path.θ[-1]
     assert told["bias"] == path.θ[-1] - target.θ_star
     assert told["drift"] == pytest.approx(np.mean(path.velocity[-5:]), rel=1e-12)

@@ -42,7 +42,7 @@ def records(
     setting: bench.Setting,
     separations: Sequence[float],
     name: str | None = None,
-    limit: float = 60.0,
+    limit: float = 300.0,
     report: Callable[[str], None] | None = None,
 ) -> Iterator[Record]:
     """Each cell of the file's methods, as it is done; `report` is told what is being done.
@@ -227,14 +227,9 @@ def _work(job: Record, say: Callable[[Record], None]) -> None:
 
 def _record(cell: bench.Cell) -> Record:
     """The cell in plain numbers and lists; a path's numbers that are not finite are left out."""
-    number = cell.verdict.number
-    verdict = {
-        "kind": cell.verdict.kind, "number": number if math.isfinite(number) else None,
-        "says": cell.verdict.says,
-    }  # fmt: skip
     out: Record = {
-        "separation": cell.separation, "backend": cell.backend, "verdict": verdict,
-        "alarms": list(cell.alarms),
+        "separation": cell.separation, "backend": cell.backend,
+        "verdict": bench.plain(cell.verdict), "alarms": list(cell.alarms),
     }  # fmt: skip
     if cell.run is not None:
         run = cell.run

@@ -11,7 +11,8 @@ import io
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from toyflows import display, linear, solve
 from toyflows.alarms import alarms
@@ -165,6 +166,16 @@ def rows(cells: Sequence[Cell]) -> Rows:
     return Rows(sorted(found.items(), key=failures))
 
 
+def plain(verdict: Verdict) -> dict[str, Any]:
+    """All that it says, for JSON: a number that is not finite is null."""
+    number = verdict.number if math.isfinite(verdict.number) else None
+    return asdict(verdict) | {"number": number}
+
+
+def _but_kind(verdict: Verdict) -> dict[str, Any]:
+    return {name: said for name, said in plain(verdict).items() if name != "kind"}
+
+
 def to_json(cells: Sequence[Cell], setting: Setting) -> str:
     """The setting, and one object a cell; numbers that are not finite are null."""
     s = setting
@@ -175,9 +186,7 @@ def to_json(cells: Sequence[Cell], setting: Setting) -> str:
     table = [
         {
             "method": c.method, "separation": c.separation, "backend": c.backend,
-            "verdict": c.verdict.kind, "says": c.verdict.says,
-            "number": c.verdict.number if math.isfinite(c.verdict.number) else None,
-            "alarms": list(c.alarms),
+            "verdict": c.verdict.kind, **_but_kind(c.verdict), "alarms": list(c.alarms),
         }
         for _, row in rows(cells)
         for c in row.values()

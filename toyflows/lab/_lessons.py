@@ -29,7 +29,7 @@ LESSONS: dict[str, Lesson] = {
     ),
     "nce-wrong-place": Lesson(
         "two-modes",
-        {"method": "nce", "hide": f"{RUN},p.learn_c,p.normalised,separation", "step": "2400"},
+        {"method": "nce", "hide": f"{RUN},p.learn_c,p.normalised,separation", "rate": "4"},
         "NCE comes to rest beside θ*, where its noise’s weight μ puts it. Only μ = θ* is right.",
     ),
     "pcd-runs-away": Lesson(

@@ -103,13 +103,15 @@ class Run:
         way, moved = (float(np.linalg.norm(v - path.θ[0], axis=-1).max()) for v in (star, path.θ))
         kind = word(ahead, bool(np.all(away[-1] <= near)),
                     moved > max(LEARNED * way, float(near.max())),
-                    s.rate * float(np.linalg.norm(path.velocity[-1]) / np.linalg.norm(away[-1])),
+                    s.rate * float(np.linalg.norm(path.velocity[-1]))
+                    / max(float(np.linalg.norm(away[-1])), float(near.max())),
                     s.time)  # fmt: skip
         start, end, true = (self._shown(θ) for θ in (path.θ[0], path.θ[-1], star))
         where = (
             f"The weights go from {start} to {end} in a time {s.time:g}, the true ones are {true}"
         )
-        noise = f" (within the walkers' noise, ±{ahead.noise:.1g} in θ)" if ahead.noise else ""
+        near_them = ahead.noise and kind == "converges"
+        noise = f" (within the walkers' noise, ±{ahead.noise:.1g} in θ)" if near_them else ""
         k = int(np.argmax(away[-1]))
         now = (f"The weights are {end}, the true ones {true}; θ_{k + 2} is farthest, by "
                f"{away[-1, k]:.2g}, moving at {s.rate * path.velocity[-1, k]:+.2g}.")  # fmt: skip

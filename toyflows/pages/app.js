@@ -15,10 +15,11 @@ const numbers = () => numbersOf(current(), state.frame);
 // ---- what is seen ----
 function render() {
   const run = current(), told = numbers();
-  // The verdict is on the whole run: until its end only what is seen, and what was, is told.
+  // Verdict and alarms are on the whole run: until its end only what is seen, and what was.
   const ended = state.frame >= run.last;
   el("message").textContent = ended ? run.message : run.title;
-  el("whole").hidden = !ended;
+  for (const name of ["whole", "alarms"])  // their room is kept: nothing jumps at the end
+    el(name).style.visibility = ended ? "visible" : "hidden";
   el("time").textContent = `densities at t = ${clock(told.t)}`;
   el("clock").textContent = `t = ${clock(told.t)}`;
   el("scrubber").max = run.last;

@@ -71,7 +71,7 @@ function numbersOf(run, frame) {
   };
 }
 
-// Where θ is on its way, in words, at a record.
+// Where θ is and how it moves, in words, at a record: no word of what comes of it.
 function phase(run, k) {
   const θ = run.theta[run.judged], gap = θ[k] - run.theta_star;
   const star = `θ* = ${plain(run.theta_star)}`;
@@ -84,7 +84,7 @@ function phase(run, k) {
   const before = Math.abs(θ[Math.max(k - 1, 0)] - run.theta_star);
   const after = Math.abs(θ[Math.min(k + 1, θ.length - 1)] - run.theta_star);
   const share = (before - after) / Math.abs(gap);
-  const way = share > 1e-6 ? "on its way there" : share < -1e-6 ? "going away" : "not moving";
+  const way = share > 1e-6 ? "coming nearer" : share < -1e-6 ? "going away" : "not moving";
   return `θ is ${far} from ${star}, ${way}.`;
 }
 

@@ -24,8 +24,9 @@ from toyflows.verdict import KINDS
 MISSING = -1  # in place of a verdict
 MOST_PANELS = 12
 SHOWN = {
-    "verdict": "verdict", "number": "verdict's number", "theta": "θ", "bias": "θ − θ*",
-    "drift": "drift θ̇", "crossings": "crossings", "effective_size": "effective size",
+    "verdict": "verdict", "number": "verdict's number", "needs": "time still needed",
+    "theta": "θ", "bias": "θ − θ*", "drift": "drift θ̇", "crossings": "crossings",
+    "effective_size": "effective size",
 }  # fmt: skip
 
 

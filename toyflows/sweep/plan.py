@@ -29,7 +29,7 @@ from toyflows.sweep.settings import KEY, SETTINGS, Base, Run, base_of, with_opti
 from toyflows.target import Target
 
 BACKENDS = ("theory", "grid", "walkers")
-KEEP = ("verdict", "theta", "bias", "drift", "crossings", "effective_size", "path")
+KEEP = ("verdict", "needs", "theta", "bias", "drift", "crossings", "effective_size", "path")
 MOST_RUNS = 1_000_000
 NOISY = ("walkers", "seed")  # what only the walkers have
 Over = Mapping[str, str | Sequence[Value]] | Sequence[Axis]

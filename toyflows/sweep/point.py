@@ -45,6 +45,7 @@ class Column:
 COLUMNS = {
     "verdict": Column("place in KINDS (toyflows.verdict)", "i1"),
     "number": Column("the number that proves the verdict (toyflows.verdict)"),
+    "needs": Column("time still needed to θ*, or to the rest; nan: there is none, or not known"),
     "theta": Column("θ at the end; nan where it diverged"),
     "bias": Column("θ − θ* at the end"),
     "drift": Column("mean θ̇, before `rate`, of the last twentieth of the run"),
@@ -138,7 +139,8 @@ def measure(run: Run) -> dict[str, Any]:
     size = path.seen.get("effective_size", np.full(1, math.nan))
     even = np.linspace(0.0, float(path.t[-1]), PATH)
     return {
-        "verdict": KINDS.index(verdict.kind), "number": verdict.number, "theta": θ,
+        "verdict": KINDS.index(verdict.kind), "number": verdict.number,
+        "needs": math.nan if verdict.needs is None else verdict.needs, "theta": θ,
         "bias": θ - target.θ_star, "drift": float(np.mean(path.velocity[tail])),
         "crossings": float(path.crossings[-1]), "effective_size": float(size.min()),
         "path": np.interp(even, path.t, path.θ),

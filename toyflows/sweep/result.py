@@ -20,7 +20,8 @@ from toyflows.verdict import KINDS
 FORMAT = "toyflows sweep 1"
 UNITS = {  # docs/notation.md; what is not here is a pure number
     "separation": "spreads of a mode", "time": "Langevin time", "dt": "Langevin time",
-    "drift": "1/Langevin time, before rate", "effective_size": "share of the walkers",
+    "needs": "Langevin time", "drift": "1/Langevin time, before rate",
+    "effective_size": "share of the walkers",
     "verdict": "place in " + ", ".join(KINDS),
 }  # fmt: skip
 

@@ -46,14 +46,21 @@ class Run:
             if first and name == "walkers" and steps > 100:
                 job.tell(self._frame(self.step + steps))
         self.step += steps
+        if self.whole:  # the verdict takes as long again as the run: what is seen comes first
+            job.tell(self._frame(self.step))
+
+    @property
+    def whole(self) -> bool:
+        """Is the run as long as the room's: a run that plays has no verdict."""
+        return self.step == TwoModes.steps
 
     def frame(self) -> Frame:
-        return self._frame(self.step)
+        return self._frame(self.step, self.whole)
 
-    def _frame(self, step: int) -> Frame:
+    def _frame(self, step: int, whole: bool = False) -> Frame:
         out: Frame = {}
         for name, side in self.sides.items():
-            seen = side.seen(step, self.step == TwoModes.steps) | side.densities(_shown(side))
+            seen = side.seen(step, whole) | side.densities(_shown(side))
             out |= {f"{name}.{key}": value for key, value in seen.items()}
             out[f"{name}.title"] = side.flow.title
         return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}
@@ -129,7 +136,7 @@ class TwoModes(Room):
         return " ".join([*words, *(f"-p {n}={x}" for n, x in _given(v, "p.").items())])
 
     def python(self, values: Values, step: int) -> str:
-        v = values
+        v, words = values, ("says",) if step == self.steps else ("now", "so_far")
         lines = ["import toyflows", ""]
         for name, loss, prefix in (("run", v["method"], "p."), ("other", v["versus"], "v.")):
             if loss == NONE:
@@ -142,7 +149,7 @@ class TwoModes(Room):
                 f"    time={max(step, 1) * v['dt']:.10g}, dt={v['dt']!r}, rate={v['rate']!r}, "
                 f"walkers={v['walkers']}, seed={v['seed']}{options})",
                 f"print({{name: float(path.θ[-1]) for name, path in {name}.backends.items()}})",
-                f"print({name}.verdict.says)",
+                f"print({', '.join(f'{name}.verdict.{word}' for word in words)})",
             ]
         return "\n".join(lines) + "\n"
 
