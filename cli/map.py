@@ -32,7 +32,7 @@ def draw(
         list[str] | None, typer.Option(help="NAME=VALUE of another dimension; repeatable.")
     ] = None,
     show: Annotated[
-        str | None, typer.Option(help="verdict, bias, theta, drift, … Default: verdict.")
+        str | None, typer.Option(help="verdict, share, distance, theta, … Default: verdict.")
     ] = None,
     out: Annotated[
         list[Path] | None,

@@ -33,9 +33,10 @@ def words(figure: Figure, shown: Sequence[tuple[Axes, Chart, Panel]]) -> None:
     all, as it needs the final layout. What fits nowhere is named above its map."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
-    named: set[str] = set()
+    known: dict[str, set[str]] = {}  # a line is named again on continuous colour
     left: list[tuple[Axes, str]] = []
     for axes, chart, panel in shown:
+        named = known.setdefault(chart.show, set())
         room = Room(axes, chart, panel)
         lines = {name: _line(room, level, dashes) for dashes, (name, level)
                  in zip(DASHES, panel.lines.items(), strict=False)}  # fmt: skip
@@ -49,7 +50,7 @@ def words(figure: Figure, shown: Sequence[tuple[Axes, Chart, Panel]]) -> None:
             others = np.any([o for o in lines.values() if o is not on] or [~on & on], axis=0)
             if name not in named and on.any() and _beside(room, on, others, name):
                 named.add(name)
-    _above([(axes, kind) for axes, kind in left if kind not in named])
+    _above([(axes, kind) for axes, kind in left if kind not in known["verdict"]])
 
 
 def _above(left: Sequence[tuple[Axes, str]]) -> None:

@@ -6,9 +6,10 @@ steps of 1 (a stored sweep of 260 runs; `figures all --resweep` makes it again);
 begins. CD's chains start at data: however short they are, a share 1 − e^{−K/τ} of p_b(θ) − q* is
 left in θ̇, and a run of time t moves θ a tenth of the way with chains of K ≈ 0.46 τ/t, which is
 τ/170 here. Short-run chains start at noise, and what they remember of it is a bias: to be off by
-less than 0.03 in θ they need 4τ. Both full lines are without a free number. Sources: Hinton 2002;
-Nijkamp, Hill, Zhu & Wu 2019; [C] Coste, Generative models, how they work and how to train them,
-June 2024.
+less than 0.03 in θ they need 4τ. Both full lines are without a free number. The colours
+below are the share of the way that is done at the end of the run: green is only where all of it is.
+Sources: Hinton 2002; Nijkamp, Hill, Zhu & Wu 2019; [C] Coste, Generative models, how they work and
+how to train them, June 2024.
 """
 
 from __future__ import annotations
@@ -63,12 +64,14 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each method."""
+    fig.set_size_inches(12.8, 8.4)
     style.message(fig, "CD adds up what short chains learn; short-run chains must mix")
-    _map.maps(fig, _chart(data), ("CD-k: chains from data", "short-run: chains from noise"))
+    titles = ("CD-k: chains from data", "short-run: chains from noise")
+    _map.beside(fig, _chart(data), _chart(data, "share"), titles)
 
 
-def _chart(data: dict[str, Array]) -> Chart:
-    return chart(_map.read(data, NAME), x="separation", y="k", over="loss")
+def _chart(data: dict[str, Array], show: str = "verdict") -> Chart:
+    return chart(_map.read(data, NAME), x="separation", y="k", over="loss", show=show)
 
 
 def _longer(panel: Panel, times: float) -> NDArray[np.bool_]:

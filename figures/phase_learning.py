@@ -5,7 +5,8 @@ Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 18 separati
 and Jarzynski's weights learn at all of them. Score matching and CD-1 ask for times like e^{d²/8}: a
 hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3, on the data and
 on the model, stretches this to e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one.
-PCD first runs away; later it is seen to swing. The lines are the theory's, without a free number
+PCD first runs away; later it is seen to swing. Beside each map stands the share of the way that is
+done, in colour. The lines are the theory's, without a free number
 (docstrings of the methods' `frontiers`): at the dashed one of score matching [C]'s e^{−d²/8} t is
 1, without the factor d of the speed. Source: [C] Coste, Generative models, how they work and how to
 train them, June 2024.
@@ -69,11 +70,12 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each method."""
-    fig.set_size_inches(12.8, 7.4)
+    fig.set_size_inches(12.8, 9.6)
     style.message(fig, "Time hardly buys distance: d² grows like log t, if it grows at all")
     seen = _chart(data)
-    _map.maps(fig, seen, [TITLES[str(panel.name)] for panel in seen.panels])
+    titles = [TITLES[str(panel.name)] for panel in seen.panels]
+    _map.beside(fig, seen, _chart(data, "share"), titles)
 
 
-def _chart(data: dict[str, Array]) -> Chart:
-    return chart(_map.read(data, NAME), x="separation", y="time", over="loss")
+def _chart(data: dict[str, Array], show: str = "verdict") -> Chart:
+    return chart(_map.read(data, NAME), x="separation", y="time", over="loss", show=show)

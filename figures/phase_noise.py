@@ -2,13 +2,14 @@
 
 Denoising score matching, the model noised as the data are, on the exact law: q* = 0.8, θ0 = 0, 35
 separations × 16 noises × 3 times, in steps of 1 (a stored sweep of 1680 runs; `figures all
---resweep` makes it again); 1 s. Who has learned has moved θ a tenth of the way to θ* at least.
-Shows [C]: noise puts d²/(1+σ²) in the place of d², so that d² = 8(1+σ²) log t. That is the leading
-order: it says how the border moves with log t (its slope there is 6 to 10 % more), but leaves out
-the factor d/(1+σ²)^{3/2} of the speed, and is off by up to 47 % in d². With the factor, the full
-line meets the border within 3 %. (Bottom right: near modes under much noise are one hill, and
-slow.) Sources: Vincent 2011; [C] Coste, Generative models, how they work and how to train them,
-June 2024.
+--resweep` makes it again); 1 s. Who is on its way has moved θ a tenth of the way to θ* at least, or
+needs no more than 100 runs as long; the colours below the maps are the share of the way that is
+done, and the lines are about a tenth of it. Shows [C]: noise puts d²/(1+σ²) in the place of d², so
+that d² = 8(1+σ²) log t. That is the leading order: it says how the border moves with log t (its
+slope there is 6 to 10 % more), but leaves out the factor d/(1+σ²)^{3/2} of the speed, and is off by
+up to 47 % in d². With the factor, the full line meets the border within 3 %. (Bottom right: near
+modes under much noise are one hill, and slow.) Sources: Vincent 2011; [C] Coste, Generative models,
+how they work and how to train them, June 2024.
 """
 
 from __future__ import annotations
@@ -69,13 +70,15 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each time."""
+    fig.set_size_inches(12.8, 8.4)
     style.message(fig, "Noise σ lets score matching see modes √(1+σ²) times as far apart")
     seen = _chart(data)
-    _map.maps(fig, seen, [f"time $t$ = {float(p.name or 0):,.0f}" for p in seen.panels])
+    titles = [f"time $t$ = {float(p.name or 0):,.0f}" for p in seen.panels]
+    _map.beside(fig, seen, _chart(data, "share"), titles)
 
 
-def _chart(data: dict[str, Array]) -> Chart:
-    return chart(_map.read(data, NAME), x="sigma", y="separation", over="time")
+def _chart(data: dict[str, Array], show: str = "verdict") -> Chart:
+    return chart(_map.read(data, NAME), x="sigma", y="separation", over="time", show=show)
 
 
 def _zeros(d2: Array, level: Array) -> Array:

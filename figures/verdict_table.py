@@ -5,21 +5,24 @@ Each method on the exact law: q* = 0.8, θ0 = 0, a time of 180 by steps of 0.1, 
 methods of toyflows are in the table, one added later too; 30 s, the longest of the figures. Shows
 [C]'s summary of what survives two modes. The claim:
 
-    at every separation    converges    bregman, gan, hellinger, jarzynski, ml, multi-noise,
-                                        nce with learned c, reverse-kl, tempering,
-                                        total-variation, wasserstein
+    at every separation    converges    bregman, gan, hellinger, jarzynski, ml, nce with learned c,
+                                        reverse-kl, tempering, total-variation, wasserstein;
+                                        multi-noise (on its way at d = 2, 94 % of it done)
                            biased       nce, replay-buffer, short-run
                            oscillates   gan of Wasserstein's form without a penalty
-    up to some separation  converges, then no learning    denoising with the model noised
-                                                          (d ≤ 8), score-matching (d ≤ 6), cd
-                                                          (d ≤ 4)
+    up to some separation  converges, then on its way, then no learning: denoising with the model
+                                        noised (d ≤ 6, 8), score-matching (d ≤ 4, 6 and 8)
+    cd     biased by its step at d = 2, on its way at 4 and 6, no learning from 8 on
     denoising, the slide's  biased at d = 2, 6 and 8, at 4 by chance within 0.03 of θ*, no learning
                             at 12 and 20
     pcd    biased by its step at d = 2 (with kernel=mala it converges), converges at 4, oscillates
-           at 6 and 8, mode collapse at 12 and 20
+           at 6 and 8; at 12 it is at −40 when the run ends, turned and on its way back; mode
+           collapse at 20
 
-Sources: [C] Coste, Generative models, how they work and how to train them, June 2024; each method's
-own in its file.
+Green is only where θ is within 0.03 of θ* and held there; "on its way" is who goes there, and is
+not there. PCD's swings at d = 6 and 8 die in the end: at d = 6 it is within 0.03 of θ* from t = 600
+on, at 8 they are less than half as large at t = 1300. Sources: [C] Coste, Generative models, how
+they work and how to train them, June 2024; each method's own in its file.
 """
 
 from __future__ import annotations
@@ -50,23 +53,28 @@ VARIANTS = (
 
 ALWAYS = {
     "converges": [
-        "bregman", "gan", "hellinger", "jarzynski", "ml", "multi-noise", "nce learn_c=True",
-        "reverse-kl", "tempering replicas=2", "total-variation", "wasserstein",
+        "bregman", "gan", "hellinger", "jarzynski", "ml", "nce learn_c=True", "reverse-kl",
+        "tempering replicas=2", "total-variation", "wasserstein",
     ],
     "biased": ["nce", "replay-buffer k=5", "short-run k=5"],
     "oscillates": ["gan loss=wasserstein"],
 }  # fmt: skip
-LEARNS_UP_TO = {"denoising model=noised": 8.0, "score-matching": 6.0, "cd": 4.0}
-PLAIN = ["biased", "converges", "biased", "biased", "no learning", "no learning"]
-PCD = ["biased", "converges", "oscillates", "oscillates", "mode collapse", "mode collapse"]
+PCD = ["converges", "oscillates", "oscillates", "on its way", "mode collapse"]  # from d = 4 on
+CHANGING = {  # at each of SEPARATIONS
+    "multi-noise": ["on its way"] + 5 * ["converges"],
+    "denoising model=noised": 3 * ["converges"] + ["on its way"] + 2 * ["no learning"],
+    "score-matching": 2 * ["converges"] + 2 * ["on its way"] + 2 * ["no learning"],
+    "cd": ["biased"] + 2 * ["on its way"] + 3 * ["no learning"],
+    "denoising": ["biased", "converges", "biased", "biased", "no learning", "no learning"],
+    "pcd": ["biased", *PCD],
+    "pcd kernel=mala": ["converges", *PCD],
+}
 
 
 def expected() -> dict[str, list[str]]:
     """The caption's verdict at each of SEPARATIONS, by method."""
-    out = {name: [word] * len(SEPARATIONS) for word, names in ALWAYS.items() for name in names}
-    for name, last in LEARNS_UP_TO.items():
-        out[name] = ["converges" if d <= last else "no learning" for d in SEPARATIONS]
-    return out | {"denoising": PLAIN, "pcd": PCD, "pcd kernel=mala": ["converges", *PCD[1:]]}
+    always = {name: [word] * len(SEPARATIONS) for word, names in ALWAYS.items() for name in names}
+    return always | CHANGING
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
+from toyflows import bench, solve
+from toyflows.backends.grid import Grid
 from toyflows.figures import verdict_table
 from toyflows.flows import registry
+from toyflows.flows.base import NEAR
 from toyflows.stats import ClaimError
+from toyflows.target import Target
 from toyflows.verdict import KINDS
 
 
@@ -74,3 +80,13 @@ def test_a_table_is_computed_and_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
         verdict_table.draw(figure, data)
         words = [t.get_text() for t in figure.axes[0].texts]
     assert sorted(words) == ["biased", "biased", "converges", "converges"]
+
+
+def test_green_is_only_where_theta_is_at_theta_star() -> None:
+    """Each cheap cell that the caption calls green, run here: within 0.03, and no other cell is."""
+    wanted = verdict_table.expected()
+    for name in ("bregman", "gan", "ml", "multi-noise", "score-matching", "denoising model=noised"):
+        for d, word in list(zip(verdict_table.SEPARATIONS, wanted[name], strict=True))[:4]:
+            flow, target = bench.parse(name), Target.exact(-math.log(4), d)
+            run = solve.run(flow, Grid(target, 0.1), 0.0, 1800)
+            assert (abs(run.θ[-1] - target.θ_star) <= NEAR) == (word == "converges"), (name, d)

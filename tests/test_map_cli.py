@@ -15,6 +15,7 @@ from sweep_engine import Here
 from toyflows.cli.main import main
 from toyflows.errors import InputError
 from toyflows.figures import _map, _raster, _style
+from toyflows.flows.base import NEAR
 from toyflows.sweep.chart import MISSING, Chart, Panel, chart
 from toyflows.sweep.plan import Plan
 from toyflows.sweep.point import Chunk
@@ -43,6 +44,23 @@ def test_bias_is_theta_less_the_true_one_of_each_run() -> None:
     seen = chart(Result(plan, {"theta": θ}, {}), x="separation", y="q_star", show="bias")
     q = np.array([0.2, 0.5, 0.8])[:, None]
     np.testing.assert_allclose(seen.panels[0].values, θ[0, ..., 0] - np.log(1 / q - 1), atol=1e-12)
+
+
+def test_the_share_of_the_way_and_the_distance_come_of_theta() -> None:
+    plan = Plan.make(["ml"], {"q_star": "0.2,0.8", "separation": "4,8"}, backend="theory", theta0=3)
+    θ = np.array([0.0, 3.0, -math.log(4), 10.0]).reshape(plan.shape)
+    star = np.array([[math.log(4)], [-math.log(4)]])
+    far, share = (
+        chart(Result(plan, {"theta": θ}, {}), x="separation", y="q_star", show=show)
+        .panels[0]
+        .values
+        for show in ("distance", "share")
+    )
+    np.testing.assert_allclose(far, abs(θ[0, ..., 0] - star), atol=1e-12)
+    np.testing.assert_allclose(share, 1 - far / abs(3 - star), atol=1e-12)
+    assert share[0, 1] == pytest.approx(0.0)
+    assert share[1, 0] == 1.0
+    assert share[1, 1] < 0  # farther off than at the start
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *words: object) -> int:
@@ -315,6 +333,28 @@ def test_numbers_are_a_colour_map_with_its_scale(show: str) -> None:
     assert figure.axes[-1].get_ylabel() == ("θ" if signed else "verdict's number")
     dark = figure.axes[0].collections[1].get_array()
     assert int(dark.count()) == (0 if signed else 1)  # diverged
+    assert problems(figure) == []
+
+
+@pytest.mark.parametrize(("least", "ends"), [(-5.0, "min"), (0.5, "neither"), (-1e-9, "neither")])
+def test_the_share_of_the_way_has_its_own_colours(least: float, ends: str) -> None:
+    """Blue to yellow; red where θ is farther off than at the start, round-off not counted."""
+    result = made(np.zeros((4, 5, 1), int))
+    result.values["theta"] = np.full_like(result["theta"], -math.log(4))
+    result.values["theta"][0, 0, 0, 0] *= least
+    figure = _map.picture(chart(result, show="share"))
+    bar = figure.axes[-1]
+    assert bar.get_ylabel().startswith("share of the way done")
+    assert ("red" in bar.get_ylabel()) == (ends == "min")
+    assert bar._colorbar.extend == ends
+    assert problems(figure) == []
+
+
+def test_distances_are_yellow_up_to_what_counts_as_at_the_true_one() -> None:
+    figure = _map.picture(chart(made(np.zeros((4, 5, 1), int)), show="distance"))
+    mesh = figure.axes[0].collections[0]
+    assert (mesh.norm.vmin, mesh.get_cmap().name) == (NEAR, "cividis_r")
+    assert figure.axes[-1].get_ylabel() == "distance |θ − θ*|"
     assert problems(figure) == []
 
 

@@ -25,9 +25,11 @@ MISSING = -1  # in place of a verdict
 MOST_PANELS = 12
 SHOWN = {
     "verdict": "verdict", "number": "verdict's number", "needs": "time still needed",
-    "theta": "θ", "bias": "θ − θ*", "drift": "drift θ̇", "crossings": "crossings",
+    "theta": "θ", "bias": "θ − θ*", "distance": "distance |θ − θ*|",
+    "share": "share of the way done", "drift": "drift θ̇", "crossings": "crossings",
     "effective_size": "effective size",
 }  # fmt: skip
+FROM_THETA = ("bias", "distance", "share")  # need not be kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -206,13 +208,25 @@ def _numbers(values: tuple[Value, ...]) -> bool:
 
 
 def _kept(result: Result, show: str) -> NDArray[Any]:
-    if show == "bias" and "theta" in result.values:  # kept or not
-        stars = [result.plan.run(k).settings.theta_star for k in range(result.plan.runs)]
-        return result["theta"] - np.reshape(stars, result.plan.shape)
-    if show not in result.values:
-        have = ", ".join(name for name in SHOWN if name in result.values)
-        raise InputError("show", show, f"was not kept; allowed are {have}")
-    return result.values[show]
+    if show in result.values:
+        return result.values[show]
+    if show in FROM_THETA and "theta" in result.values:
+        return _from_theta(result, show)
+    have = [name for name in SHOWN if name in result.values]
+    have += [name for name in FROM_THETA if "theta" in result.values and name not in have]
+    raise InputError("show", show, f"was not kept; allowed are {', '.join(have)}")
+
+
+def _from_theta(result: Result, show: str) -> NDArray[np.float64]:
+    """The bias, the distance from θ*, or how much of the way from θ0 to θ* is done: negative where
+    θ is farther off than at the start."""
+    settings = [result.plan.run(k).settings for k in range(result.plan.runs)]
+    star, start = np.array([(s.theta_star, s.theta0) for s in settings]).T
+    bias = result["theta"] - star.reshape(result.plan.shape)
+    if show == "bias":
+        return np.asarray(bias)
+    way = np.maximum(np.abs(start - star), 1e-300).reshape(result.plan.shape)
+    return np.abs(bias) if show == "distance" else 1 - np.abs(bias) / way
 
 
 def _most_frequent(kinds: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:

@@ -128,13 +128,14 @@ def work(chunk: Chunk) -> Rows | Refused:
 def measure(run: Run) -> dict[str, Any]:
     """Every number of the run, by the names of COLUMNS."""
     target = _target(run.settings.theta_star, run.settings.separation)
+    backend = _backend(run, target)
     try:
-        path = _trajectory(run, target)
+        path = _trajectory(run, target, backend)
     except Diverged as error:
         return _diverged(error.time)
     if path is None or not (np.abs(path.θ) <= solve.RUNAWAY).all():  # a closed form that runs away
         return _diverged(math.nan if path is None else _left(path))
-    verdict, θ = judge(_flow(run.loss), target, path), float(path.θ[-1])
+    verdict, θ = judge(_flow(run.loss), target, path, backend), float(path.θ[-1])
     tail = slice(-max(2, path.t.size // 20), None)
     size = path.seen.get("effective_size", np.full(1, math.nan))
     even = np.linspace(0.0, float(path.t[-1]), PATH)
@@ -147,20 +148,24 @@ def measure(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _trajectory(run: Run, target: Target) -> Trajectory | None:
+def _trajectory(run: Run, target: Target, backend: Backend | None) -> Trajectory | None:
     s, flow = run.settings, _flow(run.loss)
     every = max(1, s.steps // RECORDS)
-    if run.backend == "theory":
+    if backend is None:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
                 return solve.lecture(flow, target, s.theta0, s.dt, s.steps, s.rate, every)
         except OverflowError:
             return None
-    backend: Backend = Grid(target, s.dt) if run.backend == "grid" else _walkers(run, target)
     return solve.run(flow, backend, s.theta0, s.steps, s.rate, every)
 
 
-def _walkers(run: Run, target: Target) -> Backend:
+def _backend(run: Run, target: Target) -> Backend | None:
+    """None for the lecture's formula."""
+    if run.backend == "theory":
+        return None
+    if run.backend == "grid":
+        return Grid(target, run.settings.dt)
     from toyflows.backends.walkers import Walkers  # numba: not before it is needed
 
     return Walkers(target, run.settings.dt, run.settings.walkers, run.seed)
