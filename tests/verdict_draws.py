@@ -106,6 +106,8 @@ def draw(seed: int, k: int, walkers: bool = False, budget: float = BUDGET) -> Ca
     low, high = (2.0, 12.0) if rng.random() < 0.6 else (0.5, 60.0)
     d, θ_star, dt = _log(rng, low, high), _theta(rng), _log(rng, 0.01, 0.5)
     θ0 = θ_star if rng.random() < 0.08 else _theta(rng)
+    while d > 1 and _paid_for(method, d, dt, budget) < FEWEST_STEPS:
+        d = _round(d / 2)  # hot chains between far modes: seconds a step
     steps = most_steps(method, d, dt, budget)
     time = _log(rng, 1, 1000)
     dt = min(0.5, max(dt, _round(time / steps * 1.01)))
@@ -131,7 +133,12 @@ def draw_modes(seed: int, k: int) -> ModesCase:
 
 
 def most_steps(method: str, d: float, dt: float, budget: float = BUDGET) -> int:
-    """What the budget pays for, from the number of the exact law's nodes."""
+    """What the budget pays for, within FEWEST_STEPS and MOST_STEPS."""
+    return int(min(max(_paid_for(method, d, dt, budget), FEWEST_STEPS), MOST_STEPS))
+
+
+def _paid_for(method: str, d: float, dt: float, budget: float) -> float:
+    """Steps, from the number of the exact law's nodes."""
     flow = bench.parse(method)
     if flow.name == "wasserstein" and getattr(flow, "p", 2) == 1:
         return MOST_STEPS
@@ -144,7 +151,7 @@ def most_steps(method: str, d: float, dt: float, budget: float = BUDGET) -> int:
         width = 9 * math.sqrt(2 * dt * hot**0.5) / dx
         cost += (7e-6 if weighted else 1e-6) * nodes * hot**0.25 * width
     cost *= many * (getattr(flow, "k", 1) + getattr(flow, "levels", 0))
-    return int(min(max(budget / cost, FEWEST_STEPS), MOST_STEPS))
+    return budget / cost
 
 
 def _method(rng: np.random.Generator, name: str) -> Flow:

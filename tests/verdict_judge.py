@@ -551,6 +551,8 @@ def _long_words(
     if still and left < 0.2 * NEAR and np.ptp(run.future) > NEAR:
         return near_words(limit, WAY, BIASED), f"rests at {limit:.4g} from θ*", rest
     about = swings(run.future)
+    if about and np.ptp(tail) < 0.1 * abs(last) and abs(last) > NEAR:  # it has come to rest
+        return near_words(last, WAY, BIASED), f"near {last:.4g}", rest
     if about:
         return _swinging(run, crossed, about), f"crossed {crossed} and {about} times", rest
     return _going(case, run, crossed, limit, left, last)
@@ -630,7 +632,7 @@ def _going(
         words |= {BIASED} if speed < 0.2 * fastest and abs(limit) > 0.5 * left + NEAR else set()
         leaves = len(run.past) > 1 and now * float(now - run.past[-2]) > 0
         words |= {COLLAPSE} if leaves else set()
-        if limit * last < 0 and abs(limit) + left > NEAR:  # it may pass θ*
+        if limit * now < 0 and abs(limit) + left > NEAR:  # it may pass θ*
             words |= {COLLAPSE, BIASED}
     longest = needs * max(1.0, math.log(max(abs(last) / NEAR, 1.0)))
     if longest > ages * (1 - GREY):

@@ -4,7 +4,7 @@
                               with further coordinates (NCE's c, a GAN's w and c) the same equation
                               followed, by Euler's own steps where these are unstable
     persistent particles      the exact law, from the state in which the run stopped, for as long
-                              again (a short run for up to LEAST steps)
+                              again (a short run for LEAST)
     no exact law              independent replicas (other seeds), each for as long again; what they
                               do on average, and their spread is the noise
 
@@ -30,8 +30,8 @@ from toyflows.state import State, Trajectory
 from toyflows.target import Target, nodes
 
 RUNS = 100  # as long as this one: who needs more does not learn
-LEAST = 400  # steps that a persistent method is followed, at least, as far as WORK allows
-WORK = 1e10  # pairs of nodes: 10 s of one core at the most
+LEAST = 100.0  # time for which a persistent method is followed, at least, as far as WORK allows
+WORK = 3e9  # pairs of nodes: a second of one core, about
 REPLICAS = 4
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
@@ -138,12 +138,14 @@ class _Case:
         return float(self.run.t[-1] - self.run.t[0])
 
     def _steps(self, state: State) -> int:
-        """Of what is followed: as long again, and a short run LEAST if that is cheap. A step's work
-        is at most that of each pair of nodes, for each move of each set of particles."""
+        """Of what is followed: as long again, and a short run for LEAST if that is cheap. A step's
+        work is at most that of each pair of nodes, for each move of each set of particles."""
         clouds = state.chains if isinstance(state.chains, tuple) else (state.chains,)
-        pairs = sum(cloud.size**2 for cloud in clouds if cloud is not None)
-        work = max(pairs, self.exact.x.size) * getattr(self.flow, "k", 1)
-        return max(round(self.lasted / self.run.dt), min(LEAST, int(WORK / work)))
+        n = self.exact.x.size
+        pairs = n * sum(cloud.size for cloud in clouds if cloud is not None)
+        work = max(pairs, n) * getattr(self.flow, "k", 1)
+        least = min(round(LEAST / self.run.dt), int(WORK / work))
+        return max(round(self.lasted / self.run.dt), least)
 
     @property
     def past(self) -> Line:
@@ -558,8 +560,12 @@ def _straight(
     if side * float(d.min() if side > 0 else d.max()) > near and _turns(d, t) >= 2:
         level = float(np.mean(d[d.size // 2 :]))  # it swings about a place that is not θ*
         return out._replace(goes="rest", rest=level, needs=span)
-    if before * last <= 0:  # it has just turned
-        return out._replace(goes="star", needs=needs) if towards else out
+    if math.isinf(close) and _hovers(d, t) and gap > near:
+        return out._replace(goes="rest", rest=x2, needs=span)
+    if before * last <= 0:  # it has just turned: within as long again?
+        again = d[t <= max(lasted, float(t[1]))]
+        gone = abs(again[-1]) > abs(d[0]) + near and abs(again[-1]) >= abs(again).max() - 1e-9
+        return out._replace(goes="star", needs=needs) if towards and not gone else out
     if ratio < 1:
         limit = x2 + last * ratio / (1 - ratio)
         slow = quarter / -math.log(ratio)
@@ -571,6 +577,13 @@ def _straight(
     if not towards:
         return out
     return out._replace(goes="star" if side < 0 or back else "?", needs=needs)
+
+
+def _hovers(d: Array, t: Array) -> bool:
+    """Has the path slowed down, in its last three tenths, beside where it is?"""
+    x = np.interp(np.array([0.7, 0.8, 0.9, 1.0]) * t[-1], t, d)
+    steps = np.abs(np.diff(x))
+    return bool(np.sum(steps) < NEARLY * abs(x[-1]) and steps[2] < 0.5 * steps[0])
 
 
 def _turns(d: Array, t: Array) -> int:
