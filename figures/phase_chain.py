@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from toyflows.cloud import Array
 from toyflows.figures import _map
 from toyflows.figures import _style as style
+from toyflows.flows.base import LEARNED
 from toyflows.stats import Checked, at_least, at_most
 from toyflows.sweep.chart import Chart, Panel, chart
 from toyflows.verdict import KINDS
@@ -29,7 +30,7 @@ ORDER = 82
 NAME = "phase_chain"
 KRAMERS, TENTH, BIAS = "chain = Kramers time", "a tenth of the way", "bias = 0.03"
 LONG = 5.0  # mixing times: e^{−5} of the start is left, a bias of 0.02
-WORKS, NOTHING = KINDS.index("converges"), KINDS.index("no learning")
+WORKS = KINDS.index("converges")
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:
@@ -41,7 +42,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
 def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     """Long chains learn; at Kramers' time short-run chains do not yet, and CD has for long."""
     cd, short = _chart(data).panels
-    learns, exact = cd.values != NOTHING, short.values == WORKS
+    learns, exact = _chart(data, "share").panels[0].values >= LEARNED, short.values == WORKS
     cd_share, cd_far = _map.agreement(_map.positive(cd, TENTH), learns)
     share, far = _map.agreement(_map.positive(short, BIAS), exact)
     return {
