@@ -73,6 +73,11 @@ class Settings:
         return max(1, self.steps // RECORDS)
 
 
+def crossed(sentence: str, walkers: Trajectory) -> str:
+    """A sentence on the exact law, and how often the walkers beside it changed mode."""
+    return sentence.removesuffix(".") + f"{changes(walkers)}."
+
+
 @dataclass(frozen=True)
 class Run:
     """The trajectories of one method by backend name, and the verdict on them."""
@@ -118,10 +123,9 @@ class Run:
         found = judge(self.flow, self.target, judged)
         seen = self.backends.get("walkers")
         if name == "grid" and seen is not None:  # what the walkers add: how often they crossed
-            more = changes(seen)
-            found = replace(found, so_far=found.so_far.removesuffix(".") + f"{more}.")
+            found = replace(found, so_far=crossed(found.so_far, seen))
             if found.kind == "mode collapse":
-                found = replace(found, says=found.says.removesuffix(".") + f"{more}.")
+                found = replace(found, says=crossed(found.says, seen))
         turning = "" if self.eigenvalues is None else linear.motion(self.eigenvalues)
         if found.kind not in TURNING:
             turning = ""

@@ -21,6 +21,7 @@ from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged
 from toyflows.flows import Flow
 from toyflows.lab._job import Job
+from toyflows.run import crossed
 from toyflows.state import Trajectory
 from toyflows.target import Target
 from toyflows.verdict import judge, now, so_far
@@ -114,11 +115,15 @@ class Side:
             return {"verdict": "", "says": f"The run {self.stopped}."}
         if len(judged.t) < 2:
             return {"verdict": "", "says": ""}
+        seen = self.runs.get("walkers", judged)
         if whole:
             verdict = judge(self.flow, self.target, judged, self.backends["grid"])
-            return {"verdict": verdict.kind, "says": verdict.says}
-        return {"verdict": "",
-                "says": f"{now(judged, self.target)} {so_far(judged, self.target)}"}  # fmt: skip
+            counted = verdict.kind == "mode collapse" and seen is not judged
+            says = crossed(verdict.says, seen) if counted else verdict.says
+            return {"verdict": verdict.kind, "says": says}
+        past = so_far(judged, self.target)
+        past = past if seen is judged else crossed(past, seen)
+        return {"verdict": "", "says": f"{now(judged, self.target)} {past}"}
 
     @cached_property
     def places(self) -> Array:
