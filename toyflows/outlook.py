@@ -560,7 +560,7 @@ def _straight(
     if side * float(d.min() if side > 0 else d.max()) > near and _turns(d, t) >= 2:
         level = float(np.mean(d[d.size // 2 :]))  # it swings about a place that is not θ*
         return out._replace(goes="rest", rest=level, needs=span)
-    if math.isinf(close) and _hovers(d, t) and gap > near:
+    if math.isinf(close) and _turns(d, t) and _hovers(d, t) and gap > near:
         return out._replace(goes="rest", rest=x2, needs=span)
     if before * last <= 0:  # it has just turned: within as long again?
         again = d[t <= max(lasted, float(t[1]))]

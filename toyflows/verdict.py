@@ -185,7 +185,10 @@ class _Seen:
     @property
     def _within(self) -> str:
         noise = self.ahead.noise
-        return f" (within the walkers' noise, ±{noise:.1g})" if noise > 0.1 * NEAR else ""
+        if noise <= 0.1 * NEAR:
+            return ""
+        far = "" if abs(self.gap) <= noise else ", and four times that at the most"
+        return f" (within the walkers' noise, ±{noise:.1g}{far})"
 
     def converges(self) -> tuple[float, str]:
         gap, star = abs(self.gap), self.target.θ_star
@@ -241,7 +244,7 @@ class _Seen:
     def mode_collapse(self) -> tuple[float, str]:
         run, star = self.run, self.target.θ_star
         speed = float(np.mean(run.velocity[-max(2, run.t.size // 20) :]))
-        says = f"θ drifts on at {speed:+.4f}{self._formula()}"
+        says = f"θ drifts on at {speed:+.4f}{self._formula(speed)}"
         gap = run.θ - star
         passed = np.flatnonzero(np.sign(gap) * np.sign(gap[0]) < 0)
         if passed.size:
@@ -253,14 +256,15 @@ class _Seen:
             says += f", away from θ* = {star:.4g}"
         return speed, f"{says}{changes(run)}."
 
-    def _formula(self) -> str:
+    def _formula(self, speed: float) -> str:
         """The lecture's constant drift, of a method whose closed form it is."""
         run, target = self.run, self.target
         p = target.mixture.weight_b(float(run.θ[0])) - target.q_star
+        when = "" if abs(speed - p) <= 0.02 * abs(p) else "at the start "
         θs = {float(run.θ[0]), float(run.θ[-1])}
         if run.extra or any(self.flow.separated(target, θ, float(run.θ[0])) != p for θ in θs):
             return " a unit of time"
-        return f" a unit of time (p_b(θ0) − q* = {p:+.4f})"
+        return f" a unit of time ({when}p_b(θ0) − q* = {p:+.4f})"
 
     def oscillates(self) -> tuple[float, str]:
         run, star, period = self.run, self.target.θ_star, self.ahead.period
