@@ -37,6 +37,7 @@ DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FIRST_PIECE = 100  # steps
 BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by this share
+ONWARDS = 3  # times more that a path is followed which heads for θ*, and may stop before it
 NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may go elsewhere
 FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
 STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
@@ -279,6 +280,12 @@ class _Case:
         except Diverged:
             return Outlook("away", noise=noise, needs=0.0)
         out = self._read(ahead, noise, there)
+        for _ in range(ONWARDS):
+            if out.goes != "?" or self._stops(ops, state):
+                break
+            more, state = self._continued(ops, state, near)
+            ahead = ahead.then(Line(ahead.t[-1] + more.t, more.gap))
+            out = self._read(ahead, noise, there)
         if out.goes == "?":  # heads for θ*, as a straight line does: would it be held there?
             held = self._stops(ops, state) or self._is_held(ops, near)
             out = out._replace(goes="star" if held else "away",
@@ -495,6 +502,10 @@ def read(
         # it is on the way back from an overshoot, if only to pass θ* again
         at = int(np.argmax(off <= 1)) or n - 1
         out = out._replace(goes="star", needs=float(t[at]), passed=math.nan)
+    again = d[t <= max(lasted, float(t[1]))]
+    gone = float(again[-1]) > d[0] + near[0] and again[-1] >= again.max() - 1e-9
+    if gone and not there and out.goes in ("star", "?"):
+        out = out._replace(goes="away", passed=math.nan)  # still going away at twice the time
     if there and (out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)):
         out = out._replace(goes="stays")
     return out._replace(rest=out.rest * sign)
@@ -562,10 +573,8 @@ def _straight(
         return out._replace(goes="rest", rest=level, needs=span)
     if math.isinf(close) and _turns(d, t) and _hovers(d, t) and gap > near:
         return out._replace(goes="rest", rest=x2, needs=span)
-    if before * last <= 0:  # it has just turned: within as long again?
-        again = d[t <= max(lasted, float(t[1]))]
-        gone = abs(again[-1]) > abs(d[0]) + near and abs(again[-1]) >= abs(again).max() - 1e-9
-        return out._replace(goes="star", needs=needs) if towards and not gone else out
+    if before * last <= 0:  # it has just turned
+        return out._replace(goes="star", needs=needs) if towards else out
     if ratio < 1:
         limit = x2 + last * ratio / (1 - ratio)
         slow = quarter / -math.log(ratio)

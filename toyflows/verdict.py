@@ -204,7 +204,9 @@ class _Seen:
             where = f"θ has done {_share(done)} of the way to θ* = {star:.4g}{self._within}"
             return done, f"{where}{time}."
         side = "beyond" if self.gap * start < 0 else "from"
-        where = f"θ is {abs(self.gap):.3g} {side} θ* = {star:.4g}{self._within}, on the way back"
+        back = self.gap * float(self.run.velocity[-1]) <= 0
+        how = "on the way back" if back else "and turns back to it"
+        where = f"θ is {abs(self.gap):.3g} {side} θ* = {star:.4g}{self._within}, {how}"
         return max(done, 0.0), f"{where}{time}."
 
     def no_learning(self) -> tuple[float, str]:
