@@ -1,7 +1,7 @@
 """CD adds up what short chains learn; short-run chains must mix, each by itself.
 
-Chains of k = 1 … 512 steps of 0.1 (MALA) at 13 separations on the exact law: q* = 0.8, θ0 = 0, 80
-steps of 1 (a stored sweep of 260 runs; `figures all --resweep` makes it again); 2 s. At the mixing
+Chains of k = 1 … 256 steps of 0.1 (MALA) at 7 separations on the exact law: q* = 0.8, θ0 = 0, 80
+steps of 1 (a stored sweep of 126 runs; `figures all --resweep` makes it again); 2 s. At the mixing
 (Kramers) time τ, dashed, chains begin to forget where they started; that is not where learning
 begins. CD's chains start at data: however short they are, a share 1 − e^{−K/τ} of p_b(θ) − q* is
 left in θ̇, and a run of time t moves θ a tenth of the way with chains of K ≈ 0.46 τ/t, which is

@@ -1,7 +1,7 @@
 """Time hardly buys distance: d² grows like log t, where it grows at all.
 
-Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 18 separations, 9 times, steps of
-0.1 (a stored sweep of 972 runs; `figures all --resweep` makes it again); 2 s. Maximum likelihood
+Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 12 separations, 7 times, steps of
+0.1 (a stored sweep of 504 runs; `figures all --resweep` makes it again); 2 s. Maximum likelihood
 and Jarzynski's weights learn at all of them. Score matching and CD-1 ask for times like e^{d²/8}: a
 hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3, on the data and
 on the model, stretches this to e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one.

@@ -1,6 +1,6 @@
 """PCD works on near modes only; far ones collapse, and swing back if θ is fast.
 
-PCD with 10,000 walkers (left, 25 × 26 runs) and on the exact law (right, 17 × 18): q* = 0.8, θ0 =
+PCD with 10,000 walkers (left, 13 × 14 runs) and on the exact law (right, 9 × 10): q* = 0.8, θ0 =
 0, a time of 200 in steps of 0.1, MALA (stored sweeps; `figures all --resweep` makes them again); 6
 s. Dots: ten runs of the left map, drawn in its three regimes where all neighbours have the same
 verdict and the walkers' noise is below 0.03, made on the exact law: the same verdicts. Two modes

@@ -542,7 +542,8 @@ def _limit(d: Array, t: Array) -> float:
     if second == 0 or abs(last) < 1e-12 * (1 + abs(x[-1])):
         return float(x[-1]) if abs(last) < 1e-12 * (1 + abs(x[-1])) else math.inf
     earlier, ratio = second / first if first else 0.0, last / second
-    if not (0 < ratio < 1 and earlier > 0 and ratio >= 0.8 * earlier):
+    falls = 0.97 if last * x[-1] > 0 else 0.8  # going away, a turn is the likelier
+    if not (0 < ratio < 1 and earlier > 0 and ratio >= falls * earlier):
         return math.inf
     return float(x[-1]) + last * ratio / (1 - ratio)
 
@@ -573,7 +574,7 @@ def _straight(
     if side * float(d.min() if side > 0 else d.max()) > near and _turns(d, t) >= 2:
         level = float(np.mean(d[d.size // 2 :]))  # it swings about a place that is not θ*
         return out._replace(goes="rest", rest=level, needs=span)
-    if math.isinf(close) and _turns(d, t) and _hovers(d, t) and gap > near:
+    if math.isinf(close) and gap < 0.5 * float(np.abs(d).max()) and _hovers(d, t) and gap > near:
         return out._replace(goes="rest", rest=x2, needs=span)
     if before * last <= 0:  # it has just turned
         return out._replace(goes="star", needs=needs) if towards else out
