@@ -5,12 +5,13 @@ PCD with 10,000 walkers (left, 13 × 14 runs) and on the exact law (right, 9 × 
 s. Dots: ten runs of the left map, drawn in its three regimes where all neighbours have the same
 verdict and the walkers' noise is below 0.03, made on the exact law: the same verdicts. Two modes
 are θ̇ = γ(p − q*), τṗ = p_b(θ) − p, γ the rate, τ the mixing time; the lines have no free number.
-Near modes: θ spirals in within 2τ log(|θ* − θ0|/0.03). The noise of N walkers keeps the spiral
-alive with a deviation √(γτ/N): θ may be fast only with many walkers. Far modes: θ runs away (mode
-collapse), to where ∫dθ/τ(θ) is γ[u0 − u* − u* log(u0/u*)], u the share of walkers left behind; who
-is back at θ* within the run oscillates, who has turned and comes back is on its way. Below the
-maps: how far θ is from θ* at the end, in colour; all that is within 0.03 is yellow. Sources:
-Tieleman 2008; [C] Coste, Generative models, how they work and how to train them, June 2024.
+Near modes: θ spirals in within 2τ log(|θ* − θ0|/0.03). The noise of N walkers keeps a spiral alive,
+with a deviation √(γτ/N): above the line of 0.03 θ is at θ* only within that noise. Far modes: θ
+runs away (mode collapse), to where ∫dθ/τ(θ) is γ[u0 − u* − u* log(u0/u*)], u the share of walkers
+left behind; who is back at θ* within the run oscillates, who has turned and comes back is on its
+way. Below the maps: how far θ is from θ* at the end, in colour; all that is within 0.03 is yellow.
+Sources: Tieleman 2008; [C] Coste, Generative models, how they work and how to train them, June
+2024.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ TITLES = ("10,000 walkers", "infinitely many: the exact law")
 DIED, BACK, NOISE = "spiral dies within t", "back at θ* within t", "walkers' noise = 0.03"
 REGIMES = [KINDS.index(word) for word in ("converges", "oscillates", "mode collapse")]
 WORKS, OSCILLATES = REGIMES[:2]
+ON_ITS_WAY = KINDS.index("on its way")
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:
@@ -65,18 +67,19 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
         "of other verdict there": at_most("points", float(np.sum(seen != data["on the grid"])), 0),
     }
     for name, panel in (("walkers", walkers), ("exact law", exact)):
-        share, far = _map.agreement(_predicted(panel) == WORKS, panel.values == WORKS)
-        out[f"{name}: works where the theory says"] = at_least("share", share, 0.94)
+        share, far = _map.agreement(_map.positive(panel, DIED), panel.values == WORKS)
+        out[f"{name}: works where the theory says"] = at_least("share", share, 0.92)
         out[f"{name}: and far from its lines not"] = float(far)
         far_modes = ~_map.positive(panel, DIED)
         swings = _map.positive(panel, BACK)[:, far_modes.all(axis=0)]
         found = (panel.values == OSCILLATES)[:, far_modes.all(axis=0)]
         out[f"{name}: swings where the theory says"] = at_least(
-            "share", _map.agreement(swings, found)[0], 0.93
+            "share", _map.agreement(swings, found)[0], 0.92
         )
     noisy = _noisy(walkers)
-    out["share of the noisy corner that oscillates"] = at_least(
-        "share", float(np.mean(walkers.values[noisy] == OSCILLATES)), 0.85
+    learns = np.isin(walkers.values[noisy], [WORKS, ON_ITS_WAY])
+    out["share of the noisy corner that learns, within the noise"] = at_least(
+        "share", float(np.mean(learns)), 0.95
     )
     return out
 
@@ -108,12 +111,6 @@ def _drawn(panel: Panel, count: int, seed: int) -> NDArray[np.intp]:
     rng, free = np.random.default_rng(seed), _deep(panel.values) & ~_noisy(panel)
     each = [rng.permutation(np.argwhere(free & (panel.values == kind))) for kind in REGIMES]
     return np.concatenate([part[k : k + 1] for k in range(count) for part in each])[:count]
-
-
-def _predicted(panel: Panel) -> NDArray[np.int8]:
-    """WORKS where the spiral dies and no noise keeps it alive, elsewhere −1."""
-    works = _map.positive(panel, DIED) & ~_noisy(panel)
-    return np.where(works, WORKS, -1).astype(np.int8)
 
 
 def _noisy(panel: Panel) -> NDArray[np.bool_]:
