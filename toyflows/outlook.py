@@ -34,6 +34,7 @@ LEAST = 100.0  # time for which a persistent method is followed, at least, as fa
 WORK = 3e9  # pairs of nodes: a second of one core, about
 REPLICAS = 4
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
+NOISIEST = 0.1  # in θ: with fewer walkers in a mode their noise excuses nothing
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FIRST_PIECE = 100  # steps
 BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by this share
@@ -388,8 +389,9 @@ class _Case:
         frozen = 1 / math.sqrt(run.walkers * max(p * (1 - p), 1e-12))
         changed = float(run.crossings[-1]) / run.walkers
         if not changed >= 1:
-            return min(frozen, 1.0)
-        return min(math.sqrt(run.rate * mix.mixing_time(self.θ) / run.walkers), frozen)
+            return min(frozen, NOISIEST)
+        spiral = math.sqrt(run.rate * mix.mixing_time(self.θ) / run.walkers)
+        return min(spiral, frozen, NOISIEST)
 
 
 def by_equation(

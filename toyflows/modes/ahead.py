@@ -20,6 +20,7 @@ from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.outlook import (
     DEVIATIONS,
+    NOISIEST,
     RUNS,
     STOPS,
     Line,
@@ -136,4 +137,8 @@ def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> 
     if is_field(flow):
         return np.array([left_by_noise(jitter(v), η, steps) for v in path.velocity.T])
     p = target.mixture.weights(path.θ[0])
-    return np.minimum(np.sqrt((1 / p[0] + 1 / p[1:]) / many), 1.0) if many else math.inf * p[1:]
+    return (
+        np.minimum(np.sqrt((1 / p[0] + 1 / p[1:]) / many), 2 * NOISIEST)
+        if many
+        else math.inf * p[1:]
+    )
