@@ -201,12 +201,12 @@ class _Seen:
         needs = self.ahead.needs
         time = f"; it needs a time of about {needs:.2g} more" if math.isfinite(needs) else ""
         if done > 0 and self.gap * start > 0:
-            where = f"θ has done {_share(done)} of the way to θ* = {star:.4g}{self._within}"
+            where = f"θ has done {_share(done)} of the way to θ* = {star:.4g}"
             return done, f"{where}{time}."
         side = "beyond" if self.gap * start < 0 else "from"
         back = self.gap * float(self.run.velocity[-1]) <= 0
         how = "on the way back" if back else "and turns back to it"
-        where = f"θ is {abs(self.gap):.3g} {side} θ* = {star:.4g}{self._within}, {how}"
+        where = f"θ is {abs(self.gap):.3g} {side} θ* = {star:.4g}, {how}"
         return max(done, 0.0), f"{where}{time}."
 
     def no_learning(self) -> tuple[float, str]:
