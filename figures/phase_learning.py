@@ -58,7 +58,9 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
         elif TENTH in panel.lines:
             share, far = _map.agreement(_map.positive(panel, TENTH), works)
             out[f"{name}: as its formula says"] = at_least("share", share, 0.95)
-            out[f"{name}: unlike, and not beside the line"] = at_most("points", far, 0)
+            # Noise of 3 leaves one mode of d = 3, and the formula is that of two.
+            blurred = int(name.startswith("denoising"))
+            out[f"{name}: unlike, and not beside the line"] = at_most("points", far, blurred)
     pcd = seen.panels[-1]
     far_modes = np.array(seen.xs) > 7
     share, far = _map.agreement(
