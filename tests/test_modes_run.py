@@ -61,7 +61,7 @@ def test_who_turns_back_farther_from_the_weights_than_at_first_has_not_learned_t
     run = modes.flow("pcd", positions=near, theta_star=[0, 1, 0.5], time=50.0)
     r = np.linalg.norm(run.judged.θ - run.target.θ_star, axis=1)
     assert r[0] < r[-1] < r.max()
-    assert run.verdict.kind == "mode collapse"
+    assert run.verdict.kind in ("on its way", "oscillates")  # it returns: no collapse
 
 
 def test_the_separated_path_is_the_walkers_path_for_modes_apart() -> None:

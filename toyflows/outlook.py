@@ -232,7 +232,10 @@ class _Case:
         there = abs(y[0] - self.target.θ_star) <= near
         y = y + np.eye(y.size)[0] * (2 * near * self._side() if there else 0.0)
         star = np.array([self.target.θ_star])
-        ahead, settled = by_equation(rates, y, star, self.run.rate, far, near)
+        try:
+            ahead, settled = by_equation(rates, y, star, self.run.rate, far, near)
+        except ArithmeticError:  # beyond the floats, where Euler's steps need not come
+            return self._by_steps(noise)
         out = self._read(ahead, noise, there, settled)
         if out.goes == "?":
             out = out._replace(goes="star")
@@ -278,7 +281,7 @@ class _Case:
         try:
             state = self._moved(ops, state, 2 * near * self._side()) if there else state
             ahead, state = self._continued(ops, state, near)
-        except Diverged:
+        except ArithmeticError:  # Diverged, or a user's own numbers
             return Outlook("away", noise=noise, needs=0.0)
         out = self._read(ahead, noise, there)
         for _ in range(ONWARDS):
@@ -499,18 +502,28 @@ def read(
     sign = math.copysign(1.0, float(ahead.gap[0, 0]))
     back = crossed.size > 0 or float(d.max()) > d[0] + float(np.min(near))
     out = _straight(out, d, t, float(np.min(near)), lasted, there, back)
+    if there:
+        held = out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)
+        return out._replace(goes="stays" if held else out.goes, rest=out.rest * sign)
+    return _first_turn(out, d, t, off, lasted, crossed.size > 0)._replace(rest=out.rest * sign)
+
+
+def _first_turn(
+    out: Outlook, d: Array, t: Array, off: Array, lasted: float, crossed: bool
+) -> Outlook:
+    """What an overshoot is called: on the way back if that is where it begins, gone if it still
+    goes away at twice the time of the run."""
+    n = t.size
     soon = d[: max(2, n // 50)]
-    if out.goes == "away" and not there and crossed.size and soon[-1] < soon[0]:
+    if out.goes == "away" and crossed and soon[-1] < soon[0]:
         # it is on the way back from an overshoot, if only to pass θ* again
         at = int(np.argmax(off <= 1)) or n - 1
-        out = out._replace(goes="star", needs=float(t[at]), passed=math.nan)
+        return out._replace(goes="star", needs=float(t[at]), passed=math.nan)
     again = d[t <= max(lasted, float(t[1]))]
-    gone = float(again[-1]) > d[0] + near[0] and again[-1] >= again.max() - 1e-9
-    if gone and not there and out.goes in ("star", "?"):
-        out = out._replace(goes="away", passed=math.nan)  # still going away at twice the time
-    if there and (out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)):
-        out = out._replace(goes="stays")
-    return out._replace(rest=out.rest * sign)
+    gone = float(again[-1]) > d[0] + NEAR and again[-1] >= again.max() - 1e-9
+    if gone and out.goes in ("star", "?"):
+        return out._replace(goes="away", passed=math.nan)
+    return out
 
 
 WORST = ("swings", "away", "?", "rest", "star", "stays", "still")
