@@ -72,7 +72,7 @@ def test_few_walkers_have_few_wrong_words() -> None:
         (Case("gan dirac=True", 20, STAR, 0, 100, 0.05, 1), {judge.SWINGS}),
         (Case("gan loss=wasserstein", 5, 5, -5, 100, 0.05, 1), {judge.SWINGS}),
     ],
-    ids=str,
+    ids=lambda value: " or ".join(sorted(value)) if isinstance(value, set) else str(value),
 )  # fmt: skip
 def test_the_judge_says_what_is_known(case: Case, right: set[str]) -> None:
     ruling = judge.rule(case)
