@@ -54,11 +54,12 @@ class Ruling(NamedTuple):
     needs: float = math.nan
 
 
-def rule(case: Case) -> Ruling:
-    """The judge's words for a setting on the exact law."""
+def rule(case: Case, patience: int = 1) -> Ruling:
+    """The judge's words for a setting on the exact law; with more patience persistent particles are
+    followed for longer."""
     with np.errstate(under="ignore", over="ignore"):
         if case.flow.name in PERSISTENT:
-            return _persistent(case)
+            return _persistent(case, patience)
         flow, target = case.flow, Target.exact(case.θ_star, case.d)
         if flow.extra(target, case.θ0):
             return _several(case, *rates(case))
@@ -464,12 +465,12 @@ class Long(NamedTuple):
     dt: float
 
 
-def _persistent(case: Case) -> Ruling:
+def _persistent(case: Case, patience: int) -> Ruling:
     flow, ops = case.flow, Grid(Target.exact(case.θ_star, case.d), case.dt)
     state, past = _follow(flow, ops, flow.start(ops, case.θ0), case.steps, case)
     if not abs(past[-1]) <= BEYOND:
         return Ruling(frozenset({DIVERGES}), "θ leaves the numbers", float(past[-1]))
-    future, more = _as_long_again(case, flow, ops, state)
+    future, more = _as_long_again(case, flow, ops, state, patience)
     run = Long(past - case.θ_star, future - case.θ_star, case.dt)
     if not abs(future[-1]) <= BEYOND:
         return Ruling(frozenset({DIVERGES, COLLAPSE}), "leaves the numbers later", float(past[-1]))
@@ -486,11 +487,13 @@ def _persistent(case: Case) -> Ruling:
     return Ruling(frozenset(words), why, float(past[-1]), rest)
 
 
-def _as_long_again(case: Case, flow: Flow, ops: Grid, state: Any) -> tuple[Array, int]:
+def _as_long_again(
+    case: Case, flow: Flow, ops: Grid, state: Any, patience: int
+) -> tuple[Array, int]:
     """θ of as many steps more, or as many as pay, or a time of 100, until it is at rest."""
     least = case.steps
     most = max(least, min(round(100 / case.dt), most_steps(case.method, case.d, case.dt)))
-    θ = np.array([state.θ])
+    θ, most = np.array([state.θ]), patience * most
     while θ.size <= 3 * most and abs(θ[-1]) <= BEYOND:
         state, on = _follow(flow, ops, state, least if θ.size == 1 else most, case)
         θ = np.append(θ, on[1:])

@@ -25,6 +25,7 @@ PASSED = re.compile(r"passed θ\* at t = " + NUMBER)
 STILL = 1e-6  # of the path's largest speed: a velocity that is none
 # A run of few walkers: how many other seeds are run, and how many of their spreads are noise.
 REPLICAS, SPREADS = 5, 3.0
+PATIENCE = 30
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ def trial(case: Case, ask: Product = product) -> Trial:
     except InputError:
         return Trial(case, "refused")
     ruling = judge.rule(case)
+    if cell.verdict.kind not in ruling.words:  # looked at again, to a later end
+        ruling = judge.rule(case, PATIENCE)
     if case.backend == "walkers":
         ruling = with_noise(case, ruling, cell.run)
         return Trial(case, cell.verdict.kind, ruling.words, ruling.why)

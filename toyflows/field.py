@@ -37,8 +37,8 @@ class Ahead(NamedTuple):
     passed: float
 
 
-def walk(v: Speed, θ: float, star: float, near: float) -> Ahead:
-    """Where θ̇ = v(θ) takes θ: to the first change of sign of v ahead of it."""
+def walk(v: Speed, θ: float, star: float, near: float, fine: float = 0.0) -> Ahead:
+    """Where θ̇ = v(θ) takes θ: to the first change of sign of v ahead of it, found to `fine`."""
     speed = v(θ)
     side = math.copysign(1.0, speed)
     if abs(speed) < ROUND_OFF:
@@ -59,7 +59,7 @@ def walk(v: Speed, θ: float, star: float, near: float) -> Ahead:
         if abs(new) < ROUND_OFF and v(to + side * near) * side < -ROUND_OFF:
             to, new = to + side * near, -side  # a zero at a mark: beyond it v has turned
         if new * side <= 0 and abs(new) > ROUND_OFF:
-            at = _zero(v, here, to, side)
+            at = _zero(v, here, to, side, fine)
             return Ahead(
                 "zero", at, _until(v, seen, at - side * near, side), _until(v, seen, star, side)
             )
@@ -104,11 +104,11 @@ def _time(a: float, u: float, b: float, w: float) -> float:
     return abs(b - a) * (1 / u if same else (math.log(w) - math.log(u)) / (w - u))
 
 
-def _zero(v: Speed, a: float, b: float, side: float) -> float:
+def _zero(v: Speed, a: float, b: float, side: float, fine: float = 0.0) -> float:
     """Where v, of the sign `side` at a and not at b, changes it: by halving."""
     for _ in range(HALVINGS):
         middle = 0.5 * (a + b)
-        if middle in (a, b):
+        if middle in (a, b) or abs(b - a) <= fine:
             break
         if v(middle) * side > 0:
             a = middle

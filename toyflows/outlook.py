@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from toyflows import linear, solve
+from toyflows import linear, solve, stationary
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged, InputError
@@ -41,6 +41,8 @@ BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by t
 ONWARDS = 3  # times more that a path is followed which heads for θ*, and may stop before it
 NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may go elsewhere
 FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
+FOLLOWS = 0.1  # of the held particles' velocity: θ is as slow as they need
+FINE = 1e-8  # to which a rest of held particles is found
 STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
 
 
@@ -250,11 +252,14 @@ class _Case:
 
     def _by_steps(self, noise: float) -> Outlook:
         """Followed by the method's own steps: what these do, not the equation, is what is seen."""
-        return self._followed(self.exact, self._on_grid(), noise)
+        return self._followed(self.exact, self._on_grid(), noise)[0]
 
     # ------------------------------------------------------------------ persistent particles
     def _persistent(self) -> Outlook:
-        out = self._followed(self.exact, self._on_grid(), self._noise_of_particles())
+        out, state = self._followed(self.exact, self._on_grid(), self._noise_of_particles())
+        known = out.followed == 0 or bool(self.run.extra)
+        if out.goes in ("star", "rest", "away") and not known:
+            out = self._at_last(out, state)
         if self.run.walkers and out.goes in ("away", "rest"):
             # a share of b that is off by its own noise drives θ as long as it is fixed
             p = self.target.mixture.weight_b(float(self.run.θ[0]))
@@ -262,6 +267,34 @@ class _Case:
             if np.max(np.abs(self.run.velocity)) <= drawn:
                 return out._replace(goes="still")
         return out
+
+    def _at_last(self, out: Outlook, state: State) -> Outlook:
+        """The same, where the field of held particles knows more (stationary.py): θ follows it, or
+        will come to rest beside θ*."""
+        star, near, rate = self.target.θ_star, out.near, self.run.rate
+        assert state.chains is not None
+        g = stationary.field(self.flow, self.exact, state.chains)
+        there = abs(self.θ - star) <= near
+        try:
+            v, held = self.flow.observe(self.exact, state).velocity, g(state.θ)
+            follows = abs(v - held) <= FOLLOWS * abs(held)
+            aside = -1 if g(star - near) < 0 else 1 if g(star + near) > 0 else 0
+            if follows:
+                begin = state.θ
+            elif out.goes == "rest":
+                begin = out.rest
+            elif out.goes == "star" and aside and not there:
+                begin = star + aside * near
+            else:
+                return out
+            ahead = walk(g, begin, star, near, FINE)
+        except (InputError, ArithmeticError):
+            return out
+        if ahead.end != "zero":
+            return out
+        goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
+        needs = out.followed + ahead.time / rate if follows else out.needs
+        return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=math.nan)
 
     def _on_grid(self) -> State:
         state = self.run.state
@@ -275,14 +308,14 @@ class _Case:
         ladder = isinstance(state.chains, tuple)
         return state._replace(step=0, chains=gathered if ladder else gathered[0])
 
-    def _followed(self, ops: Any, state: State, noise: float) -> Outlook:
+    def _followed(self, ops: Any, state: State, noise: float) -> tuple[Outlook, State]:
         near = NEAR + DEVIATIONS * noise
         there = abs(state.θ - self.target.θ_star) <= near
         try:
             state = self._moved(ops, state, 2 * near * self._side()) if there else state
             ahead, state = self._continued(ops, state, near)
         except ArithmeticError:  # Diverged, or a user's own numbers
-            return Outlook("away", noise=noise, needs=0.0)
+            return Outlook("away", noise=noise, needs=0.0), state
         out = self._read(ahead, noise, there)
         for _ in range(ONWARDS):
             if out.goes != "?" or self._stops(ops, state):
@@ -295,7 +328,7 @@ class _Case:
             out = out._replace(goes="star" if held else "away",
                                passed=math.nan if held else out.needs,
                                needs=out.needs if held else math.inf)  # fmt: skip
-        return out
+        return out, state
 
     def _moved(self, ops: Any, state: State, by: float) -> State:
         """The state with another θ, as after a step of the method: weights know of it."""

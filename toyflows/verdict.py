@@ -176,7 +176,8 @@ class _Seen:
     @property
     def kind(self) -> str:
         run, near = self.run, self.ahead.near
-        way = abs(float(run.θ[0]) - self.target.θ_star)
+        to = self.ahead.rest if self.ahead.goes == "rest" else self.target.θ_star
+        way = abs(float(run.θ[0]) - to)
         moved = float(np.max(np.abs(run.θ - run.θ[0])))
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
@@ -220,7 +221,8 @@ class _Seen:
         if abs(self.gap) <= ahead.near:
             return fastest, (f"|θ̇| ≤ {fastest:.1e}: θ is beside θ* since the start, and if it were "
                              "not, this method would not bring it there.")  # fmt: skip
-        return fastest, (f"|θ̇| ≤ {fastest:.1e}: the way to θ* would take {long}; "
+        to = "its rest" if ahead.goes == "rest" else "θ*"
+        return fastest, (f"|θ̇| ≤ {fastest:.1e}: the way to {to} would take {long}; "
                          "this run does not learn the weight.")  # fmt: skip
 
     def biased(self) -> tuple[float, str]:
