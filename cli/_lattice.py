@@ -43,7 +43,10 @@ def print_json(found: dict[str, Any]) -> None:
 
 
 def number(x: float | None) -> str:
-    return "" if x is None else f"{x:.5f}".replace("-", "−")
+    """Five decimals, of a small one three digits; "" for None."""
+    if x is None:
+        return ""
+    return (f"{x:.3g}" if 0 < abs(x) < 1e-3 else f"{x:.5f}").replace("-", "−")
 
 
 def picture(path: Path, spins: list[Spins]) -> None:

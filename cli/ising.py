@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 app = typer.Typer()
 app.command()(denoise)
 
-FEWEST, FEW = 10, 50  # sweeps; independent ones, below which the errors are not to be trusted
+FEWEST = 10  # sweeps
 SUFFIXES = (".npz", ".csv", ".png")
-Observed = dict[str, dict[str, float | None]]
+Observed = dict[str, dict[str, Any]]
 
 
 @app.callback(invoke_without_command=True)
@@ -122,16 +122,17 @@ def _run(
 
 
 def _observed(record: Record) -> Observed:
-    """Of each observable value, error, τ, and the exact values of this lattice and the infinite."""
+    """Of each observable value, error (None in doubt), τ, why it is in doubt, and the exact values
+    of this lattice and the infinite."""
     from toyflows.lattice import ising_exact
     from toyflows.lattice.ising_observables import estimates
 
     model = record.model
     exact, infinite = ising_exact.exact(model), ising_exact.infinite(model)
     found: Observed = {}
-    for name, (value, error, τ) in estimates(record).items():
+    for name, e in estimates(record).items():
         known = {"exact": exact.get(name), "infinite": infinite.get(name)}
-        found[name] = {"value": value, "error": error, "tau": τ, **known}
+        found[name] = {"value": e.value, "error": e.believed, "tau": e.τ, "doubt": e.doubt, **known}
     return found
 
 
@@ -150,16 +151,16 @@ def _print(records: list[Record], observed: list[Observed], out: list[Path]) -> 
     for record, rows in zip(records, observed, strict=True):
         for k, (name, row) in enumerate(rows.items()):
             numbers = [number(row[key]) for key in ("value", "error", "exact")]
-            cells = [_off(row), number(row["infinite"]), f"{row['tau']:.1f}"]
+            τ = row["tau"]
+            cells = [_off(row), number(row["infinite"]), f"{τ:.1f}" if τ > 0.1 else f"{τ:.1g}"]
             T = "" if k else f"{record.model.T:g}"
             table.add_row(T, name, *numbers, *cells, end_section=k == len(rows) - 1)
     Console(highlight=False, soft_wrap=True).print(table)
     print(f"exact: of {size} spins; off by: in standard errors; 2τ sweeps count as one")
     for record, rows in zip(records, observed, strict=True):
-        slowest = max(row["tau"] or 0.0 for row in rows.values())
-        if len(record.M) < 2 * FEW * slowest:
-            say(f"T = {record.model.T:g}: {len(record.M)} sweeps are only "
-                f"{len(record.M) / (2 * slowest):.0f} independent ones; take more")  # fmt: skip
+        for doubt in dict.fromkeys(row["doubt"] for row in rows.values() if row["doubt"]):
+            of = ", ".join(name for name, row in rows.items() if row["doubt"] == doubt)
+            say(f"T = {record.model.T:g}, {of}: sweeps: {doubt}")
     for path in out:
         print(f"saved   {path}")
 
@@ -182,13 +183,15 @@ def _save(path: Path, records: list[Record], observed: list[Observed]) -> None:
             np.savez(
                 temporary, temperature=[r.model.T for r in records], M=[r.M for r in records],
                 E=[r.E for r in records], spins=[r.spins for r in records],
+                observable=list(observed[0]),
+                doubt=[[row["doubt"] for row in rows.values()] for rows in observed],
             )  # fmt: skip
         elif path.suffix == ".csv":
-            keys = ("value", "error", "tau", "exact", "infinite")
+            keys = ("value", "error", "tau", "exact", "infinite", "doubt")
             lines = ["temperature,observable," + ",".join(keys)]
             for record, rows in zip(records, observed, strict=True):
                 for name, row in rows.items():
-                    cells = ("" if row[key] is None else repr(row[key]) for key in keys)
+                    cells = ("" if row[key] in (None, "") else repr(row[key]) for key in keys)
                     lines.append(f"{record.model.T!r},{name}," + ",".join(cells))
             temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
         else:

@@ -69,7 +69,28 @@ def test_too_few_sweeps_are_told(capsys) -> None:
         call("--size", "32", "--sweeps", "60", "--temperature", "2.27", "--sampler", "heat-bath")
         == 0
     )
-    assert "independent ones; take more" in capsys.readouterr().err
+    assert "independent ones: no error can be given; take more" in capsys.readouterr().err
+
+
+def test_doubt_is_in_every_form(tmp_path: Path, capsys) -> None:
+    """A lattice that is frozen: text, JSON, csv and npz say why there is no error."""
+    asked = ("--size", "8", "--temperature", "0.2", "--sampler", "metropolis", "--sweeps", "100")
+    table, npz = tmp_path / "a.csv", tmp_path / "a.npz"
+    assert call(*asked, "--out", str(table), "--out", str(npz)) == 0
+    assert "nothing changed in 100: no error" in capsys.readouterr().err
+    assert call(*asked, "--json") == 0
+    row = json.loads(capsys.readouterr().out)["temperatures"][0]["observables"]["energy"]
+    assert row["error"] is None
+    assert "nothing changed" in row["doubt"]
+    assert table.read_text().count("nothing changed") == 5
+    with np.load(npz) as file:
+        assert all("nothing changed" in text for text in file["doubt"].ravel())
+
+
+def test_small_values_keep_their_digits(capsys) -> None:
+    assert call("--size", "16", "--temperature", "1000", "--sampler", "wolff", "--burn", "10") == 0
+    row = next(r for r in capsys.readouterr().out.splitlines() if "specific heat" in r)
+    assert float(row.split()[2].replace("−", "-")) == pytest.approx(2e-6, rel=0.2)
 
 
 def test_files(tmp_path: Path, capsys) -> None:

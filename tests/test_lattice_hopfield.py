@@ -139,6 +139,19 @@ def test_heat_bath_has_the_boltzmann_law() -> None:
     assert set(done.tolist()) <= {0, -1}
 
 
+@pytest.mark.parametrize("update", ["asynchronous", "sequential"])
+def test_a_warm_net_settles_into_the_boltzmann_law(update: str) -> None:
+    """20000 rows of 4 units after 60 sweeps, against all 16 states: χ² on 15 degrees of freedom is
+    beyond 50 in 1 of 10⁵. To stop at the first sweep without a change gave 6000."""
+    net, T, rows = random_net(4, 5), 1.5, 20_000
+    found, done = net.settle(np.ones((rows, 4)), 1, update, T, 60)
+    assert np.all(done == -1)
+    p = np.exp(-net.energy(states(4)) / T)
+    expected = rows * p / p.sum()
+    counts = np.bincount(((found > 0) @ np.array([8, 4, 2, 1])).astype(int), minlength=16)
+    assert np.sum((counts - expected) ** 2 / expected) < 50
+
+
 def test_random_orders_are_uniform_and_of_the_seed() -> None:
     """All 24 orders of 4 units, 24 000 of them: each share to 1e−6/24; detects 0.011."""
     seen: dict[tuple[int, ...], int] = {}

@@ -76,11 +76,11 @@ def shuffle(order, k1, k2):
 
 @kernel
 def settle(W, b, S, T, seed, first, start, sweeps, shuffled):
-    """Sweeps start, start + 1 … start + sweeps − 1 of each row of S (R, N), in place, until none
-    changes.
+    """Sweeps start, start + 1 … start + sweeps − 1 of each row of S (R, N), in place; at T = 0
+    until none changes. At T > 0 all are made: stopping where nothing changed would choose states.
 
-    Returns the sweeps with a change (R,), or −1 where the last one still had some. Random numbers
-    are those of (seed, sweep, first + row): rows and sweeps may be run in pieces.
+    Returns the sweeps with a change (R,), or −1 where the last one still had some, or T > 0. Random
+    numbers are those of (seed, sweep, first + row): rows and sweeps may be run in pieces.
     """
     R, N = S.shape
     done = np.empty(R, np.int64)
@@ -94,7 +94,7 @@ def settle(W, b, S, T, seed, first, start, sweeps, shuffled):
                 k1, k2 = stream_keys(seed, start + k, PICK + PURPOSES * (first + r))
                 shuffle(order, k1, k2)
             k1, k2 = stream_keys(seed, start + k, MOVE + PURPOSES * (first + r))
-            if sweep(W, s, a, order, T, k1, k2) == 0:
+            if sweep(W, s, a, order, T, k1, k2) == 0 and T == 0:
                 done[r] = k
                 break
     return done

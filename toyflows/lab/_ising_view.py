@@ -105,7 +105,7 @@ class View:
         self.known.text = "Onsager" if free else "Onsager, h = 0"
         name = "⟨|m|⟩" if free else "⟨m⟩"
         self.diagram.y_range.start = -1.1 if value < -0.05 else -0.05
-        said = f"{_signed(value, 4)} ± {error:.4f}" if frame["measured"] else _signed(value)
+        said = _signed(value, 4) + (f" ± {error:.4f}" if error else "")
         self.diagram.title.text = f"{name if frame['measured'] else 'now'} = {said}"
 
 

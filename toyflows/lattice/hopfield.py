@@ -87,8 +87,9 @@ class Hopfield:
         sweeps: int = 1000, start: int = 0,
     ) -> tuple[Array, NDArray[np.int64]]:  # fmt: skip
         """Where each start s (R, N) comes to rest one unit at a time, in a new random order each
-        sweep or in sequence, and after how many sweeps (R,): −1 where it did not. `start` is the
-        number of the first sweep: its random numbers are those of (seed, sweep, row)."""
+        sweep or in sequence, and after how many sweeps (R,): −1 where it did not. At T > 0 nothing
+        rests: the states after all the sweeps, drawn from e^{−E/T}/Z if these are enough. `start`
+        is the number of the first sweep: its random numbers are those of (seed, sweep, row)."""
         states = np.ascontiguousarray(s, self.W.dtype).copy()
         if not T >= 0:
             raise InputError("temperature", T, "allowed is 0 or more")

@@ -49,7 +49,7 @@ class Record:
         from toyflows.lattice.ising_observables import estimates
 
         m, found = self.model, estimates(self)
-        rows = [(name, e.value, f"± {e.error:.2g}", e.τ) for name, e in found.items()]
+        rows = [(name, e.value, e.doubt or f"± {e.error:.2g}", e.τ) for name, e in found.items()]
         return display.page(
             display.words(f"L = {m.L}, T = {m.T:g}, h = {m.h:g}, {len(self.M)} sweeps",
                           self.sampler),

@@ -28,7 +28,6 @@ SIDES = ("16", "32", "64", "128", "256", "512")
 SHOWN = 256  # pixels a side, at most
 POINTS = 800  # of a line
 FEWEST = 20  # sweeps behind an error bar
-FEW = 50  # independent ones, below which it is not to be trusted
 NEAR = 0.015  # of T_c, as a share of it
 
 
@@ -61,9 +60,9 @@ class Scene:
             "sweeps": shown.astype(np.float32),
             "m": x[0].astype(np.float32), "e": x[3].astype(np.float32),
             "m_now": float(x[0, -1]), "e_now": float(x[3, -1]), "T": model.T, "burn":
-            self.values["burn"], "m_mean": m.value, "m_error": m.error, "m_tau": m.τ,
-            "e_mean": e.value, "e_error": e.error, "e_tau": e.τ, "measured": int(bool(found)),
-            "free": int(free),
+            self.values["burn"], "m_mean": m.value, "m_error": m.believed or 0.0, "m_tau": m.τ,
+            "e_mean": e.value, "e_error": e.believed or 0.0, "e_tau": e.τ,
+            "measured": int(bool(found)), "free": int(free),
             "m_exact": ising_exact.onsager_magnetisation(model.T) if free else 0.0,
             "e_exact": ising_exact.torus(model.L, model.T)[0] if free else 0.0,
             "message": _message(model, float(M[-1]) / model.N),
@@ -85,8 +84,8 @@ class Scene:
             wait = self.values["burn"] + FEWEST - self.step
             return f"nothing measured yet: {wait} sweeps to go"
         independent = n / max(2 * max(found[0].τ, found[1].τ), 1.0)
-        trust = "" if independent >= FEW else ": too few"
-        return f"{n} sweeps measured, worth {independent:.0f} independent{trust}"
+        doubt = found[0].doubt or found[1].doubt
+        return f"sweeps: {doubt}" if doubt else f"{n} sweeps measured, worth {independent:.0f}"
 
 
 def pixels(s: Spins) -> np.ndarray:

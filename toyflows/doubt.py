@@ -1,0 +1,46 @@
+"""Whether an estimate may be believed: decided here, and told by every form of output.
+
+Each function returns one sentence of what is wrong, or "" where nothing is. An error bar in doubt
+is not shown.
+
+    errors of a series    the relative error of an error bar is √(3/N) for N independent values: its
+                          window is 6τ (series.py), and τ itself has that of √((4W + 2)/n) (U. Wolff
+                          2004, eq. 42). N ≥ FEW keeps it right within a factor 1.5, in 95 of 100.
+    importance weights    the mean of N weights of which (Σw)²/Σw² count is as uncertain as that of
+                          so few; below FEW_WEIGHTS it is that of the largest, and too low.
+    log p, KL             of binary data log p ≤ 0, and KL ≥ 0, whatever the model.
+
+What a diffusion's schedule leaves of the signal is told by diffusion/schedules.py (`warning`), what
+is wrong with a flow's walkers by alarms.py.
+"""
+
+from __future__ import annotations
+
+FEW = 50  # independent values, or changes
+FEW_WEIGHTS = 10
+
+
+def series(n: int, changes: int, τ: float) -> str:
+    """Of n values of which `changes` differ from the one before, with integrated time τ."""
+    if changes == 0:
+        return f"nothing changed in {n}: no error can be given"
+    if changes < FEW:
+        return f"only {changes} of {n} changed anything: no error can be given; take more"
+    if n < 2 * FEW * τ:
+        return f"{n} are only {n / (2 * τ):.0f} independent ones: no error can be given; take more"
+    return ""
+
+
+def weights(effective: float, n: int) -> str:
+    """Of log Z as the mean of n importance weights."""
+    if effective >= min(FEW_WEIGHTS, n):
+        return ""
+    return (f"only {effective:.1f} of {n} chains count: log Z is too low by an unknown amount, and "
+            "log p too high; take more temperatures")  # fmt: skip
+
+
+def impossible(log_p: float, kl: float = 0.0, margin: float = 1e-9) -> str:
+    """Of log p of binary data in nats, and of KL(data ‖ model)."""
+    found = [f"log p = {log_p:.4g} > 0"] if log_p > margin else []
+    found += [f"KL = {kl:.4g} < 0"] if kl < -margin else []
+    return f"{' and '.join(found)} cannot be: log Z is too low" if found else ""
