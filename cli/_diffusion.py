@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from toyflows.diffusion.trained import Model
     from toyflows.nn.training import State
 
-STEPS = {"points": 4000, "images": 20_000}  # where neither --steps nor --minutes is given
+# Where neither --steps nor --minutes is given; and where the rate has fallen to 0 (-p cosine=).
+STEPS = {"points": 4000, "images": 20_000}
 SIZE = 28
 SPELLED = ("kind", "target", "size", "seed")  # options that are not given by -p
 FILLED = ("classes", "centre", "spread")  # fields of Config that the data fill
@@ -39,6 +40,8 @@ def train(
         _training.check_same(model, given, SPELLED)
     else:
         model = _begun(given, length)
+    length.check(model.config.cosine)
+    if not resume:
         model.save(out)
     if told := _warned(model.config):
         say(told)
@@ -46,7 +49,7 @@ def train(
 
 
 def _begun(given: dict[str, Any], length: _training.Length) -> Model:
-    """Where the length is a number of steps, the rate falls to zero in them."""
+    """The rate falls to zero in STEPS, whatever --steps; of a run by --minutes it stays."""
     from toyflows.diffusion import sources
     from toyflows.diffusion.train import Config
     from toyflows.diffusion.trained import Model
@@ -54,8 +57,8 @@ def _begun(given: dict[str, Any], length: _training.Length) -> Model:
     target = given.setdefault("target", Config.target)
     if sources.holds_images(target):
         given.setdefault("size", SIZE)
-    steps = length.or_steps(STEPS["images" if given.get("size") else "points"]).steps
-    chosen: dict[str, Any] = {"cosine": steps or 0} | given
+    end = 0 if length.by_time else STEPS["images" if given.get("size") else "points"]
+    chosen: dict[str, Any] = {"cosine": end} | given
     config = Config(**chosen)
     return Model.new(config, sources.find(config.target, config.size, config.labels))
 
@@ -88,6 +91,7 @@ def _run(model: Model, length: _training.Length, threads: int | None, out: Path)
 
     records = training.train(config, state, source.batch, net, keep)
     _training.follow(records, clock, heads, cells)
+    clock.tell_end()
     model.save(out)
     print(f"saved   {out} at step {state.step}")
     if not config.size:

@@ -18,7 +18,7 @@ SHOWN = 12  # rows of the live table
 
 
 class Model(Protocol):
-    """A run: `config` is a dataclass with `batch`, `state` counts its steps."""
+    """A run: `config` is a dataclass with `batch` and `cosine`, `state` counts its steps."""
 
     @property
     def config(self) -> Any: ...
@@ -71,10 +71,23 @@ def check_same(model: Model, given: dict[str, Any], spelled: Sequence[str]) -> N
 
 @dataclass(frozen=True)
 class Length:
-    """When a run is to stop: at a step, after a time, at what comes first."""
+    """When a run is to stop: at a step, after a time, at what comes first. It does not decide the
+    schedule of the rate: a run that goes on is the run of the larger length."""
 
     steps: int | None
     minutes: float | None
+
+    @property
+    def by_time(self) -> bool:
+        """Is it a time alone?"""
+        return self.steps is None and self.minutes is not None
+
+    def check(self, cosine: int) -> None:
+        """Raises InputError("steps") beyond the step where the rate has fallen to 0."""
+        if cosine and (self.steps or 0) > cosine:
+            raise InputError("steps", self.steps, f"must be at most {cosine}, where the rate of "
+                             f"this run is 0; begin a run with -p cosine={self.steps}, or with "
+                             "-p cosine=0 for a constant rate")  # fmt: skip
 
     def or_steps(self, steps: int) -> Length:
         """This length; where it is not given, so many steps."""
@@ -99,7 +112,19 @@ class Clock:
             found.append(more * ran / max(self.done, 1) if more > 0 else 0.0)
         if self.length.minutes is not None:
             found.append(60 * self.length.minutes - ran)
-        return min(found)
+        return 0.0 if self.at_end else min(found)
+
+    @property
+    def at_end(self) -> bool:
+        """Has the rate fallen to 0?"""
+        cosine = self.model.config.cosine
+        return 0 < cosine <= self.model.state.step
+
+    def tell_end(self) -> None:
+        """That the run stopped before its time."""
+        if self.at_end and self.length.minutes is not None:
+            say(f"stopped at step {self.model.state.step}: there the rate has fallen to 0 "
+                f"(-p cosine={self.model.config.cosine})")  # fmt: skip
 
     def left_told(self) -> str:
         """The same as minutes:seconds."""

@@ -67,7 +67,11 @@ def train(
         given = _training.read(Config, SPELLED, given, named_values(p or []))
         _training.check(out, resume, steps, minutes, None)
         length = _training.Length(steps, minutes).or_steps(STEPS)
-        model, images = _resumed(out, given) if resume else _begun(out, given)
+        given = {"cosine": 0} | given if length.by_time and not resume else given
+        model, images = _resumed(out, given) if resume else _begun(given)
+        length.check(model.config.cosine)
+        if not resume:
+            model.save(out)
         for file, why in images.skipped:
             say(f"left out {file}: {why}")
         if not json:
@@ -83,15 +87,13 @@ def _one_thread() -> Any:
     return workers.environment(workers.BLAS)
 
 
-def _begun(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
+def _begun(given: dict[str, Any]) -> tuple[Model, Data]:
     from toyflows.lattice.rbm_config import Config
     from toyflows.lattice.rbm_train import Model
 
     config = Config(**given)
     data = config.load()
-    model = Model.new(config, data)
-    model.save(out)
-    return model, data
+    return Model.new(config, data), data
 
 
 def _resumed(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
@@ -125,6 +127,7 @@ def _run(model: Model, data: Data, clock: _training.Clock, out: Path, json: bool
             clock.done += 1
     else:
         _watch(config, records, clock)
+    clock.tell_end()
     model.save(out)
     if json:
         _print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
@@ -277,3 +280,5 @@ def _print_score(told: dict[str, Any]) -> None:
         print(f"        {told['held_out']:.4f} of images held out")
     if "kl" in told:
         print(f"KL      {told['kl']:.4f} from the data to the model")
+    if told["doubt"]:
+        say(str(told["doubt"]))

@@ -92,20 +92,21 @@ def _train(
     if "target" in given:
         raise InputError("target", given["target"], "allowed for ddpm and ncsn; here it is --data")
     given = _training.read(Config, SPELLED, given, pairs)
-    model, parts = _resumed(out, given) if resume else _begun(out, given)
+    model, parts = _resumed(out, given) if resume else _begun(given)
+    length.check(model.config.cosine)
+    if not resume:
+        model.save(out)
     for file, why in getattr(parts, "skipped", ()):
         say(f"left out {file}: {why}")
     _run(model, parts, _training.Clock(model, length.or_steps(STEPS)), threads, out)
 
 
-def _begun(out: Path, given: dict[str, Any]) -> tuple[Model, Parts]:
+def _begun(given: dict[str, Any]) -> tuple[Model, Parts]:
     from toyflows.images.train import Config, Model
 
     config = Config(**given)
     parts = config.parts()
-    model = Model.new(config, parts)
-    model.save(out)
-    return model, parts
+    return Model.new(config, parts), parts
 
 
 def _resumed(out: Path, given: dict[str, Any]) -> tuple[Model, Parts]:
@@ -136,6 +137,7 @@ def _run(
 
     records = train.train(config, state, parts.train, engine, keep)
     _training.follow(records, clock, _heads(config), lambda record: _cells(record, clock, config))
+    clock.tell_end()
     model.save(out)
     print(f"saved   {out} at step {state.step}")
 

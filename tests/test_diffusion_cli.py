@@ -70,6 +70,33 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+@pytest.mark.parametrize("kind", ["ddpm", "ncsn"])
+def test_a_run_that_goes_on_is_that_of_the_larger_length(tmp_path: Path, kind: str) -> None:
+    """--steps does not decide the rate: 2 + 4 steps are 6, and the last ones learn."""
+    a, b = tmp_path / "a.npz", tmp_path / "b.npz"
+    for out, steps, more in ((a, 6, []), (b, 2, []), (b, 6, ["--resume"])):
+        done = call("train", kind, "--out", out, "--steps", steps, *SMALL, *more)
+        assert done.exit_code == 0, done.stderr
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_no_run_goes_on_where_its_rate_is_zero(tmp_path: Path) -> None:
+    out = tmp_path / "a.npz"
+    words = ("train", "ncsn", "--out", out, "-p", "cosine=4", *SMALL)
+    done = call(*words, "--steps", 5)
+    assert done.exit_code == 2
+    assert "--steps 5: must be at most 4" in done.stderr
+    assert not out.exists()
+    assert call(*words, "--steps", 4).exit_code == 0
+    before = out.read_bytes()
+    done = call(*words, "--steps", 8, "--resume")
+    assert done.exit_code == 2
+    assert "begin a run with -p cosine=8" in done.stderr
+    assert out.read_bytes() == before
+    done = call(*words, "--minutes", 60, "--resume")
+    assert "stopped at step 4: there the rate has fallen to 0" in done.stderr
+
+
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     out, whole = tmp_path / "k.npz", tmp_path / "w.npz"
     words = ["train", "ncsn", "--out", str(out), "--steps", "100000", "-p", "cosine=0", *SMALL]

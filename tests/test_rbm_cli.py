@@ -96,6 +96,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path: Path, sampler: str) -> N
 def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     out, whole = tmp_path / "k.npz", tmp_path / "w.npz"
     words = ["rbm", "train", "--sampler", "pcd", "--out", str(out), "--steps", "1000000"]
+    words += ["-p", "cosine=0"]
     words += [*map(str, SMALL)]
     script = "from toyflows.cli.main import main; main()"
     with subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE,
@@ -110,7 +111,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
     assert step >= 20
     assert step % 5 == 0
     train(out, step + 7, "--resume")
-    train(whole, step + 7, "--sampler", "pcd")
+    train(whole, step + 7, "--sampler", "pcd", "-p", "cosine=0")
     assert out.read_bytes() == whole.read_bytes()
 
 

@@ -151,7 +151,9 @@ def train(
 ) -> Iterator[Record]:
     """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, or whose
     loss is beyond LIMIT."""
-    return training.steps(state, lambda: advance(config, state, batch, net), config.every, keep)
+    return training.steps(
+        state, lambda: advance(config, state, batch, net), config.every, keep, end=config.cosine
+    )
 
 
 def advance(config: Config, state: State, batch: Batch, net: Net) -> Record:

@@ -180,7 +180,7 @@ def train(
     def sound(state: State) -> bool:
         return apart(config, state) <= DOUBT
 
-    return training.steps(state, step, config.every, keep, sound)
+    return training.steps(state, step, config.every, keep, sound, config.cosine)
 
 
 def advance(config: Config, state: State, data: Images, engine: Engine) -> Record:

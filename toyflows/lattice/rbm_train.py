@@ -92,10 +92,11 @@ class State:
 def train(
     config: Config, state: State, data: Data, keep: Callable[[], Any] = lambda: None
 ) -> Iterator[Record]:
-    """Steps `state` for as long as records are taken from it; `keep` is called when a checkpoint
-    is due. Raises Diverged where the weights are no longer finite."""
+    """Steps `state` for as long as records are taken from it, or until the rate has fallen to 0;
+    `keep` is called when a checkpoint is due. Raises Diverged where the weights are no longer
+    finite."""
     rate = Schedule(config.rate, cosine=config.cosine)
-    while True:
+    while not config.cosine or state.step < config.cosine:
         norm = advance(config, state, data.train, rate(state.step))
         seen = None
         if state.step % config.every == 0:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toyflows import doubt
 from toyflows.errors import InputError, nearest
 from toyflows.files import whole_file
 from toyflows.images.sgld import stream
@@ -73,12 +74,13 @@ def score(
     progress: Progress | None = None,
 ) -> dict[str, float | str]:  # fmt: skip
     """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image;
-    method "": exact where 2²⁰ states suffice."""
+    method "": exact where 2²⁰ states suffice. "doubt" says why not to believe them, or ""."""
     rbm = model.state.rbm
     method = method or ("exact" if model.config.smaller <= MOST else "ais")
     if method not in METHODS:
         raise InputError("method", method, nearest(method, METHODS))
     told: dict[str, float | str] = {"method": method, "step": model.state.step}
+    weak = ""
     if method == "exact":
         log_Z = rbm.log_Z
         told["log_Z"] = log_Z
@@ -86,11 +88,14 @@ def score(
         found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(data.train), progress)
         log_Z = found.log_Z
         told |= vars(found)
+        weak = doubt.weights(found.effective, chains)
     told["log_p"] = log_p = float(rbm.log_likelihood(data.train, log_Z).mean())
     if len(data.valid):
         told["held_out"] = float(rbm.log_likelihood(data.valid, log_Z).mean())
     if model.config.data == BARS:
         told["kl"] = -data.entropy() - log_p
+    cannot = doubt.impossible(log_p, float(told.get("kl", 0.0)))
+    told["doubt"] = "; ".join(filter(None, [weak, cannot]))
     return told
 
 

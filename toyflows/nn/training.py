@@ -86,16 +86,17 @@ def steps(
     every: int,
     keep: Callable[[S], Any],
     sound: Callable[[S], bool] = lambda state: True,
+    end: int = 0,
 ) -> Iterator[R]:
-    """Calls `advance`, which steps `state`, for as long as its records are taken. `keep` is called
-    with what a checkpoint is to hold: every so many steps if the state is `sound`, and after a
-    rollback.
+    """Calls `advance`, which steps `state`, for as long as its records are taken, or up to the step
+    `end` where the rate has fallen to 0 (0: never). `keep` is called with what a checkpoint is to
+    hold: every so many steps if the state is `sound`, and after a rollback.
 
     A step that is lost is undone: the run goes back to the last state kept, with half the rate and
     other noise, ROLLBACKS times; then Lost is raised. Where a run was stopped counts as kept.
     """
     good = state.copy()
-    while True:
+    while not end or state.step < end:
         record = advance()
         if record.lost:
             if good.rollbacks == ROLLBACKS:
