@@ -66,9 +66,7 @@ def _begun(given: dict[str, Any], length: _training.Length) -> Model:
 def _warned(config: Config) -> str | None:
     from toyflows.diffusion import schedules
 
-    return (
-        schedules.warning(float(config.process.alpha(1.0)) ** 2) if config.kind == "ddpm" else None
-    )
+    return schedules.warning_of(config.process) if config.kind == "ddpm" else None
 
 
 def _run(model: Model, length: _training.Length, threads: int | None, out: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toyflows.cli._errors import say
 from toyflows.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def sample(
     asked: Asked, out: Path, count: int | None, snapshots: int, quiet: bool
 ) -> dict[str, Any]:
     """Draws, writes the file, and says how far points are from fresh data."""
+    from toyflows.diffusion import schedules
     from toyflows.diffusion.drawing import guided
     from toyflows.files import check_writable
     from toyflows.images.sgld import stream
@@ -121,7 +123,10 @@ def sample(
     told: dict[str, Any] = {
         "sampler": plan.sampler, "steps": plan.steps, "count": count,
         "evaluations": drawn.evaluations, "seconds": round(time.monotonic() - began, 3),
+        "doubt": schedules.warning_of(subject.process) or "",
     }  # fmt: skip
+    if told["doubt"] and not quiet:
+        say(told["doubt"])
     if not quiet:
         print("drawn   {count} samples of {0}, {evaluations} evaluations of the score in "
               "{seconds:.2f} s".format(plan.told, **told))  # fmt: skip

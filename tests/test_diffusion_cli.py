@@ -173,6 +173,19 @@ def test_sample(model: Path, tmp_path: Path, suffix: str, words: list[object]) -
             assert np.asarray(picture).min() == 0
 
 
+@pytest.mark.parametrize(("process", "doubted"), [("vp", True), ("ve", False), ("ou", False)])
+def test_sampling_from_what_is_no_noise_is_told(
+    tmp_path: Path, process: str, doubted: bool
+) -> None:
+    """√ᾱ_T = e^{−½·(0.1 + 2)/2} = 0.59 of a point is left by vp with last=2."""
+    words = ["sample", "--exact", "8-gaussians", "--process", process, "--count", 20,
+             "--steps", 5, "--out", tmp_path / "x.csv"]  # fmt: skip
+    words += ["-p", "last=2"] * (process == "vp")
+    assert ("59% of each data point is still in x_T" in call(*words).stderr) is doubted
+    told = json.loads(call(*words, "--json").stdout)
+    assert ("59%" in told["doubt"]) is doubted
+
+
 def test_sampling_with_the_exact_score_is_as_near_as_data(tmp_path: Path) -> None:
     done = call("sample", "--exact", "8-gaussians", "--sampler", "ode-heun", "--steps", 40,
                 "--count", 2000, "--json", "--out", tmp_path / "x.npz")  # fmt: skip
