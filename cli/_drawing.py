@@ -62,7 +62,7 @@ class Asked:
             return None
         name, known = self.classes[0], subject.classes
         if len(self.classes) > 1:
-            raise InputError("class", self.classes[1], "allowed is one class")
+            raise InputError("class", self.classes[1], "must be one class")
         if name not in known:
             raise InputError(
                 "class", name, nearest(name, known) if known else "it knows no classes"
@@ -79,7 +79,7 @@ class Asked:
         given |= {"p": next(iter(self.pairs), None), "guidance": self.guidance or None}
         for name, value in given.items():
             if value is not None:
-                raise InputError(name, value, f"allowed for diffusion models, not for {checkpoint}")
+                raise InputError(name, value, f"is for diffusion models, not for {checkpoint}")
 
     def _model(self) -> Model | None:
         from toyflows.diffusion.trained import Model
@@ -87,14 +87,12 @@ class Asked:
 
         if self.exact is None:
             if self.checkpoint is None:
-                raise InputError("checkpoint", "none", "allowed is a checkpoint, or --exact NAME")
+                raise InputError("checkpoint", "none", "must be a checkpoint, or --exact NAME")
             if self.process is not None:
-                raise InputError(
-                    "process", self.process, "allowed with --exact; a model has its own"
-                )
+                raise InputError("process", self.process, "is for --exact; a model has its own")
             return Model.load(shipped.place(self.checkpoint))
         if self.checkpoint is not None:
-            raise InputError("exact", self.exact, f"allowed is this or {self.checkpoint}, not both")
+            raise InputError("exact", self.exact, f"must be this or {self.checkpoint}, not both")
         return None
 
 
@@ -171,11 +169,11 @@ def _check(out: Path, images: bool, count: int, seed: int) -> None:
     what = "images" if images else "points"
     suffixes = (".png", ".npz") if images else (".csv", ".npz", ".png")
     if out.suffix.lower() not in suffixes:
-        raise InputError("out", out, f"allowed for {what} is {' or '.join(suffixes)}")
+        raise InputError("out", out, f"for {what} must be {' or '.join(suffixes)}")
     if count > MOST[what]:
-        raise InputError("count", count, f"allowed is {MOST[what]} or less")
+        raise InputError("count", count, f"must be at most {MOST[what]}")
     if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError("seed", seed, "must be 0 or more")
 
 
 class _Rows:

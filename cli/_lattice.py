@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def check_seed(seed: int) -> None:
     if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError("seed", seed, "must be 0 or more")
 
 
 @contextlib.contextmanager

@@ -162,7 +162,7 @@ def images(
 def _given(steps: int | None) -> int:
     """Steps, 0 where nothing is said."""
     if steps is not None and steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     return steps or 0
 
 

@@ -130,7 +130,7 @@ def named_values(pairs: list[str]) -> dict[str, str]:
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise InputError("p", pair, "allowed is NAME=VALUE")
+            raise InputError("p", pair, "must be NAME=VALUE")
         if name in options:
             raise InputError("p", pair, f"{name} is given twice")
         options[name] = value

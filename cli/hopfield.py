@@ -87,18 +87,18 @@ def _check(
     from toyflows.files import check_writable
 
     if rule not in RULES:
-        raise InputError("rule", rule, f"allowed is {' or '.join(RULES)}")
+        raise InputError("rule", rule, f"must be {' or '.join(RULES)}")
     if update not in ("asynchronous", "sequential", "synchronous"):
-        raise InputError("update", update, "allowed is asynchronous, sequential or synchronous")
+        raise InputError("update", update, "must be asynchronous, sequential or synchronous")
     if not 0 <= temperature < math.inf:
-        raise InputError("temperature", temperature, "allowed is 0 or more")
+        raise InputError("temperature", temperature, "must be 0 or more")
     if not 1 <= sweeps <= 10_000:
-        raise InputError("sweeps", sweeps, "allowed is 1 to 10000")
+        raise InputError("sweeps", sweeps, "must be 1 to 10000")
     if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError("seed", seed, "must be 0 or more")
     for file in out:
         if file.suffix not in SUFFIXES:
-            raise InputError("out", file, f"allowed suffixes are {' '.join(SUFFIXES)}")
+            raise InputError("out", file, f"the suffix must be one of {' '.join(SUFFIXES)}")
         check_writable(file)
 
 
@@ -118,7 +118,7 @@ def _start(stored: Patterns, words: str | None, flip: int | None, seed: int) -> 
     s = stored.x[0].copy() if words is None else stored.start(words)
     flips = (min(3, s.size) if words is None else 0) if flip is None else flip
     if not 0 <= flips <= s.size:
-        raise InputError("flip", flips, f"allowed is 0 to {s.size}")
+        raise InputError("flip", flips, f"must be 0 to {s.size}")
     s[np.random.default_rng(seed).permutation(s.size)[:flips]] *= -1
     return s
 

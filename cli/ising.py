@@ -72,7 +72,7 @@ def _temperatures(text: str) -> list[float]:
     try:
         return [float(word) for word in text.split(",")]
     except ValueError:
-        raise InputError("temperature", text, "allowed are numbers with commas") from None
+        raise InputError("temperature", text, "must be numbers with commas") from None
 
 
 def _model(size: int, T: float, field: float) -> Ising:
@@ -89,17 +89,17 @@ def _check(
     from toyflows.lattice.ising import SAMPLERS
 
     if sampler not in SAMPLERS:
-        raise InputError("sampler", sampler, f"allowed is {', '.join(SAMPLERS)}")
+        raise InputError("sampler", sampler, f"must be {', '.join(SAMPLERS)}")
     if sampler == "wolff" and field:
-        raise InputError("field", field, "allowed is 0 with --sampler wolff")
+        raise InputError("field", field, "must be 0 with --sampler wolff")
     if sweeps < FEWEST:
-        raise InputError("sweeps", sweeps, f"allowed is {FEWEST} or more")
+        raise InputError("sweeps", sweeps, f"must be {FEWEST} or more")
     check_seed(seed)
     if threads is not None and threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+        raise InputError("threads", threads, "must be 1 or more")
     for path in out:
         if path.suffix not in SUFFIXES:
-            raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+            raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
         check_writable(path)
 
 

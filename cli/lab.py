@@ -43,7 +43,7 @@ def lab(
             ("port", port, 0, 65535), ("sessions", sessions, 1, 1000), ("threads", threads, 1, 256)
         ):  # fmt: skip
             if value is not None and not low <= value <= high:
-                raise InputError(name, value, f"allowed is {low} to {high}")
+                raise InputError(name, value, f"must be {low} to {high}")
         from toyflows import workers
 
         # One BLAS thread: the desk has a thread for each core, and numbers depend on no machine.

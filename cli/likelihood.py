@@ -51,12 +51,12 @@ def likelihood(
     with refusing():
         for name, value, least in (("count", count, 2), ("seed", seed, 0)):
             if value < least:
-                raise InputError(name, value, f"allowed is {least} or more")
+                raise InputError(name, value, f"must be {least} or more")
         asked = _drawing.Asked(checkpoint, exact, process, pairs=named_values(p or []),
                                classes=[class_] if class_ else [], seed=seed)  # fmt: skip
         subject, _ = asked.prepared()
         if len(subject.shape) != 1:
-            raise InputError("checkpoint", checkpoint, "is of images; allowed are models of points")
+            raise InputError("checkpoint", checkpoint, "is of images; must be models of points")
         label = asked.label(subject)
         found = _found(subject, label, _points(subject, label, data, count, seed))
         if json:
@@ -80,7 +80,7 @@ def _points(subject: Subject, label: int | None, data: str | None, count: int, s
         return _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
     x = table(data)[:count]
     if x.ndim != 2 or x.shape[1:] != subject.shape or len(x) < 2:
-        why = f"allowed are 2 rows or more of {subject.shape[0]} numbers"
+        why = f"must be 2 rows or more of {subject.shape[0]} numbers"
         raise InputError("data", data, why)
     return x
 

@@ -70,7 +70,7 @@ def _check_out(path: Path) -> None:
     from toyflows.files import check_writable
 
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
 
 
@@ -80,7 +80,7 @@ def _fixed(text: str) -> tuple[str, Value]:
 
     name, equals, value = text.partition("=")
     if not equals or not value.strip():
-        raise InputError("at", text, "allowed is NAME=VALUE")
+        raise InputError("at", text, "must be NAME=VALUE")
     if name == "loss":
         return name, value
     return name.replace("-", "_"), Axis.of(name, value).values[0]

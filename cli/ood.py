@@ -41,9 +41,9 @@ def ood(
     """
     with refusing():
         if count < 2:
-            raise InputError("count", count, "allowed is 2 or more")
+            raise InputError("count", count, "must be 2 or more")
         if seed < 0:
-            raise InputError("seed", seed, "allowed is 0 or more")
+            raise InputError("seed", seed, "must be 0 or more")
         wanted = _wanted(score or [])
         found = _table(checkpoint, wanted, outside, count, seed, threads)
         if json:
@@ -57,7 +57,7 @@ def ood(
 def _wanted(names: list[str]) -> list[str]:
     for name in names:
         if name not in (*SCORES, *ALIASES):
-            raise InputError("score", name, f"allowed is {', '.join((*SCORES, *ALIASES))}")
+            raise InputError("score", name, f"must be {', '.join((*SCORES, *ALIASES))}")
     return [ALIASES.get(name, name) for name in names]
 
 

@@ -66,7 +66,7 @@ def page(
         kernels.own_process = True
         pages.check_out(out)
         if jobs is not None and jobs < 1:
-            raise InputError("jobs", jobs, "allowed is 1 or more")
+            raise InputError("jobs", jobs, "must be 1 or more")
         if file:
             if loss or over:
                 raise InputError("path", file[0], "saved runs go without --loss and --over")

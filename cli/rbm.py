@@ -250,10 +250,10 @@ def score(
         from toyflows.lattice.rbm_train import Model
 
         if seed < 0:
-            raise InputError("seed", seed, "allowed is 0 or more")
+            raise InputError("seed", seed, "must be 0 or more")
         if out is not None:
             if out.suffix.lower() != ".csv":
-                raise InputError("out", out, "allowed is a .csv file")
+                raise InputError("out", out, "must be a .csv file")
             check_writable(out)
         model = Model.load(checkpoint)
         data = model.load_data()

@@ -92,7 +92,7 @@ def sample(
             _run(checkpoint, energy, out, count or 16, snapshots)
             return
         if energy.uses:
-            raise InputError(energy.uses[0], out, "allowed for energy models only")
+            raise InputError(energy.uses[0], out, "is for energy models only")
         told = _drawing.sample(asked, out, count, snapshots, quiet=json)
         if json:
             import json as encoder
@@ -130,9 +130,9 @@ def _kind(checkpoint: Path) -> str:
 def _check(count: int | None, steps: int | None, snapshots: int, uses: list[str]) -> None:
     for name, value in (("count", count), ("steps", steps), ("snapshots", snapshots)):
         if value is not None and value < 1:
-            raise InputError(name, value, "allowed is 1 or more")
+            raise InputError(name, value, "must be 1 or more")
     if len(uses) > 1:
-        raise InputError("inpaint", "--denoise --buffer", "allowed is one of the three")
+        raise InputError("inpaint", "--denoise --buffer", "must be one of the three")
 
 
 def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int) -> None:
@@ -141,7 +141,7 @@ def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int)
     from toyflows.images import shipped, uses
 
     if count > 10_000:
-        raise InputError("count", count, "allowed is 10000 or less")
+        raise InputError("count", count, "must be 10000 or less")
     uses.check_picture(out)
     check_writable(out)
     model = shipped.find(checkpoint, "ebm", "jem")
@@ -213,7 +213,7 @@ def _denoised(
     from toyflows.images import uses
 
     if not σ > 0:
-        raise InputError("denoise", σ, "allowed is a positive number")
+        raise InputError("denoise", σ, "must be a positive number")
     if pull is None:
         pull = sampler.pull(σ)
     x = _tests(model, sampler, count)

@@ -113,10 +113,10 @@ def _plan(
     if path is not None:
         both = [*(["loss"] if loss else []), *(["over"] if over else []), *given]
         if both:
-            raise InputError(both[0], "", f"is said by the plan {path}; allowed is one of the two")
+            raise InputError(both[0], "", f"is said by the plan {path}; must be one of the two")
         return Plan.load(path)
     if not loss:
-        raise InputError("loss", "", "is missing; allowed is one or more, or a plan in TOML")
+        raise InputError("loss", "", "is missing; must be one or more, or a plan in TOML")
     axes = [Axis.parse(text) for text in over or ()]
     return Plan.make(loss, axes, **given)
 

@@ -90,7 +90,7 @@ def _train(
     if given["kind"] not in KINDS:
         raise InputError("kind", given["kind"], nearest(given["kind"], (*KINDS, *DIFFUSION)))
     if "target" in given:
-        raise InputError("target", given["target"], "allowed for ddpm and ncsn; here it is --data")
+        raise InputError("target", given["target"], "is for ddpm and ncsn; here it is --data")
     given = _training.read(Config, SPELLED, given, pairs)
     model, parts = _resumed(out, given) if resume else _begun(out, given)
     for file, why in getattr(parts, "skipped", ()):

@@ -32,18 +32,18 @@ Book = dict[str, Any]  # the content of manifest.json
 def check(scale: float, seed: int, jobs: int) -> None:
     """Raises InputError for numbers out of range."""
     if not 0 < scale <= LARGEST_SCALE:  # nan is not
-        raise InputError("scale", scale, f"allowed is 0 < scale ≤ {LARGEST_SCALE:g}")
+        raise InputError("scale", scale, f"must be 0 < scale ≤ {LARGEST_SCALE:g}")
     if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
+        raise InputError("seed", seed, "must be 0 ≤ seed < 2^63")
     if not 1 <= jobs <= MOST_JOBS:
-        raise InputError("jobs", jobs, f"allowed is 1 to {MOST_JOBS}")
+        raise InputError("jobs", jobs, f"must be 1 to {MOST_JOBS}")
 
 
 def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """Those asked for, in the order of FORMATS; with pdf alone a png, for the gallery to show."""
     for name in formats or [""]:
         if name not in FORMATS:
-            raise InputError("format", name or "''", f"allowed are {', '.join(FORMATS)}")
+            raise InputError("format", name or "''", f"must be {', '.join(FORMATS)}")
     also = "png" if set(formats) == {"pdf"} else ""
     return tuple(f for f in FORMATS if f in formats or f == also)
 
@@ -54,7 +54,7 @@ def own(out: Path) -> Iterator[None]:
     """The folder `out`, made where it is missing, and ours alone: hidden files that lie there are
     then left from a dead process, and are cleared away at the end. Raises InputError(out)."""
     if out.exists() and not out.is_dir():
-        raise InputError("out", out, "is a file, allowed is a folder")
+        raise InputError("out", out, "is a file, must be a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -163,7 +163,7 @@ def numbers(figure: str, claim: Mapping[str, Any]) -> Book:
             return float(value) if math.isfinite(value) else str(float(value))
         raise _registry.NotAFigure(
             f"toyflows.figures.{figure}: claim gives a {type(value).__name__} as {name!r}, "
-            "allowed are Checked, numbers and text"
+            "must be Checked, numbers and text"
         )
 
     return {str(name): plain(name, value) for name, value in claim.items()}

@@ -72,11 +72,11 @@ def read_option(name: str, value: Any, default: Any) -> Any:
         try:
             value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
         except (ValueError, SyntaxError):
-            raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}") from None
+            raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}")
+        raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}")
     if kind is float and not math.isfinite(value):
-        raise InputError("p", f"{name}={value}", "allowed is a finite number")
+        raise InputError("p", f"{name}={value}", "must be a finite number")
     return value

@@ -89,12 +89,12 @@ class Config:
         if self.size and self.width % 32:
             self._demand("width", False, "a multiple of 32 for images")
         if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+            raise InputError("seed", self.seed, "must be 0 or more")
         _ = self.process
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def process(self) -> Process:
@@ -118,7 +118,7 @@ class Config:
     def net(self, threads: int | None = 1) -> Net:
         """Its compiled twin. None: all cores."""
         if threads is not None and threads < 1:
-            raise InputError("threads", threads, "allowed is 1 or more")
+            raise InputError("threads", threads, "must be 1 or more")
         if self.size:
             return ImageNet(FastUNet(self.network()), threads or available_cores())
         return PointNet(FastMLP(self.network()))

@@ -53,7 +53,7 @@ def cloud(
 
     reel = Reel(seconds, fps, size)
     if direction not in DIRECTIONS:
-        raise InputError("direction", direction, f"allowed is {' or '.join(DIRECTIONS)}")
+        raise InputError("direction", direction, f"must be {' or '.join(DIRECTIONS)}")
     at_most("points", points, POINTS)
     if steps:
         at_most("steps", steps, STEPS)

@@ -55,7 +55,7 @@ def two_modes(
     Target.exact(theta_star, separation)
     at_most("walkers", walkers, WALKERS)
     if time / dt > STEPS:
-        raise InputError("time", time, f"allowed for a film is {STEPS:,} steps of dt = {dt:g}")
+        raise InputError("time", time, f"for a film must be {STEPS:,} steps of dt = {dt:g}")
     methods = [(loss, options or {})] + ([(versus, versus_options or {})] if versus else [])
     settings = [
         Settings(name, dict(given), theta0, time, dt, rate, walkers, seed, theta_star, separation)

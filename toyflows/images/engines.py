@@ -58,9 +58,9 @@ class Compiled:
 def engine_of(network: Network, name: str = "", threads: int = 1) -> Engine:
     """The engine of this name; without a name the fastest that knows the network."""
     if name not in ("", *ENGINES):
-        raise InputError("p", f"engine={name}", f"allowed is {' or '.join(ENGINES)}")
+        raise InputError("p", f"engine={name}", f"must be {' or '.join(ENGINES)}")
     if threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+        raise InputError("threads", threads, "must be 1 or more")
     if name == "numpy":
         return Plain(network)
     from toyflows.nn.fast import Fast

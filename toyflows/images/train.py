@@ -94,12 +94,12 @@ class Config:
         if not self.step:
             object.__setattr__(self, "step", STEP.get(self.kind, STEP["ebm"]))
         if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+            raise InputError("seed", self.seed, "must be 0 or more")
         _ = self.chain
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def chain(self) -> Chain:

@@ -113,5 +113,5 @@ def _ladder(temperatures: int) -> Array:
 
 def _checked(name: str, value: int, least: int) -> int:
     if value < least:
-        raise InputError(name, value, f"allowed is {least} or more")
+        raise InputError(name, value, f"must be {least} or more")
     return value

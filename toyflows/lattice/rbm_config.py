@@ -45,13 +45,13 @@ class Config:
         if not bars:
             checked_size(self.size)
         elif not LINES[0] <= self.size <= LINES[1]:
-            raise InputError("size", self.size, f"allowed is {LINES[0]} … {LINES[1]} for {BARS}")
+            raise InputError("size", self.size, f"must be {LINES[0]} … {LINES[1]} for {BARS}")
         self._default("hidden", 16 if bars else 256)
         self._default("batch", 2 << self.size if bars else 100)
         self._default("chains", self.batch)
         self._default("rate", 0.2 if bars else 0.05)
         if self.hidden < 1:
-            raise InputError("hidden", self.hidden, "allowed is 1 or more")
+            raise InputError("hidden", self.hidden, "must be 1 or more")
         for name in ("k", "batch", "chains", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         self._demand("temperatures", self.temperatures >= 2, "2 or more")
@@ -60,7 +60,7 @@ class Config:
         self._demand("decay", 0 <= self.decay < math.inf, "0 or more")
         self._demand("threshold", 0 <= self.threshold < 1, "0 ≤ threshold < 1")
         if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+            raise InputError("seed", self.seed, "must be 0 or more")
         if self.sampler == "exact":
             enumeration.check("hidden", self.smaller)
 
@@ -70,7 +70,7 @@ class Config:
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def smaller(self) -> int:

@@ -24,7 +24,7 @@ METHODS = ("exact", "ais")
 def inverse(temperature: float) -> float:
     """β = 1/T. Raises InputError("temperature") unless 0 < T < ∞."""
     if not 0 < temperature < np.inf:
-        raise InputError("temperature", temperature, "allowed is a positive number")
+        raise InputError("temperature", temperature, "must be a positive number")
     return 1.0 / temperature
 
 
@@ -44,9 +44,9 @@ class Chains:
             raise InputError("start", self.start, nearest(self.start, STARTS))
         for name in ("count", "sweeps", "snapshots"):
             if not 1 <= getattr(self, name) <= 1_000_000:
-                raise InputError(name, getattr(self, name), "allowed is 1 … 1000000")
+                raise InputError(name, getattr(self, name), "must be 1 … 1000000")
         if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+            raise InputError("seed", self.seed, "must be 0 or more")
 
     def run(self, model: Model, progress: Progress | None = None) -> dict[str, Array]:
         """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;

@@ -38,7 +38,7 @@ def make_engine(name: str, jobs: int | None = None, scheduler: str | None = None
     if name not in ENGINES:
         raise InputError("engine", name, f"unknown; {nearest(name, ENGINES)}")
     if jobs is not None and not 1 <= jobs <= 1024:
-        raise InputError("jobs", jobs, "allowed is 1 to 1024")
+        raise InputError("jobs", jobs, "must be 1 to 1024")
     if name == "dask":
         from toyflows.sweep.engines.dask import Dask
 
