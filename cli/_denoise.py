@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
+from toyflows.cli._lattice import check_seed, number, picture, progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:

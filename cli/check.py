@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def check(
         for path in out or ():
             _save(path, book)
         if json:
-            print(_text(book))
+            print_json(book)
         else:
             _print(book, out or [])
 

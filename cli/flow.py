@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -225,9 +226,7 @@ def told(
     for path in out:
         run.save(path)
     if json:
-        import json as encoder
-
-        print(encoder.dumps(run.to_dict(), ensure_ascii=False, allow_nan=False))
+        print_json(run.to_dict())
     else:
         table(run, out)
     if show:

@@ -9,6 +9,7 @@ import typer
 
 from toyflows.cli._errors import refusing
 from toyflows.cli._lattice import progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -72,9 +73,7 @@ def hopfield(
         for file in out or []:
             _save(file, stored, path, found, net.W)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            print_json(found)
         else:
             _print(stored, path, found, out or [])
 

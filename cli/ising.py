@@ -9,7 +9,8 @@ import typer
 
 from toyflows.cli._denoise import denoise
 from toyflows.cli._errors import refusing, say
-from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
+from toyflows.cli._lattice import check_seed, number, picture, progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import typer
 
 from toyflows.cli import _drawing
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.cli.flow import named_values
 from toyflows.errors import InputError
 
@@ -60,9 +61,7 @@ def likelihood(
         label = asked.label(subject)
         found = _found(subject, label, _points(subject, label, data, count, seed))
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, allow_nan=False))
+            print_json(found)
             return
         print("{points} points: {nats:.4f} ± {error:.4f} nats, {bits_per_dimension:.4f} bits a "
               "dimension, with {evaluations} evaluations of the score".format(**found))  # fmt: skip

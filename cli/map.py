@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as encoder
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def draw(
         for path in places:
             _save(path, seen)
     if json:
-        print(encoder.dumps(seen.to_dict(), ensure_ascii=False, allow_nan=False))
+        print_json(seen.to_dict())
         return
     print(seen.message)
     if seen.missing:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 SCORES = ("energy", "gradient", "probability")
@@ -47,9 +48,7 @@ def ood(
         wanted = _wanted(score or [])
         found = _table(checkpoint, wanted, outside, count, seed, threads)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            print_json(found)
         else:
             _print(found)
 

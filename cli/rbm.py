@@ -11,6 +11,7 @@ import typer
 from toyflows.cli import _training
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._lattice import progress_bar
+from toyflows.cli._output import print_json
 from toyflows.cli.flow import named_values
 from toyflows.errors import InputError
 
@@ -127,7 +128,7 @@ def _run(model: Model, data: Data, clock: _training.Clock, out: Path, json: bool
         _watch(config, records, clock)
     model.save(out)
     if json:
-        _print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
+        print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
     else:
         print(f"saved   {out} at step {state.step}")
 
@@ -161,21 +162,6 @@ def _summary(model: Model, data: Data) -> dict[str, Any]:
     told = {"exact": exact, "log_p": seen.log_p, "held_out": seen.valid, "error": seen.error}
     history = model.state.history.tolist()
     return told | {"columns": list(rbm_train.Seen._fields), "history": history}
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    """nan, which JSON does not know, as null."""
-    import json as encoder
-    import math
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items()}
-        if isinstance(value, list):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    print(encoder.dumps(plain(told), ensure_ascii=False, allow_nan=False))
 
 
 # ---- sample and score
@@ -218,7 +204,7 @@ def sample(
             last = [v for name, v in rows.items() if name != "probability"][-1]
             told["right"] = int(patterns(last, size).sum())
         if json:
-            _print_json(told)
+            print_json(told)
             return
         print("rows    " + ", ".join(rows))
         if "right" in told:
@@ -262,7 +248,7 @@ def score(
         if out is not None:
             rbm_uses.save_curves(model, out)
         if json:
-            _print_json(told)
+            print_json(told)
         else:
             _print_score(told)
 

@@ -12,6 +12,7 @@ import typer
 
 from toyflows.cli import _drawing
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.cli.flow import named_values
 from toyflows.cli.train import DIFFUSION
 from toyflows.errors import InputError
@@ -95,9 +96,7 @@ def sample(
             raise InputError(energy.uses[0], out, "is for energy models only")
         told = _drawing.sample(asked, out, count, snapshots, quiet=json)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
+            print_json(told)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json as encoder
 import sys
 import time as clock
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def _print_estimate(told: Estimate, json: bool) -> None:
     if json:
         import dataclasses
 
-        print(encoder.dumps(dataclasses.asdict(told)))
+        print_json(dataclasses.asdict(told))
         return
     print(f"runs    {told.runs:,}, of which {told.missing:,} are still to be done")
     if told.missing:
@@ -194,7 +194,7 @@ def _print(result: Result, counted: _Counted, seconds: float, out: Path, json: b
             "runs": counted.total, "computed": done, "reused": counted.first or 0,
             "seconds": seconds, "verdicts": result.counts(), "plan": result.plan.to_dict(),
         }  # fmt: skip
-        print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
+        print_json(told)
         return
     reused = f", {counted.first:,} were there" if counted.first else ""
     print(f"runs    {done:,} in {_time(seconds)}{reused}")
