@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli._lattice import check_seed, number, picture, progress_bar
+from toyflows.cli._lattice import number, picture, progress_bar
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
@@ -38,6 +38,7 @@ def denoise(
     with refusing():
         from toyflows.files import check_writable
         from toyflows.images.uses import check_picture
+        from toyflows.limits import check_seed
 
         if sweeps < 1:
             raise InputError("sweeps", sweeps, "must be 1 or more")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from toyflows.cli._errors import refuse_typed
 from toyflows.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -69,18 +70,6 @@ class Asked:
             )
         return known.index(name)
 
-    def refuse_all(self, checkpoint: Path, json: bool) -> None:
-        """Raises InputError for each option that an energy has not."""
-        given: dict[str, Any] = {
-            "process": self.process,
-            "sampler": self.sampler,
-            "json": json or None,
-        }
-        given |= {"p": next(iter(self.pairs), None), "guidance": self.guidance or None}
-        for name, value in given.items():
-            if value is not None:
-                raise InputError(name, value, f"is for diffusion models, not for {checkpoint}")
-
     def _model(self) -> Model | None:
         from toyflows.diffusion.trained import Model
         from toyflows.images import shipped
@@ -106,6 +95,8 @@ def sample(
 
     subject, plan = asked.prepared()
     images = len(subject.shape) == 2
+    if not images:
+        refuse_typed(["snapshots"], "is for images; these are points")
     count = count or (16 if images else 1000)
     _check(out, images, count, asked.seed)
     check_writable(out)
@@ -166,14 +157,15 @@ def fresh(subject: Subject, label: int | None, n: int, rng: Any) -> Array:
 
 
 def _check(out: Path, images: bool, count: int, seed: int) -> None:
+    from toyflows.limits import check_seed
+
     what = "images" if images else "points"
     suffixes = (".png", ".npz") if images else (".csv", ".npz", ".png")
     if out.suffix.lower() not in suffixes:
         raise InputError("out", out, f"for {what} must be {' or '.join(suffixes)}")
     if count > MOST[what]:
         raise InputError("count", count, f"must be at most {MOST[what]}")
-    if seed < 0:
-        raise InputError("seed", seed, "must be 0 or more")
+    check_seed(seed)
 
 
 class _Rows:

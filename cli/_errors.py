@@ -60,6 +60,15 @@ def refuse_typed(names: Iterable[str], why: str) -> None:
             raise InputError(name, value[0] if isinstance(value, list) else value, why)
 
 
+def refuse_swept(names: Iterable[str]) -> None:
+    """Raises InputError where an option has a value of its own, and --over gives it others."""
+    swept = {name.strip().replace("-", "_") for name in names} - {"loss", "over"}
+    if swept & TARGET:
+        swept |= TARGET
+    refuse_typed(sorted(swept), "is given by --over too; must be one of the two")
+
+
+TARGET = {"theta_star", "q_star"}  # one of them is given
 TYPED = "COMMANDLINE"  # of typer's ParameterSource, whose module has moved between its versions
 
 

@@ -8,15 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from toyflows.errors import InputError
-
 if TYPE_CHECKING:
     from toyflows.lattice.ising import Spins
-
-
-def check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "must be 0 or more")
 
 
 @contextlib.contextmanager

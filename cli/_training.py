@@ -47,9 +47,9 @@ def check(
 ) -> None:
     """Raises InputError for a length, a number of threads or a file that cannot be."""
     from toyflows.files import check_writable
+    from toyflows.limits import check_workers
 
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "must be 1 or more")
+    check_workers(threads=threads)
     if steps is not None and steps < 1:
         raise InputError("steps", steps, "must be 1 or more")
     if minutes is not None and not minutes > 0:

@@ -14,7 +14,7 @@ import typer
 
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._output import print_json
-from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -124,18 +124,6 @@ def _markdown() -> str:
         law, note = (text.replace("|", "\\|") for text in (equation(method), method.note))
         rows.append(f"| `{name}` | {method.title} | {law} | {options} | {note} |")
     return "\n".join(rows)
-
-
-def named_values(pairs: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise InputError("p", pair, "must be NAME=VALUE")
-        if name in options:
-            raise InputError("p", pair, f"{name} is given twice")
-        options[name] = value
-    return options
 
 
 @contextlib.contextmanager

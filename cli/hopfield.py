@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._lattice import progress_bar
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
@@ -63,6 +63,8 @@ def hopfield(
     """
     with refusing():
         _check(rule, update, temperature, sweeps, seed, out or [])
+        if rule == "hebb":
+            refuse_typed(["decay"], "is for --rule gradient")
         from toyflows.lattice import patterns as sets
 
         stored = sets.load(patterns or ["letters"], size)
@@ -84,6 +86,7 @@ def _check(
     import math
 
     from toyflows.files import check_writable
+    from toyflows.limits import check_seed
 
     if rule not in RULES:
         raise InputError("rule", rule, f"must be {' or '.join(RULES)}")
@@ -93,8 +96,7 @@ def _check(
         raise InputError("temperature", temperature, "must be 0 or more")
     if not 1 <= sweeps <= 10_000:
         raise InputError("sweeps", sweeps, "must be 1 to 10000")
-    if seed < 0:
-        raise InputError("seed", seed, "must be 0 or more")
+    check_seed(seed)
     for file in out:
         if file.suffix not in SUFFIXES:
             raise InputError("out", file, f"the suffix must be one of {' '.join(SUFFIXES)}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toyflows.cli._denoise import denoise
-from toyflows.cli._errors import refusing, say
-from toyflows.cli._lattice import check_seed, number, picture, progress_bar
+from toyflows.cli._errors import refuse_typed, refusing, say, typed
+from toyflows.cli._lattice import number, picture, progress_bar
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
@@ -49,9 +49,12 @@ def ising(
 
     Example: toyflows ising --size 128 --temperature 2.2,2.3 --sampler wolff
     """
-    if context.invoked_subcommand is not None:
-        return
     with refusing():
+        if context.invoked_subcommand is not None:
+            refuse_typed(
+                typed(), f"is not for {context.invoked_subcommand}: put it behind the word"
+            )
+            return
         models = [_model(size, T, field) for T in _temperatures(temperature)]
         _check(sampler, sweeps, field, seed, threads, out or [])
         records = _run(models, sampler, sweeps, burn, seed, threads)
@@ -88,6 +91,7 @@ def _check(
     """All that can be refused before numba is imported."""
     from toyflows.files import check_writable
     from toyflows.lattice.ising import SAMPLERS
+    from toyflows.limits import check_seed, check_workers
 
     if sampler not in SAMPLERS:
         raise InputError("sampler", sampler, f"must be {', '.join(SAMPLERS)}")
@@ -96,8 +100,7 @@ def _check(
     if sweeps < FEWEST:
         raise InputError("sweeps", sweeps, f"must be {FEWEST} or more")
     check_seed(seed)
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "must be 1 or more")
+    check_workers(threads=threads)
     for path in out:
         if path.suffix not in SUFFIXES:
             raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")

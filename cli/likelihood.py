@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _drawing
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._output import print_json
-from toyflows.cli.flow import named_values
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
@@ -50,9 +50,12 @@ def likelihood(
     Example: toyflows likelihood roll.npz --data mine.csv
     """
     with refusing():
-        for name, value, least in (("count", count, 2), ("seed", seed, 0)):
-            if value < least:
-                raise InputError(name, value, f"must be {least} or more")
+        from toyflows.limits import check_seed, check_whole
+
+        check_whole("count", count, 2, _drawing.MOST["points"])
+        check_seed(seed)
+        if data is not None:
+            refuse_typed(["seed"], f"is for fresh points, not for {data}")
         asked = _drawing.Asked(checkpoint, exact, process, pairs=named_values(p or []),
                                classes=[class_] if class_ else [], seed=seed)  # fmt: skip
         subject, _ = asked.prepared()

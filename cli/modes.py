@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli.flow import bars, named_values, print_verdict, told
+from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -41,10 +41,11 @@ def ood(
     Example: toyflows ood ebm28 --score energy
     """
     with refusing():
+        from toyflows.limits import check_seed
+
         if count < 2:
             raise InputError("count", count, "must be 2 or more")
-        if seed < 0:
-            raise InputError("seed", seed, "must be 0 or more")
+        check_seed(seed)
         wanted = _wanted(score or [])
         found = _table(checkpoint, wanted, outside, count, seed, threads)
         if json:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _training
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_typed, refusing, say
 from toyflows.cli._lattice import progress_bar
 from toyflows.cli._output import print_json
-from toyflows.cli.flow import named_values
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.lattice.binary import Data
@@ -196,6 +196,8 @@ def sample(
         uses.check_picture(out)
         check_writable(out)
         model = Model.load(checkpoint)
+        if start == "exact":
+            refuse_typed(["sweeps", "snapshots"], "is for chains; --start exact has none")
         with progress_bar("sweeps", sweeps) as tell:
             rows, size = chains.run(model, tell), model.config.size
         uses.save(out, [(2 * v - 1).reshape(-1, size, size) for v in rows.values()], list(rows))
@@ -234,14 +236,16 @@ def score(
         from toyflows.files import check_writable
         from toyflows.lattice import rbm_uses
         from toyflows.lattice.rbm_train import Model
+        from toyflows.limits import check_seed
 
-        if seed < 0:
-            raise InputError("seed", seed, "must be 0 or more")
+        check_seed(seed)
         if out is not None:
             if out.suffix.lower() != ".csv":
                 raise InputError("out", out, "must be a .csv file")
             check_writable(out)
         model = Model.load(checkpoint)
+        if rbm_uses.method_of(model, method) == "exact":
+            refuse_typed(["chains", "temperatures", "seed"], "is for --method ais; this is exact")
         data = model.load_data()
         with progress_bar("temperatures", temperatures) as tell:
             told = rbm_uses.score(model, data, method, chains, temperatures, seed, tell)

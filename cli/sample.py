@@ -11,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _drawing
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._output import print_json
-from toyflows.cli.flow import named_values
 from toyflows.cli.train import DIFFUSION
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.images.base import Pixels
     from toyflows.images.train import Model
     from toyflows.images.uses import Sampler
+
+# Options that are for one kind of model only.
+ENERGY = ("inpaint", "denoise", "pull", "buffer")
+DIFFUSIONS = ("process", "sampler", "spacing", "guidance", "p", "json")
+NOISIEST = 1e6  # --denoise: pixels are within ±1
 
 
 def register(app: typer.Typer) -> None:
@@ -89,11 +94,10 @@ def sample(
         )  # fmt: skip
         _check(count, steps, snapshots, energy.uses)
         if exact is None and checkpoint is not None and _kind(checkpoint) not in DIFFUSION:
-            asked.refuse_all(checkpoint, json)
+            refuse_typed(DIFFUSIONS, f"is for diffusion models, not for {checkpoint}")
             _run(checkpoint, energy, out, count or 16, snapshots)
             return
-        if energy.uses:
-            raise InputError(energy.uses[0], out, "is for energy models only")
+        refuse_typed(ENERGY, "is for energy models only")
         told = _drawing.sample(asked, out, count, snapshots, quiet=json)
         if json:
             print_json(told)
@@ -131,7 +135,9 @@ def _check(count: int | None, steps: int | None, snapshots: int, uses: list[str]
         if value is not None and value < 1:
             raise InputError(name, value, "must be 1 or more")
     if len(uses) > 1:
-        raise InputError("inpaint", "--denoise --buffer", "must be one of the three")
+        refuse_typed(uses[1:], f"--{uses[0]} is given too; must be one of the two")
+    if "denoise" not in uses:
+        refuse_typed(["pull"], "goes with --denoise")
 
 
 def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int) -> None:
@@ -211,8 +217,8 @@ def _denoised(
     """The images, with noise, and the noise going."""
     from toyflows.images import uses
 
-    if not σ > 0:
-        raise InputError("denoise", σ, "must be a positive number")
+    if not 1 / NOISIEST <= σ <= NOISIEST:
+        raise InputError("denoise", σ, f"must be {1 / NOISIEST:g} to {NOISIEST:g}")
     if pull is None:
         pull = sampler.pull(σ)
     x = _tests(model, sampler, count)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, say
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
@@ -113,11 +113,12 @@ def _plan(
     if path is not None:
         both = [*(["loss"] if loss else []), *(["over"] if over else []), *given]
         if both:
-            raise InputError(both[0], "", f"is said by the plan {path}; must be one of the two")
+            refuse_typed(both, f"is said by the plan {path}; must be one of the two")
         return Plan.load(path)
     if not loss:
-        raise InputError("loss", "", "is missing; must be one or more, or a plan in TOML")
+        raise InputError("loss", "(none)", "must be a method or more, or a plan in TOML")
     axes = [Axis.parse(text) for text in over or ()]
+    refuse_swept(axis.name for axis in axes)
     return Plan.make(loss, axes, **given)
 
 

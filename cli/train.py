@@ -11,8 +11,8 @@ import typer
 
 from toyflows.cli import _training
 from toyflows.cli._errors import refusing, say
-from toyflows.cli.flow import named_values
 from toyflows.errors import InputError, nearest
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.images.base import Parts

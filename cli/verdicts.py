@@ -63,14 +63,14 @@ def verdicts(
         from toyflows import bench
         from toyflows.files import available_cores
         from toyflows.flows import registry
+        from toyflows.limits import check_workers
         from toyflows.target import Target
 
         for path in out or ():
             _check_out(path)
         if backend not in ("grid", "walkers"):
             raise InputError("backend", backend, "must be grid or walkers")
-        if jobs is not None and jobs < 1:
-            raise InputError("jobs", jobs, "must be 1 or more")
+        check_workers(jobs=jobs)
         flows = [bench.parse(words) for words in loss or registry()]
         separations = tuple(separation or bench.SEPARATIONS)
         targets = [Target.from_q(q_star, d) for d in separations]

@@ -17,12 +17,13 @@ from toyflows.errors import InputError
 from toyflows.figures import _registry
 from toyflows.figures._cache import versions
 from toyflows.files import whole_file
+from toyflows.limits import check_seed, check_workers
 
 if sys.platform != "win32":
     import fcntl
 
 FORMATS = ("png", "pdf", "svg")
-LARGEST_SCALE, MOST_JOBS = 10.0, 256
+LARGEST_SCALE = 10.0
 MANIFEST, GALLERY, MADE_BY = "manifest.json", "index.html", "toyflows figures"
 
 Book = dict[str, Any]  # the content of manifest.json
@@ -33,10 +34,8 @@ def check(scale: float, seed: int, jobs: int) -> None:
     """Raises InputError for numbers out of range."""
     if not 0 < scale <= LARGEST_SCALE:  # nan is not
         raise InputError("scale", scale, f"must be 0 < scale ≤ {LARGEST_SCALE:g}")
-    if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "must be 0 ≤ seed < 2^63")
-    if not 1 <= jobs <= MOST_JOBS:
-        raise InputError("jobs", jobs, f"must be 1 to {MOST_JOBS}")
+    check_seed(seed)
+    check_workers(jobs=jobs)
 
 
 def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:

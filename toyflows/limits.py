@@ -8,6 +8,8 @@ from toyflows.errors import InputError
 from toyflows.target import LARGEST_THETA
 
 MOST_STEPS = 100_000_000
+FASTEST = 1000.0  # rate of a training
+MOST_THREADS = 256  # also processes
 
 
 def check_ranges(
@@ -38,7 +40,24 @@ def check_ranges(
                          "steps of maximum likelihood are unstable")  # fmt: skip
     if walkers < 1:
         raise InputError("walkers", walkers, "must be 1 or more")
+    check_seed(seed)
+    check_workers(threads=threads)
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError for a seed that no stream of random numbers has."""
     if not 0 <= seed < 2**63:
         raise InputError("seed", seed, "must be 0 ≤ seed < 2^63")
-    if threads is not None and not 1 <= threads <= 256:
-        raise InputError("threads", threads, "must be 1 to 256")
+
+
+def check_workers(**counts: int | None) -> None:
+    """Raises InputError for numbers of threads or processes that cannot be."""
+    for name, count in counts.items():
+        if count is not None:
+            check_whole(name, count, 1, MOST_THREADS)
+
+
+def check_whole(name: str, value: int, least: int, most: int) -> None:
+    """Raises InputError unless least ≤ value ≤ most."""
+    if not least <= value <= most:
+        raise InputError(name, value, f"must be {least} to {most}")

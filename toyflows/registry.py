@@ -10,7 +10,7 @@ import ast
 import dataclasses
 import importlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -63,6 +63,19 @@ def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[
             near = nearest(key, fields) if fields else f"{name} has none"
             raise InputError("p", key, f"unknown option; {near}")
     return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
+
+
+def named_values(pairs: Iterable[str]) -> dict[str, str]:
+    """From words "name=value". Raises InputError("p") for other words, or a name given twice."""
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError("p", pair, "must be NAME=VALUE")
+        if name in options:
+            raise InputError("p", pair, f"{name} is given twice")
+        options[name] = value
+    return options
 
 
 def read_option(name: str, value: Any, default: Any) -> Any:

@@ -13,7 +13,8 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
-from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most, check_seed
+from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
+from toyflows.limits import check_seed, check_workers
 
 if TYPE_CHECKING:
     from toyflows.diffusion.drawing import Plan
@@ -59,8 +60,7 @@ def chain(
     if steps:
         at_most("steps", steps, STEPS)
     check_seed(seed)
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "must be 1 or more")
+    check_workers(threads=threads)
     kind = file.load(shipped.place(checkpoint))[1].kind
     drawn = {"sampler": sampler, "p": next(iter(options or {}), None), "guidance": guidance or None}
     _refuse({"temperature": temperature} if kind in KINDS else drawn, checkpoint, kind)

@@ -11,7 +11,8 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most, check_seed
+from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
+from toyflows.limits import check_seed
 
 if TYPE_CHECKING:
     from toyflows.diffusion.drawing import Exact, Plan

@@ -161,9 +161,3 @@ def at_most(name: str, value: int, most: int) -> None:
     """Raises InputError unless 1 ≤ value ≤ most."""
     if not 1 <= value <= most:
         raise InputError(name, value, f"for a film must be 1 … {most:,}")
-
-
-def check_seed(seed: int) -> None:
-    """Raises InputError for a seed that no stream has."""
-    if seed < 0:
-        raise InputError("seed", seed, "must be 0 or more")

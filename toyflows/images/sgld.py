@@ -19,6 +19,7 @@ import numpy as np
 from toyflows.errors import InputError
 from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy
+from toyflows.limits import check_seed
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
 
@@ -122,8 +123,7 @@ def langevin(
 
 def stream(seed: int, name: str, number: int = 0) -> np.random.Generator:
     """The random numbers of this name and number: the same in every run of one seed."""
-    if seed < 0:
-        raise InputError("seed", seed, "must be 0 or more")
+    check_seed(seed)
     return np.random.default_rng(np.random.SeedSequence([seed, number, *name.encode()]))
 
 

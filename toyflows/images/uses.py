@@ -23,6 +23,8 @@ from toyflows.nn.layers import Array
 
 Snapshot = tuple[int, Pixels]
 
+STRONGEST = 1e15  # pull: the image stays as it is seen
+
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
@@ -60,8 +62,8 @@ class Sampler:
     def denoise(self, x: Pixels, pull: float, snapshots: int = 1) -> Iterator[Snapshot]:
         """Chains from x of the energy E(z) + (pull/2)|z − x|²: at the temperature T the posterior
         of an image seen with Gaussian noise of variance T/pull."""
-        if not pull >= 0:
-            raise InputError("pull", pull, "must be 0 or more")
+        if not 0 <= pull <= STRONGEST:
+            raise InputError("pull", pull, f"must be 0 to {STRONGEST:g}")
         near = self.chain.step * pull
 
         def pulled(z: Pixels) -> Pixels:

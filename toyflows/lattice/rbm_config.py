@@ -13,6 +13,7 @@ from toyflows.errors import InputError, nearest
 from toyflows.images.base import checked_size
 from toyflows.lattice import enumeration
 from toyflows.lattice.binary import BARS, LINES, Data, load
+from toyflows.limits import FASTEST, check_seed
 
 SAMPLERS = ("cd", "pcd", "tempering", "exact")
 
@@ -55,12 +56,11 @@ class Config:
         for name in ("k", "batch", "chains", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         self._demand("temperatures", self.temperatures >= 2, "2 or more")
-        self._demand("rate", 0 < self.rate < math.inf, "a positive number")
+        self._demand("rate", 0 < self.rate <= FASTEST, f"0 < rate ≤ {FASTEST:g}")
         self._demand("cosine", self.cosine >= 0, "0 or more")
         self._demand("decay", 0 <= self.decay < math.inf, "0 or more")
         self._demand("threshold", 0 <= self.threshold < 1, "0 ≤ threshold < 1")
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "must be 0 or more")
+        check_seed(self.seed)
         if self.sampler == "exact":
             enumeration.check("hidden", self.smaller)
 

@@ -26,6 +26,7 @@ from toyflows.errors import InputError
 from toyflows.mixture import LARGEST_SEPARATION
 
 MOST_MODES = 255  # a mode's number is a byte
+WIDEST = 1e50  # spread: squares stay numbers
 LOWEST = -700.0  # e^LOWEST stands for 0
 
 
@@ -64,8 +65,11 @@ class Modes:
             raise InputError("positions", list(μ.shape), f"must be 2 to {MOST_MODES} points "
                              "of equally many coordinates")  # fmt: skip
         s = _numbers("spreads", spreads)
-        if s.shape not in ((), (1,), (len(μ),)) or s.min() <= 0:
-            raise InputError("spreads", shown(s), f"must be one > 0, or {len(μ)} of them")
+        if s.shape not in ((), (1,), (len(μ),)) or not (
+            s.min() >= 1 / WIDEST and s.max() <= WIDEST
+        ):
+            why = f"must be one, or {len(μ)}, of {1 / WIDEST:g} to {WIDEST:g}"
+            raise InputError("spreads", shown(s), why)
         object.__setattr__(self, "positions", μ)
         object.__setattr__(self, "spreads", np.broadcast_to(s, (len(μ),)).copy())
         apart = self.distances[np.triu_indices(self.K, 1)] / self.spreads.min()

@@ -20,6 +20,7 @@ from toyflows.errors import InputError
 from toyflows.kernels.energy_chain import ANY, energy_slope, from_lanes, learn, to_lanes, walk
 from toyflows.kernels.lanes import LANES
 from toyflows.kernels.tiles import run
+from toyflows.limits import check_workers
 from toyflows.nn.network import Network
 from toyflows.nn.passes import Grid, layout
 
@@ -251,8 +252,7 @@ def aligned(size: int) -> Floats:
 
 def parallel(f: Callable[[int], None], count: int, threads: int) -> None:
     """f(0) … f(count − 1), on `threads` threads."""
-    if threads < 1:
-        raise InputError("threads", threads, "must be 1 or more")
+    check_workers(threads=threads)
     if min(threads, count) <= 1:
         for k in range(count):
             f(k)

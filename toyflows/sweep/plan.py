@@ -93,7 +93,7 @@ class Plan:
             told = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
             raise InputError("plan", path, error.strerror or "cannot be read") from None
-        except ValueError as error:  # not TOML, or not text
+        except (ValueError, RecursionError) as error:  # not TOML, or not text
             raise InputError("plan", path, " ".join(str(error).split())) from None
         known = ("loss", "over", "backend", "repeats", "keep", *SETTINGS)
         for name in told:

@@ -40,8 +40,8 @@ class Store:
 
     def __init__(self, out: Path, plan: Plan, keys: NDArray[np.bytes_]):
         self.out, self.plan = out, plan
-        self.parts = out.with_name(out.name + ".parts")
         check_out(out)
+        self.parts = out.with_name(out.name + ".parts")
         self._unique, self._place = np.unique(keys, return_inverse=True)
         self._saved = np.zeros(self._unique.size, bool)
         self._result: Result | None = None
