@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
+from toyflows.cli._lattice import number, picture, progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,11 +38,12 @@ def denoise(
     with refusing():
         from toyflows.files import check_writable
         from toyflows.images.uses import check_picture
+        from toyflows.limits import check_seed
 
         if sweeps < 1:
-            raise InputError("sweeps", sweeps, "allowed is 1 or more")
+            raise InputError("sweeps", sweeps, "must be 1 or more")
         if burn < 0:
-            raise InputError("burn", burn, "allowed is 0 or more")
+            raise InputError("burn", burn, "must be 0 or more")
         check_seed(seed)
         if out is not None:
             check_picture(out)
@@ -64,7 +66,7 @@ def _black_and_white(image: str) -> Spins:
 
     if len(image) == 1 and not Path(image).exists():
         if image not in glyphs.CLASSES + glyphs.DIGITS:
-            raise InputError("image", image, "allowed is a picture file, a letter or a digit")
+            raise InputError("image", image, "must be a picture file, a letter or a digit")
         grey = glyphs.master(image, "DejaVuSerif-Bold")
     else:
         grey = folder.picture(image, "image", LARGEST)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toyflows.cli._errors import say
+from toyflows.cli._errors import refuse_typed, say
 from toyflows.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -63,24 +63,12 @@ class Asked:
             return None
         name, known = self.classes[0], subject.classes
         if len(self.classes) > 1:
-            raise InputError("class", self.classes[1], "allowed is one class")
+            raise InputError("class", self.classes[1], "must be one class")
         if name not in known:
             raise InputError(
                 "class", name, nearest(name, known) if known else "it knows no classes"
             )
         return known.index(name)
-
-    def refuse_all(self, checkpoint: Path, json: bool) -> None:
-        """Raises InputError for each option that an energy has not."""
-        given: dict[str, Any] = {
-            "process": self.process,
-            "sampler": self.sampler,
-            "json": json or None,
-        }
-        given |= {"p": next(iter(self.pairs), None), "guidance": self.guidance or None}
-        for name, value in given.items():
-            if value is not None:
-                raise InputError(name, value, f"allowed for diffusion models, not for {checkpoint}")
 
     def _model(self) -> Model | None:
         from toyflows.diffusion.trained import Model
@@ -88,14 +76,12 @@ class Asked:
 
         if self.exact is None:
             if self.checkpoint is None:
-                raise InputError("checkpoint", "none", "allowed is a checkpoint, or --exact NAME")
+                raise InputError("checkpoint", "none", "must be a checkpoint, or --exact NAME")
             if self.process is not None:
-                raise InputError(
-                    "process", self.process, "allowed with --exact; a model has its own"
-                )
+                raise InputError("process", self.process, "is for --exact; a model has its own")
             return Model.load(shipped.place(self.checkpoint))
         if self.checkpoint is not None:
-            raise InputError("exact", self.exact, f"allowed is this or {self.checkpoint}, not both")
+            raise InputError("exact", self.exact, f"must be this or {self.checkpoint}, not both")
         return None
 
 
@@ -110,6 +96,8 @@ def sample(
 
     subject, plan = asked.prepared()
     images = len(subject.shape) == 2
+    if not images:
+        refuse_typed(["snapshots"], "is for images; these are points")
     count = count or (16 if images else 1000)
     _check(out, images, count, asked.seed)
     check_writable(out)
@@ -173,14 +161,15 @@ def fresh(subject: Subject, label: int | None, n: int, rng: Any) -> Array:
 
 
 def _check(out: Path, images: bool, count: int, seed: int) -> None:
+    from toyflows.limits import check_seed
+
     what = "images" if images else "points"
     suffixes = (".png", ".npz") if images else (".csv", ".npz", ".png")
     if out.suffix.lower() not in suffixes:
-        raise InputError("out", out, f"allowed for {what} is {' or '.join(suffixes)}")
+        raise InputError("out", out, f"for {what} must be {' or '.join(suffixes)}")
     if count > MOST[what]:
-        raise InputError("count", count, f"allowed is {MOST[what]} or less")
-    if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError("count", count, f"must be at most {MOST[what]}")
+    check_seed(seed)
 
 
 class _Rows:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
-from collections.abc import Iterator
-from typing import NoReturn
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
 
 import typer
 
 from toyflows.errors import Diverged, InputError
 
-# Options whose name on the command line is not the Python name with dashes.
-SPELLING = {"p": "-p", "path": "file"} | {
-    word: word
-    for word in ("figure", "manifest", "checkpoint", "image", "kind", "patterns", "plan", "room")
-}
+ALIASES = {"path": "file", "figure": "figures"}  # names in the library of a command's arguments
 
 
 def say(text: str) -> None:
@@ -24,9 +21,8 @@ def say(text: str) -> None:
 
 
 def refuse(error: InputError) -> NoReturn:
-    """Names the option, the value and what is allowed; exit code 2."""
-    option = SPELLING.get(error.name, "--" + error.name.replace("_", "-"))
-    say(f"{option} {error.value}: {error.why}")
+    """Names the option as it is typed, the value and what must hold; exit code 2."""
+    say(f"{_option(error.name)} {error.value}: {error.why}")
     raise typer.Exit(2)
 
 
@@ -34,6 +30,7 @@ def refuse(error: InputError) -> NoReturn:
 def refusing() -> Iterator[None]:
     """Turns InputError into exit 2, a diverged run into 1, Ctrl-C into 130, each with one line."""
     try:
+        _refuse_empty()
         yield
     except InputError as error:
         refuse(error)
@@ -43,3 +40,60 @@ def refusing() -> Iterator[None]:
     except KeyboardInterrupt:
         say("interrupted")
         raise typer.Exit(130) from None
+
+
+def typed() -> dict[str, Any]:
+    """The options and arguments of this command that the user typed, by their Python names."""
+    context = _context()
+    if context is None:
+        return {}
+    source = context.get_parameter_source
+    return {n: v for n, v in context.params.items() if getattr(source(n), "name", "") == TYPED}
+
+
+def refuse_typed(names: Iterable[str], why: str) -> None:
+    """Raises InputError for the first of these options that was typed: here it has no effect."""
+    given = typed()
+    for name in names:
+        if name in given:
+            value = given[name]
+            raise InputError(name, value[0] if isinstance(value, list) else value, why)
+
+
+def refuse_swept(names: Iterable[str]) -> None:
+    """Raises InputError where an option has a value of its own, and --over gives it others."""
+    swept = {name.strip().replace("-", "_") for name in names} - {"loss", "over"}
+    if swept & TARGET:
+        swept |= TARGET
+    refuse_typed(sorted(swept), "is given by --over too; must be one of the two")
+
+
+TARGET = {"theta_star", "q_star"}  # one of them is given
+TYPED = "COMMANDLINE"  # of typer's ParameterSource, whose module has moved between its versions
+
+
+def _context() -> Any:
+    """The command that is running, None outside of one."""
+    core = typer.Context.__mro__[1].__module__  # click's, or typer's own copy of it
+    return importlib.import_module(core.replace("core", "globals")).get_current_context(silent=True)
+
+
+def _refuse_empty() -> None:
+    """No option has an empty value that means anything, but a page's title."""
+    for name, value in typed().items():
+        words = value if isinstance(value, list) else [value]
+        if name != "title" and any(isinstance(word, str) and not word.strip() for word in words):
+            raise InputError(name, "''", "must not be empty")
+
+
+def _option(name: str) -> str:
+    """`--theta-star` for theta_star; an argument, and what is no option here, by its plain name."""
+    context = _context()
+    if context is None:
+        return name if name.isupper() else "--" + name.replace("_", "-")
+    for parameter in context.command.params:
+        words = [word.lstrip("-") for word in parameter.opts]
+        if name in (parameter.name, *words) or name.replace("_", "-") in words:
+            option: str = parameter.opts[0]
+            return option if option.startswith("-") else name
+    return ALIASES.get(name, name)

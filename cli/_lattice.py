@@ -6,17 +6,10 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from toyflows.errors import InputError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toyflows.lattice.ising import Spins
-
-
-def check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 or more")
 
 
 @contextlib.contextmanager
@@ -34,12 +27,6 @@ def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(what, total=total, visible=False)
         yield lambda done: bars.update(task, completed=done, visible=True)
-
-
-def print_json(found: dict[str, Any]) -> None:
-    import json as encoder
-
-    print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
 
 
 def number(x: float | None) -> str:

@@ -47,15 +47,15 @@ def check(
 ) -> None:
     """Raises InputError for a length, a number of threads or a file that cannot be."""
     from toyflows.files import check_writable
+    from toyflows.limits import check_workers
 
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+    check_workers(threads=threads)
     if steps is not None and steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     if minutes is not None and not minutes > 0:
-        raise InputError("minutes", minutes, "allowed is a positive number")
+        raise InputError("minutes", minutes, "must be a positive number")
     if out.suffix != ".npz":
-        raise InputError("out", out, "allowed is a file name that ends with .npz")
+        raise InputError("out", out, "must be a file name that ends with .npz")
     check_writable(out)
     if out.exists() and not resume:
         raise InputError("out", out, "is there already; --resume goes on with it")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli._errors import refusing
-from toyflows.cli.flow import named_values
+from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.film import Film
@@ -99,6 +99,8 @@ def cloud(
         from toyflows.registry import options_of
 
         film.check_out(out)
+        if direction == "forward":
+            refuse_typed(["sampler", "steps", "spacing"], "is for --direction reverse")
         pairs = named_values(p or [])
         own = {f.name for f in options_of(type(methods.make(sampler)))}
         mine = {k: v for k, v in pairs.items() if k in own}
@@ -162,7 +164,7 @@ def images(
 def _given(steps: int | None) -> int:
     """Steps, 0 where nothing is said."""
     if steps is not None and steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     return steps or 0
 
 

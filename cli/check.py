@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ def check(
         for path in out or ():
             _check_out(path)
         if not 0 < time_limit <= LONGEST:
-            raise InputError("time_limit", time_limit, f"allowed is 0 to {LONGEST:g} seconds")
+            raise InputError("time_limit", time_limit, f"must be 0 to {LONGEST:g} seconds")
         separations = list(dict.fromkeys(separation or SEPARATIONS))
         θ_star = _truth(theta_star, q_star, separations)
         setting = Setting(θ_star, theta0, time, dt, rate, walkers, seed)
@@ -79,7 +80,7 @@ def check(
         for path in out or ():
             _save(path, book)
         if json:
-            print(_text(book))
+            print_json(book)
         else:
             _print(book, out or [])
 
@@ -88,7 +89,7 @@ def _check_out(path: Path) -> None:
     from toyflows.files import check_writable
 
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
 
 
@@ -97,7 +98,7 @@ def _truth(theta_star: float | None, q_star: float | None, separations: list[flo
     from toyflows.target import Target
 
     if theta_star is not None and q_star is not None:
-        raise InputError("theta_star", "and --q-star", "both are given; allowed is one of the two")
+        raise InputError("theta_star", "and --q-star", "both are given; must be one of the two")
     for d in separations:
         if theta_star is not None:
             target = Target.exact(theta_star, d)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,9 +41,7 @@ def classify(
     with refusing():
         found = _judged(checkpoint, data, threads)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            print_json(found)
             return
         print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}, "
               "calibration error {calibration_error:.4f}; "

@@ -12,6 +12,12 @@ from toyflows.cli._errors import refusing
 if TYPE_CHECKING:
     from toyflows.state import Trajectory
 
+SIXTEEN = """define <16 x float> @add(<16 x float> %x) {
+    %y = fadd <16 x float> %x, %x
+    ret <16 x float> %y
+}"""
+REGISTERS = {"%zmm": "AVX-512", "%ymm": "AVX", "%xmm": "SSE", ".4s": "NEON"}
+
 
 def register(app: typer.Typer) -> None:
     """Adds this family's command."""
@@ -35,24 +41,35 @@ def _facts() -> list[tuple[str, str]]:
     import platform
     from importlib.metadata import version
 
-    import llvmlite.binding as llvm
-
     import toyflows
     from toyflows.files import available_cores, free_memory
     from toyflows.kernels import jit
 
-    features = llvm.get_host_cpu_features()
-    simd = [name for name in ("avx512f", "avx2", "avx", "sse2", "neon") if features.get(name)]
     packages = ("numpy", "scipy", "numba", "matplotlib", "typer")
     return [
         ("toyflows", toyflows.__version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         ("packages", ", ".join(f"{p} {version(p)}" for p in packages)),
         ("threads", f"{available_cores()} (used from 100,000 walkers on)"),
-        ("SIMD", f"{simd[0] if simd else 'none'} ({llvm.get_host_cpu_name()})"),
+        ("SIMD", _simd()),
         ("memory", f"{free_memory() / 2**30:.1f} GiB free"),
         ("cache", str(jit.CACHE_FOLDER or "none is writable: kernels compile at every start")),
     ]
+
+
+def _simd() -> str:
+    """The widest registers that LLVM uses for the processor that numba compiles for."""
+    import llvmlite.binding as llvm
+
+    from toyflows.kernels.jit import processor
+
+    name, features = processor()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features)
+    code = machine.emit_assembly(llvm.parse_assembly(SIXTEEN))
+    found = [words for register, words in REGISTERS.items() if register in code]
+    return f"{found[0] if found else 'none'} ({name})"
 
 
 def _checks() -> list[tuple[str, bool, str]]:

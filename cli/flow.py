@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
-from toyflows.errors import InputError
+from toyflows.cli._output import print_json
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from typing import TypeVar
@@ -125,18 +126,6 @@ def _markdown() -> str:
     return "\n".join(rows)
 
 
-def named_values(pairs: list[str]) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise InputError("p", pair, "allowed is NAME=VALUE")
-        if name in options:
-            raise InputError("p", pair, f"{name} is given twice")
-        options[name] = value
-    return options
-
-
 @contextlib.contextmanager
 def bars() -> Iterator[Callable[[str, int, int], None] | None]:
     """A progress bar a backend, on stderr and only where that is a terminal."""
@@ -225,9 +214,7 @@ def told(
     for path in out:
         run.save(path)
     if json:
-        import json as encoder
-
-        print(encoder.dumps(run.to_dict(), ensure_ascii=False, allow_nan=False))
+        print_json(run.to_dict())
     else:
         table(run, out)
     if show:

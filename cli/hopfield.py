@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._lattice import progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ def hopfield(
     """
     with refusing():
         _check(rule, update, temperature, sweeps, seed, out or [])
+        if rule == "hebb":
+            refuse_typed(["decay"], "is for --rule gradient")
         from toyflows.lattice import patterns as sets
 
         stored = sets.load(patterns or ["letters"], size)
@@ -72,9 +75,7 @@ def hopfield(
         for file in out or []:
             _save(file, stored, path, found, net.W)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            print_json(found)
         else:
             _print(stored, path, found, out or [])
 
@@ -85,20 +86,20 @@ def _check(
     import math
 
     from toyflows.files import check_writable
+    from toyflows.limits import check_seed
 
     if rule not in RULES:
-        raise InputError("rule", rule, f"allowed is {' or '.join(RULES)}")
+        raise InputError("rule", rule, f"must be {' or '.join(RULES)}")
     if update not in ("asynchronous", "sequential", "synchronous"):
-        raise InputError("update", update, "allowed is asynchronous, sequential or synchronous")
+        raise InputError("update", update, "must be asynchronous, sequential or synchronous")
     if not 0 <= temperature < math.inf:
-        raise InputError("temperature", temperature, "allowed is 0 or more")
+        raise InputError("temperature", temperature, "must be 0 or more")
     if not 1 <= sweeps <= 10_000:
-        raise InputError("sweeps", sweeps, "allowed is 1 to 10000")
-    if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError("sweeps", sweeps, "must be 1 to 10000")
+    check_seed(seed)
     for file in out:
         if file.suffix not in SUFFIXES:
-            raise InputError("out", file, f"allowed suffixes are {' '.join(SUFFIXES)}")
+            raise InputError("out", file, f"the suffix must be one of {' '.join(SUFFIXES)}")
         check_writable(file)
 
 
@@ -118,7 +119,7 @@ def _start(stored: Patterns, words: str | None, flip: int | None, seed: int) -> 
     s = stored.x[0].copy() if words is None else stored.start(words)
     flips = (min(3, s.size) if words is None else 0) if flip is None else flip
     if not 0 <= flips <= s.size:
-        raise InputError("flip", flips, f"allowed is 0 to {s.size}")
+        raise InputError("flip", flips, f"must be 0 to {s.size}")
     s[np.random.default_rng(seed).permutation(s.size)[:flips]] *= -1
     return s
 

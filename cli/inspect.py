@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 
 
 def register(app: typer.Typer) -> None:
@@ -33,9 +34,7 @@ def inspect(
 
         _, header = file.load(shipped.place(checkpoint))
         if json:
-            import json as encoder
-
-            print(encoder.dumps(dataclasses.asdict(header), ensure_ascii=False, allow_nan=False))
+            print_json(dataclasses.asdict(header))
             return
         print(f"{header.kind} at step {header.step}, seed {header.seed}, data {header.data[:16]}…")
         written = header.versions

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._denoise import denoise
-from toyflows.cli._errors import refusing, say
-from toyflows.cli._lattice import check_seed, number, picture, print_json, progress_bar
+from toyflows.cli._errors import refuse_typed, refusing, say, typed
+from toyflows.cli._lattice import number, picture, progress_bar
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -48,9 +49,12 @@ def ising(
 
     Example: toyflows ising --size 128 --temperature 2.2,2.3 --sampler wolff
     """
-    if context.invoked_subcommand is not None:
-        return
     with refusing():
+        if context.invoked_subcommand is not None:
+            refuse_typed(
+                typed(), f"is not for {context.invoked_subcommand}: put it behind the word"
+            )
+            return
         models = [_model(size, T, field) for T in _temperatures(temperature)]
         _check(sampler, sweeps, field, seed, threads, out or [])
         records = _run(models, sampler, sweeps, burn, seed, threads)
@@ -72,7 +76,7 @@ def _temperatures(text: str) -> list[float]:
     try:
         return [float(word) for word in text.split(",")]
     except ValueError:
-        raise InputError("temperature", text, "allowed are numbers with commas") from None
+        raise InputError("temperature", text, "must be numbers with commas") from None
 
 
 def _model(size: int, T: float, field: float) -> Ising:
@@ -87,19 +91,19 @@ def _check(
     """All that can be refused before numba is imported."""
     from toyflows.files import check_writable
     from toyflows.lattice.ising import SAMPLERS
+    from toyflows.limits import check_seed, check_workers
 
     if sampler not in SAMPLERS:
-        raise InputError("sampler", sampler, f"allowed is {', '.join(SAMPLERS)}")
+        raise InputError("sampler", sampler, f"must be {', '.join(SAMPLERS)}")
     if sampler == "wolff" and field:
-        raise InputError("field", field, "allowed is 0 with --sampler wolff")
+        raise InputError("field", field, "must be 0 with --sampler wolff")
     if sweeps < FEWEST:
-        raise InputError("sweeps", sweeps, f"allowed is {FEWEST} or more")
+        raise InputError("sweeps", sweeps, f"must be {FEWEST} or more")
     check_seed(seed)
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+    check_workers(threads=threads)
     for path in out:
         if path.suffix not in SUFFIXES:
-            raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+            raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
         check_writable(path)
 
 

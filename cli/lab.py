@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_typed, refusing, say, typed
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,13 +39,15 @@ def lab(
     Example: toyflows lab two-modes
     """
     with refusing():
-        for name, value, low, high in (
-            ("port", port, 0, 65535), ("sessions", sessions, 1, 1000), ("threads", threads, 1, 256)
-        ):  # fmt: skip
-            if value is not None and not low <= value <= high:
-                raise InputError(name, value, f"allowed is {low} to {high}")
         from toyflows import workers
+        from toyflows.limits import check_whole, check_workers
 
+        check_whole("port", port, 0, 65535)
+        check_whole("sessions", sessions, 1, 1000)
+        check_workers(threads=threads)
+
+        if list_:
+            refuse_typed(set(typed()) - {"list_"}, "is for a server; --list starts none")
         # One BLAS thread: the desk has a thread for each core, and numbers depend on no machine.
         with workers.environment(workers.BLAS):
             if importlib.util.find_spec("bokeh") is None:

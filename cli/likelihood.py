@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _drawing
-from toyflows.cli._errors import refusing
-from toyflows.cli.flow import named_values
+from toyflows.cli._errors import refuse_typed, refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
@@ -49,20 +50,21 @@ def likelihood(
     Example: toyflows likelihood roll.npz --data mine.csv
     """
     with refusing():
-        for name, value, least in (("count", count, 2), ("seed", seed, 0)):
-            if value < least:
-                raise InputError(name, value, f"allowed is {least} or more")
+        from toyflows.limits import check_seed, check_whole
+
+        check_whole("count", count, 2, _drawing.MOST["points"])
+        check_seed(seed)
+        if data is not None:
+            refuse_typed(["seed"], f"is for fresh points, not for {data}")
         asked = _drawing.Asked(checkpoint, exact, process, pairs=named_values(p or []),
                                classes=[class_] if class_ else [], seed=seed)  # fmt: skip
         subject, _ = asked.prepared()
         if len(subject.shape) != 1:
-            raise InputError("checkpoint", checkpoint, "is of images; allowed are models of points")
+            raise InputError("checkpoint", checkpoint, "is of images; must be models of points")
         label = asked.label(subject)
         found = _found(subject, label, _points(subject, label, data, count, seed))
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, allow_nan=False))
+            print_json(found)
             return
         print("{points} points: {nats:.4f} ± {error:.4f} nats, {bits_per_dimension:.4f} bits a "
               "dimension, with {evaluations} evaluations of the score".format(**found))  # fmt: skip
@@ -80,7 +82,7 @@ def _points(subject: Subject, label: int | None, data: str | None, count: int, s
         return _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
     x = table(data)[:count]
     if x.ndim != 2 or x.shape[1:] != subject.shape or len(x) < 2:
-        why = f"allowed are 2 rows or more of {subject.shape[0]} numbers"
+        why = f"must be 2 rows or more of {subject.shape[0]} numbers"
         raise InputError("data", data, why)
     return x
 

@@ -10,18 +10,19 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import toyflows
-from toyflows.cli._errors import say
+from toyflows.cli import _output
+from toyflows.cli._errors import refusing, say
+from toyflows.errors import InputError
 
 HELP = "How generative models learn: two modes, one weight, every training method, judged."
-app = typer.Typer(
-    help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
+app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -54,15 +55,39 @@ _assemble()
 
 
 def _named(error: Any) -> str:
-    """Typer's sentence, with the value that it refuses."""
+    """Typer's sentence, with the value that it refuses: of a repeated option the one to blame."""
     text: str = error.format_message()
-    names = getattr(getattr(error, "param", None), "opts", [])
+    parameter = getattr(error, "param", None)
+    given = list(_occurrences(parameter)) if parameter is not None else []
+    blamed = [(name, words) for name, words in given if not _readable(error, words)] or given[-1:]
+    return f"{blamed[0][0]} {' '.join(blamed[0][1])}: {text}" if blamed else text
+
+
+def _occurrences(parameter: Any) -> Iterator[tuple[str, list[str]]]:
+    """Each time that the option was typed, and its values."""
     for k, word in enumerate(sys.argv):
         name, equals, value = word.partition("=")
-        if name in names:
-            given = value if equals else " ".join(sys.argv[k + 1 : k + 2])
-            return f"{name} {given}: {text}"
-    return text
+        if name in parameter.opts:
+            yield name, [value] if equals else sys.argv[k + 1 : k + 1 + parameter.nargs]
+
+
+def _readable(error: Any, words: list[str]) -> bool:
+    """Whether the option's type can read these words."""
+    one = words[0] if error.param.nargs == 1 and words else tuple(words)
+    try:
+        error.param.process_value(error.ctx, [one] if error.param.multiple else one)
+    except Exception as again:  # typer's refusal, see main
+        return not hasattr(again, "format_message")
+    return True
+
+
+def _check_environment() -> None:
+    """Raises InputError where Python runs in a way in which nothing here works."""
+    if sys.flags.optimize > 1:
+        why = "must be 0 or 1: without docstrings no method has its equation"
+        raise InputError("PYTHONOPTIMIZE", sys.flags.optimize, why)
+    importlib.import_module("toyflows.kernels")  # looks at what numba is told
+    os.environ["MPLBACKEND"] = "agg"  # no window; a notebook's backend may not be installed here
 
 
 def main() -> None:
@@ -71,11 +96,16 @@ def main() -> None:
     Typer's own refusals (an option that does not exist, a word for a number) are told apart by
     what they can do, because the class has moved between its versions.
     """
+    _output.prepare()
     try:
+        with refusing():
+            _check_environment()
         code = app(prog_name="toyflows", standalone_mode=False)
     except BrokenPipeError:  # `toyflows flows | head -1`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except typer.Exit as end:
+        code = end.exit_code
     except Exception as error:  # re-raised unless it is one of typer's refusals
         if not hasattr(error, "format_message"):
             raise

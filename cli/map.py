@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json as encoder
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def draw(
         for path in places:
             _save(path, seen)
     if json:
-        print(encoder.dumps(seen.to_dict(), ensure_ascii=False, allow_nan=False))
+        print_json(seen.to_dict())
         return
     print(seen.message)
     if seen.missing:
@@ -70,7 +70,7 @@ def _check_out(path: Path) -> None:
     from toyflows.files import check_writable
 
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
 
 
@@ -80,7 +80,7 @@ def _fixed(text: str) -> tuple[str, Value]:
 
     name, equals, value = text.partition("=")
     if not equals or not value.strip():
-        raise InputError("at", text, "allowed is NAME=VALUE")
+        raise InputError("at", text, "must be NAME=VALUE")
     if name == "loss":
         return name, value
     return name.replace("-", "_"), Axis.of(name, value).values[0]

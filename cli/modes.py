@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toyflows.cli._errors import refusing
-from toyflows.cli.flow import bars, named_values, print_verdict, told
+from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,7 +96,7 @@ def _row(name: str, text: str) -> list[float]:
     try:
         return [float(word) for word in text.split(",")]
     except ValueError:
-        raise InputError(name, text, "allowed are numbers between commas") from None
+        raise InputError(name, text, "must be numbers between commas") from None
 
 
 def _positions(text: str, dimension: int | None) -> list[list[float]]:
@@ -110,11 +111,11 @@ def _positions(text: str, dimension: int | None) -> list[list[float]]:
         lines = text.split(";")
     rows = [_row("positions", line) for line in lines if line.strip()]
     if not rows or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError("positions", text, "allowed are rows of equally many numbers")
+        raise InputError("positions", text, "must be rows of equally many numbers")
     if dimension is None:
         return rows
     if not len(rows[0]) <= dimension <= 10_000:
-        raise InputError("dimension", dimension, f"allowed is {len(rows[0])} to 10000")
+        raise InputError("dimension", dimension, f"must be {len(rows[0])} to 10000")
     return [row + [0.0] * (dimension - len(row)) for row in rows]
 
 

@@ -46,7 +46,7 @@ class {cls}(Flow):
 
     def __post_init__(self):
         if self.kappa <= 0:
-            raise InputError("p", f"kappa={{self.kappa}}", "allowed is kappa > 0")
+            raise InputError("p", f"kappa={{self.kappa}}", "must be kappa > 0")
 
     def negatives(self, ops, θ, chains):
         """Particles that stand for the model: here exact draws, made anew at each step."""
@@ -102,7 +102,7 @@ def _refusal(name: str, stem: str, path: Path) -> str:
     from toyflows.flows import registry
 
     if not (stem.isidentifier() and stem.isascii()) or keyword.iskeyword(stem) or stem[0] == "_":
-        return "allowed are letters, digits and dashes, beginning with a letter"
+        return "must be letters, digits and dashes, beginning with a letter"
     if stem.replace("_", "-") in registry():
         return "there is a method of that name; `toyflows flows` lists them"
     if path.exists():

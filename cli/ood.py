@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 SCORES = ("energy", "gradient", "probability")
@@ -40,16 +41,15 @@ def ood(
     Example: toyflows ood ebm28 --score energy
     """
     with refusing():
+        from toyflows.limits import check_seed
+
         if count < 2:
-            raise InputError("count", count, "allowed is 2 or more")
-        if seed < 0:
-            raise InputError("seed", seed, "allowed is 0 or more")
+            raise InputError("count", count, "must be 2 or more")
+        check_seed(seed)
         wanted = _wanted(score or [])
         found = _table(checkpoint, wanted, outside, count, seed, threads)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(found, ensure_ascii=False, allow_nan=False))
+            print_json(found)
         else:
             _print(found)
 
@@ -57,7 +57,7 @@ def ood(
 def _wanted(names: list[str]) -> list[str]:
     for name in names:
         if name not in (*SCORES, *ALIASES):
-            raise InputError("score", name, f"allowed is {', '.join((*SCORES, *ALIASES))}")
+            raise InputError("score", name, f"must be {', '.join((*SCORES, *ALIASES))}")
     return [ALIASES.get(name, name) for name in names]
 
 

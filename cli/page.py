@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from toyflows.cli._errors import refusing
-from toyflows.errors import InputError
+from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
 
 
 def register(app: typer.Typer) -> None:
@@ -61,17 +60,18 @@ def page(
     """
     with refusing():
         from toyflows import kernels, pages
-        from toyflows.cli.flow import named_values
+        from toyflows.limits import check_workers
+        from toyflows.registry import named_values
 
         kernels.own_process = True
         pages.check_out(out)
-        if jobs is not None and jobs < 1:
-            raise InputError("jobs", jobs, "allowed is 1 or more")
+        check_workers(jobs=jobs)
         if file:
-            if loss or over:
-                raise InputError("path", file[0], "saved runs go without --loss and --over")
+            refuse_typed(set(typed()) - {"out", "file", "title"}, f"{file[0]} is a saved run, with "
+                         "settings of its own")  # fmt: skip
             count = _saved(out, file, title)
         else:
+            refuse_swept(text.partition("=")[0] for text in over or ())
             asked = pages.plan(
                 loss or [], over or [], theta_star=theta_star, q_star=q_star, theta0=theta0,
                 separation=separation, time=time, dt=dt, rate=rate, walkers=walkers, seed=seed,

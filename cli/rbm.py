@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _training
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_typed, refusing, say
 from toyflows.cli._lattice import progress_bar
-from toyflows.cli.flow import named_values
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.lattice.binary import Data
@@ -130,7 +131,7 @@ def _run(model: Model, data: Data, clock: _training.Clock, out: Path, json: bool
     clock.tell_end()
     model.save(out)
     if json:
-        _print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
+        print_json({"checkpoint": str(out), "step": state.step, **_summary(model, data)})
     else:
         print(f"saved   {out} at step {state.step}")
 
@@ -166,21 +167,6 @@ def _summary(model: Model, data: Data) -> dict[str, Any]:
     return told | {"columns": list(rbm_train.Seen._fields), "history": history}
 
 
-def _print_json(told: dict[str, Any]) -> None:
-    """nan, which JSON does not know, as null."""
-    import json as encoder
-    import math
-
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: plain(inner) for name, inner in value.items()}
-        if isinstance(value, list):
-            return [plain(inner) for inner in value]
-        return None if isinstance(value, float) and not math.isfinite(value) else value
-
-    print(encoder.dumps(plain(told), ensure_ascii=False, allow_nan=False))
-
-
 # ---- sample and score
 
 
@@ -213,6 +199,8 @@ def sample(
         uses.check_picture(out)
         check_writable(out)
         model = Model.load(checkpoint)
+        if start == "exact":
+            refuse_typed(["sweeps", "snapshots"], "is for chains; --start exact has none")
         with progress_bar("sweeps", sweeps) as tell:
             rows, size = chains.run(model, tell), model.config.size
         uses.save(out, [(2 * v - 1).reshape(-1, size, size) for v in rows.values()], list(rows))
@@ -221,7 +209,7 @@ def sample(
             last = [v for name, v in rows.items() if name != "probability"][-1]
             told["right"] = int(patterns(last, size).sum())
         if json:
-            _print_json(told)
+            print_json(told)
             return
         print("rows    " + ", ".join(rows))
         if "right" in told:
@@ -251,21 +239,23 @@ def score(
         from toyflows.files import check_writable
         from toyflows.lattice import rbm_uses
         from toyflows.lattice.rbm_train import Model
+        from toyflows.limits import check_seed
 
-        if seed < 0:
-            raise InputError("seed", seed, "allowed is 0 or more")
+        check_seed(seed)
         if out is not None:
             if out.suffix.lower() != ".csv":
-                raise InputError("out", out, "allowed is a .csv file")
+                raise InputError("out", out, "must be a .csv file")
             check_writable(out)
         model = Model.load(checkpoint)
+        if rbm_uses.method_of(model, method) == "exact":
+            refuse_typed(["chains", "temperatures", "seed"], "is for --method ais; this is exact")
         data = model.load_data()
         with progress_bar("temperatures", temperatures) as tell:
             told = rbm_uses.score(model, data, method, chains, temperatures, seed, tell)
         if out is not None:
             rbm_uses.save_curves(model, out)
         if json:
-            _print_json(told)
+            print_json(told)
         else:
             _print_score(told)
 

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _drawing
-from toyflows.cli._errors import refusing
-from toyflows.cli.flow import named_values
+from toyflows.cli._errors import refuse_typed, refusing
+from toyflows.cli._output import print_json
 from toyflows.cli.train import DIFFUSION
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.images.base import Pixels
     from toyflows.images.train import Model
     from toyflows.images.uses import Sampler
+
+# Options that are for one kind of model only.
+ENERGY = ("inpaint", "denoise", "pull", "buffer")
+DIFFUSIONS = ("process", "sampler", "spacing", "guidance", "p", "json")
+NOISIEST = 1e6  # --denoise: pixels are within ±1
 
 
 def register(app: typer.Typer) -> None:
@@ -88,16 +94,13 @@ def sample(
         )  # fmt: skip
         _check(count, steps, snapshots, energy.uses)
         if exact is None and checkpoint is not None and _kind(checkpoint) not in DIFFUSION:
-            asked.refuse_all(checkpoint, json)
+            refuse_typed(DIFFUSIONS, f"is for diffusion models, not for {checkpoint}")
             _run(checkpoint, energy, out, count or 16, snapshots)
             return
-        if energy.uses:
-            raise InputError(energy.uses[0], out, "allowed for energy models only")
+        refuse_typed(ENERGY, "is for energy models only")
         told = _drawing.sample(asked, out, count, snapshots, quiet=json)
         if json:
-            import json as encoder
-
-            print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
+            print_json(told)
 
 
 @dataclass(frozen=True)
@@ -130,9 +133,11 @@ def _kind(checkpoint: Path) -> str:
 def _check(count: int | None, steps: int | None, snapshots: int, uses: list[str]) -> None:
     for name, value in (("count", count), ("steps", steps), ("snapshots", snapshots)):
         if value is not None and value < 1:
-            raise InputError(name, value, "allowed is 1 or more")
+            raise InputError(name, value, "must be 1 or more")
     if len(uses) > 1:
-        raise InputError("inpaint", "--denoise --buffer", "allowed is one of the three")
+        refuse_typed(uses[1:], f"--{uses[0]} is given too; must be one of the two")
+    if "denoise" not in uses:
+        refuse_typed(["pull"], "goes with --denoise")
 
 
 def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int) -> None:
@@ -141,7 +146,7 @@ def _run(checkpoint: Path, asked: Energy, out: Path, count: int, snapshots: int)
     from toyflows.images import shipped, uses
 
     if count > 10_000:
-        raise InputError("count", count, "allowed is 10000 or less")
+        raise InputError("count", count, "must be 10000 or less")
     uses.check_picture(out)
     check_writable(out)
     model = shipped.find(checkpoint, "ebm", "jem")
@@ -212,8 +217,8 @@ def _denoised(
     """The images, with noise, and the noise going."""
     from toyflows.images import uses
 
-    if not σ > 0:
-        raise InputError("denoise", σ, "allowed is a positive number")
+    if not 1 / NOISIEST <= σ <= NOISIEST:
+        raise InputError("denoise", σ, f"must be {1 / NOISIEST:g} to {NOISIEST:g}")
     if pull is None:
         pull = sampler.pull(σ)
     x = _tests(model, sampler, count)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json as encoder
 import sys
 import time as clock
 from collections.abc import Callable, Iterator
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, say
+from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,11 +113,12 @@ def _plan(
     if path is not None:
         both = [*(["loss"] if loss else []), *(["over"] if over else []), *given]
         if both:
-            raise InputError(both[0], "", f"is said by the plan {path}; allowed is one of the two")
+            refuse_typed(both, f"is said by the plan {path}; must be one of the two")
         return Plan.load(path)
     if not loss:
-        raise InputError("loss", "", "is missing; allowed is one or more, or a plan in TOML")
+        raise InputError("loss", "(none)", "must be a method or more, or a plan in TOML")
     axes = [Axis.parse(text) for text in over or ()]
+    refuse_swept(axis.name for axis in axes)
     return Plan.make(loss, axes, **given)
 
 
@@ -169,7 +170,7 @@ def _print_estimate(told: Estimate, json: bool) -> None:
     if json:
         import dataclasses
 
-        print(encoder.dumps(dataclasses.asdict(told)))
+        print_json(dataclasses.asdict(told))
         return
     print(f"runs    {told.runs:,}, of which {told.missing:,} are still to be done")
     if told.missing:
@@ -194,7 +195,7 @@ def _print(result: Result, counted: _Counted, seconds: float, out: Path, json: b
             "runs": counted.total, "computed": done, "reused": counted.first or 0,
             "seconds": seconds, "verdicts": result.counts(), "plan": result.plan.to_dict(),
         }  # fmt: skip
-        print(encoder.dumps(told, ensure_ascii=False, allow_nan=False))
+        print_json(told)
         return
     reused = f", {counted.first:,} were there" if counted.first else ""
     print(f"runs    {done:,} in {_time(seconds)}{reused}")

@@ -11,8 +11,8 @@ import typer
 
 from toyflows.cli import _training
 from toyflows.cli._errors import refusing, say
-from toyflows.cli.flow import named_values
 from toyflows.errors import InputError, nearest
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.images.base import Parts
@@ -90,7 +90,7 @@ def _train(
     if given["kind"] not in KINDS:
         raise InputError("kind", given["kind"], nearest(given["kind"], (*KINDS, *DIFFUSION)))
     if "target" in given:
-        raise InputError("target", given["target"], "allowed for ddpm and ncsn; here it is --data")
+        raise InputError("target", given["target"], "is for ddpm and ncsn; here it is --data")
     given = _training.read(Config, SPELLED, given, pairs)
     model, parts = _resumed(out, given) if resume else _begun(given)
     length.check(model.config.cosine)

@@ -63,14 +63,14 @@ def verdicts(
         from toyflows import bench
         from toyflows.files import available_cores
         from toyflows.flows import registry
+        from toyflows.limits import check_workers
         from toyflows.target import Target
 
         for path in out or ():
             _check_out(path)
         if backend not in ("grid", "walkers"):
-            raise InputError("backend", backend, "allowed is grid or walkers")
-        if jobs is not None and jobs < 1:
-            raise InputError("jobs", jobs, "allowed is 1 or more")
+            raise InputError("backend", backend, "must be grid or walkers")
+        check_workers(jobs=jobs)
         flows = [bench.parse(words) for words in loss or registry()]
         separations = tuple(separation or bench.SEPARATIONS)
         targets = [Target.from_q(q_star, d) for d in separations]
@@ -91,7 +91,7 @@ def _check_out(path: Path) -> None:
     from toyflows.files import check_writable
 
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
 
 

@@ -69,7 +69,7 @@ def arrays(figure: str, given: Mapping[str, Any]) -> dict[str, Array]:
         if values.dtype.hasobject:
             raise _registry.NotAFigure(
                 f"toyflows.figures.{figure}: compute gives objects as {name!r}, "
-                "allowed are arrays of numbers and of text"
+                "must be arrays of numbers and of text"
             )
     return data
 

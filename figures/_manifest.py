@@ -17,12 +17,13 @@ from toyflows.errors import InputError
 from toyflows.figures import _registry
 from toyflows.figures._cache import versions
 from toyflows.files import whole_file
+from toyflows.limits import check_seed, check_workers
 
 if sys.platform != "win32":
     import fcntl
 
 FORMATS = ("png", "pdf", "svg")
-LARGEST_SCALE, MOST_JOBS = 10.0, 256
+LARGEST_SCALE = 10.0
 MANIFEST, GALLERY, MADE_BY = "manifest.json", "index.html", "toyflows figures"
 
 Book = dict[str, Any]  # the content of manifest.json
@@ -32,18 +33,16 @@ Book = dict[str, Any]  # the content of manifest.json
 def check(scale: float, seed: int, jobs: int) -> None:
     """Raises InputError for numbers out of range."""
     if not 0 < scale <= LARGEST_SCALE:  # nan is not
-        raise InputError("scale", scale, f"allowed is 0 < scale ≤ {LARGEST_SCALE:g}")
-    if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
-    if not 1 <= jobs <= MOST_JOBS:
-        raise InputError("jobs", jobs, f"allowed is 1 to {MOST_JOBS}")
+        raise InputError("scale", scale, f"must be 0 < scale ≤ {LARGEST_SCALE:g}")
+    check_seed(seed)
+    check_workers(jobs=jobs)
 
 
 def checked_formats(formats: Sequence[str]) -> tuple[str, ...]:
     """Those asked for, in the order of FORMATS; with pdf alone a png, for the gallery to show."""
     for name in formats or [""]:
         if name not in FORMATS:
-            raise InputError("format", name or "''", f"allowed are {', '.join(FORMATS)}")
+            raise InputError("format", name or "''", f"must be {', '.join(FORMATS)}")
     also = "png" if set(formats) == {"pdf"} else ""
     return tuple(f for f in FORMATS if f in formats or f == also)
 
@@ -54,7 +53,7 @@ def own(out: Path) -> Iterator[None]:
     """The folder `out`, made where it is missing, and ours alone: hidden files that lie there are
     then left from a dead process, and are cleared away at the end. Raises InputError(out)."""
     if out.exists() and not out.is_dir():
-        raise InputError("out", out, "is a file, allowed is a folder")
+        raise InputError("out", out, "is a file, must be a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -163,7 +162,7 @@ def numbers(figure: str, claim: Mapping[str, Any]) -> Book:
             return float(value) if math.isfinite(value) else str(float(value))
         raise _registry.NotAFigure(
             f"toyflows.figures.{figure}: claim gives a {type(value).__name__} as {name!r}, "
-            "allowed are Checked, numbers and text"
+            "must be Checked, numbers and text"
         )
 
     return {str(name): plain(name, value) for name, value in claim.items()}

@@ -37,7 +37,7 @@ def replay(
     _manifest.check(1.0, 0, jobs)
     book = _manifest.read_manifest(manifest)["figures"]
     if out is not None and out.resolve() == manifest.resolve().parent:
-        raise InputError("out", out, "holds the manifest itself; allowed is another folder")
+        raise InputError("out", out, "holds the manifest itself; must be another folder")
     known = set(_registry.ids())
     settings = {i: (entry["scale"], entry["seed"]) for i, entry in book.items() if i in known}
     with tempfile.TemporaryDirectory() as forgotten:

@@ -141,11 +141,11 @@ def test_text_round_trip(tmp_path: Path, values: list[float], separator: str | N
         ("NaN\n2\n3\n4\n5\n", "line 1: nan is not finite"),
         ("1\n2\n\n-inf\n5\n", "line 4: -inf is not finite"),
         ("1\n2\n3\n4\n1e400\n", "line 5: inf is not finite"),
-        ("1\n2\n3\n1e301\n", "line 4: 1e+301 is too large (allowed: up to 1e+300 in size)"),
+        ("1\n2\n3\n1e301\n", "line 4: 1e+301 is too large (must be up to 1e+300 in size)"),
         ("1\n2\n3\n", "too few values (3); at least 4 are needed"),
         ("2.5\n2.5\n2.5\n2.5\n", "all 4 values are equal (2.5); two modes need a spread"),
         (b"1\n2\n\xff\xfe\n", "line 3: not text in UTF-8"),
-        (b"1\n2\n3\x00\n4\n", "is a binary file; allowed: text, .npy, .npz"),
+        (b"1\n2\n3\x00\n4\n", "is a binary file; must be text, .npy, .npz"),
         ('1,"' + "9" * 200_000 + '"\n', "line 1: field larger than field limit"),
         ("1\n2\n3\n" + "x" * 99 + "\n", "line 4: '" + "x" * 40 + "' is not a number"),
     ],
@@ -162,7 +162,7 @@ def test_bad_paths(tmp_path: Path) -> None:
     assert refusal(lambda: data.load("")) == "is a directory, not a file"
     for name in ("none.csv", "none.npy", "none.npz"):
         why = refusal(lambda name=name: data.load(str(tmp_path / name)))
-        assert why == "no such file (allowed: a file, or old-faithful)"
+        assert why == "no such file (must be a file, or old-faithful)"
     assert refusal(lambda: data.load("a\0b")) == "is not a file name"
     assert refusal(lambda: data.load("x" * 5000)).startswith("cannot be read (File name too long")
 
@@ -181,11 +181,11 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     ("array", "why"),
     [
         (np.array([1, "a", None], dtype=object), "holds pickled Python objects, which are never"),
-        (np.arange(8) * 1j, "holds complex128 values; allowed: real numbers"),
-        (np.array(["1", "2"]), "holds <U1 values; allowed: real numbers"),
-        (np.array([True, False] * 4), "holds bool values; allowed: real numbers"),
-        (np.arange(8.0).reshape(8, 1), "has shape (8, 1); allowed: (n,)"),
-        (np.array(1.0), "has shape (); allowed: (n,)"),
+        (np.arange(8) * 1j, "holds complex128 values; must be real numbers"),
+        (np.array(["1", "2"]), "holds <U1 values; must be real numbers"),
+        (np.array([True, False] * 4), "holds bool values; must be real numbers"),
+        (np.arange(8.0).reshape(8, 1), "has shape (8, 1); must be (n,)"),
+        (np.array(1.0), "has shape (); must be (n,)"),
         (np.array([]), "too few values (0); at least 4 are needed"),
         (np.arange(3), "too few values (3); at least 4 are needed"),
         (np.full(5, 7), "all 5 values are equal (7); two modes need a spread"),
@@ -475,7 +475,7 @@ def test_degenerate_data() -> None:
 @pytest.mark.parametrize(
     ("x", "why"),
     [
-        (np.ones((4, 2)), "has shape (4, 2); allowed: (n,)"),
+        (np.ones((4, 2)), "has shape (4, 2); must be (n,)"),
         (np.ones(4), "all 4 values are equal (1); two modes need a spread"),
         (np.arange(3.0), "too few values (3); at least 4 are needed"),
         (np.array([1.0, np.nan, 2.0, 3.0]), "entry [1]: nan is not finite"),

@@ -187,7 +187,7 @@ def test_the_mean_score_is_zero_and_fisher_is_minus_divergence() -> None:
     ],
 )
 def test_what_is_no_mixture_is_refused(weights, means, spreads, option: str) -> None:
-    with pytest.raises(InputError, match="allowed") as refused:
+    with pytest.raises(InputError, match="must be") as refused:
         Gaussians(np.array(weights), np.array(means), np.array(spreads))
     assert refused.value.name == option
     assert "\n" not in str(refused.value)

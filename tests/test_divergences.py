@@ -314,7 +314,7 @@ def test_refusals() -> None:
     import toyflows
 
     for name, options, said in (
-        ("wasserstein", {"p": 3}, "allowed is 1 or 2"),
+        ("wasserstein", {"p": 3}, "must be 1 or 2"),
         ("bregman", {"generator": "l3"}, "l2"),
         ("bregman", {"alpha": 0.0}, "0 < alpha"),
         ("bregman", {"alpha": 1.5}, "0 < alpha"),

@@ -97,7 +97,7 @@ def test_engines_are_chosen_by_name() -> None:
     assert engine_of(pooled).name == "numpy"
     with pytest.raises(InputError, match="engine=fast"):
         engine_of(pooled, "fast")
-    with pytest.raises(InputError, match="allowed is fast or numpy"):
+    with pytest.raises(InputError, match="must be fast or numpy"):
         engine_of(network, "quick")
     with pytest.raises(InputError, match="threads"):
         engine_of(network, threads=0)

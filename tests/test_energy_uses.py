@@ -83,7 +83,7 @@ def test_what_is_missing() -> None:
     assert not uses.known_without("top", 12)[:6].any()
     assert not uses.known_without("right", 12)[:, 6:].any()
     assert uses.known_without("left", 13).sum() == 13 * 7
-    with pytest.raises(InputError, match="inpaint = up: allowed is left"):
+    with pytest.raises(InputError, match="inpaint = up: must be left"):
         uses.known_without("up", 12)
 
 
@@ -191,7 +191,7 @@ def test_a_sheet_has_every_image_in_its_place(tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(picture)[::2, ::2], told)
     with np.load(uses.save(tmp_path / "a.npz", rows, ["x", "y"])) as file:
         assert np.array_equal(file["y"], rows[1])
-    with pytest.raises(InputError, match=r"allowed is a \.png"):
+    with pytest.raises(InputError, match=r"must be a \.png"):
         uses.save(tmp_path / "a.gif", rows, [])
 
 

@@ -415,8 +415,8 @@ def test_options_are_read_by_the_type_of_their_default() -> None:
     assert make("nce", mu="1").mu == 1.0
     assert make("nce", learn_c="true").learn_c is True
     for options, said in (
-        ({"mu": "x"}, "allowed is a float"),
-        ({"mu": "nan"}, "allowed is a float"),
+        ({"mu": "x"}, "must be a float"),
+        ({"mu": "nan"}, "must be a float"),
         ({"mu": math.inf}, "finite"),
         ({"mu": "1e3"}, "300"),
         ({"learn_c": "1"}, "bool"),
@@ -426,7 +426,7 @@ def test_options_are_read_by_the_type_of_their_default() -> None:
         with pytest.raises(InputError, match=said):
             make("nce", **options)
     for options in ({"k": 0}, {"k": "2.5"}, {"h": -1.0}, {"h": 2.0}):
-        with pytest.raises(InputError, match="allowed is"):
+        with pytest.raises(InputError, match="must be"):
             make("cd", **options)
     with pytest.raises(InputError, match="did you mean score-matching"):
         make("score_matching")

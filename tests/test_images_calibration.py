@@ -84,7 +84,7 @@ def test_another_certainty_is_caught(sure: float) -> None:
 
 
 def test_nothing_to_count_is_refused() -> None:
-    with pytest.raises(InputError, match="allowed is 1 or more"):
+    with pytest.raises(InputError, match="must be 1 or more"):
         reliability(np.zeros((0, 2)), np.zeros(0, np.int64))
     with pytest.raises(InputError, match="bins = 0"):
         reliability(np.zeros((1, 2)), np.zeros(1, np.int64), 0)

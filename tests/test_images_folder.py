@@ -152,7 +152,7 @@ def test_what_cannot_be_read_is_named_and_the_others_are_read(tmp_path: Path) ->
         "dark/renamed.dat": named,
         "dark/text.jpg": "is no PNG, JPEG or TIFF",
         "dark/gif.png": "is no PNG, JPEG or TIFF",
-        "dark/float.tif": "holds 7.5 … 7.5; allowed for floats: [0, 1] or [−1, 1]",
+        "dark/float.tif": "holds 7.5 … 7.5; must be, for floats: [0, 1] or [−1, 1]",
         "dark/link.png": "is not a file",
         "dark/pipe.png": "is not a file",
     }
@@ -209,7 +209,7 @@ def test_no_folder_and_no_size(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("1")
     for name, said in (("nowhere", "there is no such"), ("a.csv", "neither a folder nor")):
         assert said in refusal(lambda name=name: folder.load(str(tmp_path / name), SIZE))
-    with pytest.raises(InputError, match="allowed is 16") as caught:
+    with pytest.raises(InputError, match="must be 16") as caught:
         folder.load(str(tmp_path), 3)
     assert caught.value.name == "size"
 
@@ -393,16 +393,16 @@ def test_images_of_an_archive_are_fitted_too(tmp_path: Path) -> None:
     [
         ({"pictures": GREY}, "holds no array named images (n, h, w), but pictures"),
         ({}, "but nothing"),
-        ({"images": GREY[0]}, "images has shape (16, 16); allowed: (n, h, w)"),
-        ({"images": GREY[..., None]}, "images has shape (20, 16, 16, 1); allowed: (n, h, w)"),
+        ({"images": GREY[0]}, "images has shape (16, 16); must be (n, h, w)"),
+        ({"images": GREY[..., None]}, "images has shape (20, 16, 16, 1); must be (n, h, w)"),
         ({"images": GREY[:0]}, "images holds no pixel"),
         ({"images": GREY[:, :0]}, "images holds no pixel"),
-        ({"images": GREY * 1.0}, "images holds 0 … 19; allowed for floats"),
-        ({"images": GREY.astype(int) - 1}, "images holds -1 … 18; allowed for integers"),
-        ({"images": GREY * np.nan}, "images holds nan … nan; allowed for floats"),
+        ({"images": GREY * 1.0}, "images holds 0 … 19; must be, for floats"),
+        ({"images": GREY.astype(int) - 1}, "images holds -1 … 18; must be, for integers"),
+        ({"images": GREY * np.nan}, "images holds nan … nan; must be, for floats"),
         ({"images": GREY.astype(complex)}, "images holds complex128 values"),
         ({"images": GREY.astype(object)}, "pickled Python objects, which are never loaded"),
-        ({"images": GREY, "labels": np.zeros(19, int)}, "labels has shape (19,); allowed: (20,)"),
+        ({"images": GREY, "labels": np.zeros(19, int)}, "labels has shape (19,); must be (20,)"),
         ({"images": GREY, "labels": np.zeros(20)}, "labels holds float64 values"),
         ({"images": GREY[:3]}, "at most 3 images a class"),
         ({"images": GREY, "labels": np.zeros(20, int)}, ""),
@@ -429,7 +429,7 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     else:
         path.write_bytes(contents[damage])
     why = refusal(lambda: folder.load(str(path), SIZE))
-    assert "damaged" in why or "not a numpy archive" in why or "allowed: (n, h, w)" in why
+    assert "damaged" in why or "not a numpy archive" in why or "must be (n, h, w)" in why
 
 
 # ---- what follows

@@ -318,6 +318,6 @@ def test_a_cache_that_cannot_be_written_is_no_cache(small: Path, tmp_path, monke
 @pytest.mark.parametrize("size", [0, 15, 129])
 def test_sizes_out_of_range_are_refused(size: int) -> None:
     for call in (glyphs.load, glyphs.make):
-        with pytest.raises(InputError, match="allowed is 16 … 128") as caught:
+        with pytest.raises(InputError, match="must be 16 … 128") as caught:
             call(size)
         assert caught.value.name == "size"

@@ -45,7 +45,7 @@ def test_a_taken_port(taken: int) -> None:
 
 @pytest.mark.parametrize("port", ["-1", "65536", "99999999999"])
 def test_no_such_port(port: str) -> None:
-    assert "allowed is 0 to 65535" in refused("--port", port)
+    assert "must be 0 to 65535" in refused("--port", port)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="all ports are root's")
@@ -60,8 +60,8 @@ def test_no_such_address(address: str) -> None:
 
 
 def test_bounds() -> None:
-    assert "allowed is 1 to 1000" in refused("--sessions", "0")
-    assert "allowed is 1 to 256" in refused("--threads", "0")
+    assert "must be 1 to 1000" in refused("--sessions", "0")
+    assert "must be 1 to 256" in refused("--threads", "0")
 
 
 def test_unknown_rooms_and_lessons() -> None:

@@ -96,7 +96,7 @@ def test_a_number_of_more_digits_is_that_which_the_link_will_say(text: str, valu
 
 def test_just_outside_is_outside() -> None:
     for text in ("-2.500001", "7.250001", "1e9"):
-        with pytest.raises(InputError, match=r"allowed is -2\.5 … 7\.25"):
+        with pytest.raises(InputError, match=r"must be -2\.5 … 7\.25"):
             REAL.read(text)
     for text in ("-1", "1000000", "1.5"):
         with pytest.raises(InputError, match="whole number"):

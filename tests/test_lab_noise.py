@@ -178,7 +178,7 @@ def test_few_controls_and_each_comes_back_from_the_address(show: str) -> None:
 
 def test_noises_must_fall() -> None:
     values = settings(show="langevin", first=1.0, last=1.0)
-    with pytest.raises(InputError, match=r"last = 1\.0: allowed is less than the first"):
+    with pytest.raises(InputError, match=r"last = 1\.0: must be less than the first"):
         ROOM.start(values, job())
 
 

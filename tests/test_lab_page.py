@@ -350,7 +350,7 @@ def test_uploads_good_and_bad(lab: Lab) -> None:
             room.page.evaluate("document.getElementById('status').textContent = ''")
 
         open_file(room, "program.py", b"print(1)")
-        refused("allowed are")
+        refused("must be")
         open_file(room, "large.csv", b"1,2\n" * (600 << 10))
         refused("MiB")
         noise = np.random.default_rng(0).bytes(5000)
@@ -361,7 +361,7 @@ def test_uploads_good_and_bad(lab: Lab) -> None:
             ("MSwyCjM", "could not be read"),  # cut off
             ("é", "could not be read"),
             (7, "could not be read"),
-            (base64.b64encode(b"1,2\n" * (600 << 10)).decode(), "allowed are 2 MiB"),
+            (base64.b64encode(b"1,2\n" * (600 << 10)).decode(), "must be at most 2 MiB"),
         ):
             room.upload({**sent, "content": content})
             refused(words)

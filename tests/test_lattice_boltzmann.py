@@ -47,7 +47,7 @@ def test_twenty_units_are_the_most() -> None:
     free = Boltzmann(np.zeros((20, 20)), np.full(20, 0.5), 2.0)
     assert free.log_Z == pytest.approx(20 * np.log(2 * np.cosh(0.25)), abs=1e-9)
     assert np.allclose(free.moments().means, np.tanh(0.25), rtol=0, atol=1e-12)
-    with pytest.raises(InputError, match=r"2\^21; allowed are 20 units \(2\^20\)"):
+    with pytest.raises(InputError, match=r"2\^21; must be at most 20 units \(2\^20\)"):
         Boltzmann(np.zeros((21, 21)), np.zeros(21)).moments()
 
 

@@ -90,7 +90,7 @@ def test_path_is_settle_and_energies_fall() -> None:
         assert path.energies == pytest.approx([float(net.energy(s)) for s in path.states])
     with pytest.raises(InputError, match="may never rest"):
         net.settle(start[None], update="synchronous")
-    with pytest.raises(InputError, match="allowed is asynchronous"):
+    with pytest.raises(InputError, match="must be asynchronous"):
         net.path(start, "backwards")
 
 
@@ -186,7 +186,7 @@ def test_rest_states_are_all_of_them(N: int, whole: bool) -> None:
 
 
 def test_too_many_states_are_refused() -> None:
-    with pytest.raises(InputError, match="31 units: allowed are 30"):
+    with pytest.raises(InputError, match="31 units: must be at most 30"):
         random_net(31, 0).rest_states()
     with pytest.raises(InputError, match="states are at rest"):
         Hopfield(np.zeros((22, 22)), np.zeros(22)).rest_states()

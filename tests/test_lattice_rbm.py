@@ -99,7 +99,7 @@ def test_two_to_the_twenty_states_are_the_most() -> None:
     assert free.log_Z == pytest.approx(
         np.logaddexp(0, a).sum() + np.logaddexp(0, b).sum(), rel=1e-13
     )
-    with pytest.raises(InputError, match=r"hidden = 21: too many .* allowed are 20 units"):
+    with pytest.raises(InputError, match=r"hidden = 21: too many .* must be at most 20 units"):
         _ = machine(30, 21).log_Z
 
 
@@ -344,7 +344,7 @@ def test_a_run_without_hope_says_so() -> None:
         ({"size": 9}, "2 … 8"),
         ({"data": "glyphs", "size": 9}, "16 … 128"),
         ({"hidden": -1}, "1 or more"),
-        ({"hidden": 25, "size": 5, "sampler": "exact"}, "allowed are 20 units"),
+        ({"hidden": 25, "size": 5, "sampler": "exact"}, "must be at most 20 units"),
         ({"k": 0}, "k=0"),
         ({"temperatures": 1}, "2 or more"),
         ({"rate": np.inf}, "a positive number"),

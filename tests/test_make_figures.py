@@ -737,16 +737,16 @@ def test_bounds_are_shown_as_bounds() -> None:
 
 # ------------------------------------------------------------------ bad input
 BAD = [
-    (["all", "--scale", "0"], "--scale 0.0: allowed is 0 < scale ≤ 10"),
-    (["all", "--scale", "nan"], "--scale nan: allowed is 0 < scale ≤ 10"),
-    (["all", "--scale", "-1"], "--scale -1.0: allowed is 0 < scale ≤ 10"),
-    (["all", "--scale", "10.5"], "--scale 10.5: allowed is 0 < scale ≤ 10"),
-    (["all", "--seed", "-1"], "--seed -1: allowed is 0 ≤ seed < 2^63"),
-    (["all", "--seed", str(2**63)], f"--seed {2**63}: allowed is 0 ≤ seed < 2^63"),
-    (["all", "--jobs", "0"], "--jobs 0: allowed is 1 to 256"),
-    (["all", "--format", "gif"], "--format gif: allowed are png, pdf, svg"),
-    (["all", "--format", "png,"], "--format '': allowed are png, pdf, svg"),
-    (["all", "--format", ""], "--format '': allowed are png, pdf, svg"),
+    (["all", "--scale", "0"], "--scale 0.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "nan"], "--scale nan: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "-1"], "--scale -1.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "10.5"], "--scale 10.5: must be 0 < scale ≤ 10"),
+    (["all", "--seed", "-1"], "--seed -1: must be 0 ≤ seed < 2^63"),
+    (["all", "--seed", str(2**63)], f"--seed {2**63}: must be 0 ≤ seed < 2^63"),
+    (["all", "--jobs", "0"], "--jobs 0: must be 1 to 256"),
+    (["all", "--format", "gif"], "--format gif: must be png, pdf, svg"),
+    (["all", "--format", "png,"], "--format '': must be png, pdf, svg"),
+    (["all", "--format", ""], "--format '': must be png, pdf, svg"),
     (["one", "alpa"], "figure alpa: unknown; did you mean alpha?"),
     (["one", "alpha", "zzz"], "figure zzz: unknown; choose from alpha"),
     (["one", "../alpha"], "figure ../alpha: unknown; did you mean alpha?"),
@@ -776,7 +776,7 @@ def test_bad_input(
 @pytest.mark.parametrize(
     ("place", "why"),
     [
-        ("file", "is a file, allowed is a folder"),
+        ("file", "is a file, must be a folder"),
         ("file/below", "cannot be written (Not a directory)"),
         ("/proc/toyflows", "cannot be written (No such file or directory)"),
         ("app", "its manifest.json is not a manifest of toyflows figures"),

@@ -133,10 +133,10 @@ def test_lines_are_the_methods_own(swept: Path) -> None:
     [
         ({"x": "speed"}, "x = speed: no dimension"),
         ({"x": "rate", "y": "rate"}, "y = rate: is taken twice"),
-        ({"show": "drift"}, "show = drift: was not kept; allowed are verdict"),
+        ({"show": "drift"}, "show = drift: was not kept; must be verdict"),
         ({"show": "path"}, "show = path: no map"),
         ({}, "at = loss=: is left over; choose one of pcd, score-matching"),
-        ({"at": {"loss": "ml"}}, "at = loss=ml: allowed is one of"),
+        ({"at": {"loss": "ml"}}, "at = loss=ml: must be one of"),
         ({"at": {"rate": 0.5}, "x": "rate"}, "x = rate: is fixed by --at"),
         ({"at": {"rate": 0.5, "theta0": 0.0, "loss": "pcd"}}, "a map needs two dimensions"),
     ],
@@ -177,10 +177,10 @@ def test_the_command_draws_and_says(
     ("words", "says"),
     [
         (["nope.npz"], "file nope.npz: there is no such file"),
-        (["pyproject.toml"], "file pyproject.toml: allowed suffixes are .npz .nc .zarr"),
-        (["RESULT", "--out", "a.gif"], "--out a.gif: allowed suffixes are .png .pdf .svg"),
+        (["pyproject.toml"], "file pyproject.toml: the suffix must be one of .npz .nc .zarr"),
+        (["RESULT", "--out", "a.gif"], "--out a.gif: the suffix must be one of .png .pdf .svg"),
         (["RESULT", "--out", "no/a.png"], "--out no/a.png: there is no folder no"),
-        (["RESULT", "--at", "rate"], "--at rate: allowed is NAME=VALUE"),
+        (["RESULT", "--at", "rate"], "--at rate: must be NAME=VALUE"),
         (["RESULT", "--panel", "sigma"], "--panel sigma: no dimension"),
     ],
 )

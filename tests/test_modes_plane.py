@@ -132,7 +132,7 @@ def test_too_many_nodes_for_a_sharp_model_are_refused() -> None:
     target = target_of(Modes([[0, 0], [12, 0], [6, 11]]), [0, 1, 0.5], None)
     ops = Plane(target, 0.05)
     ops.noised(20.0)
-    with pytest.raises(InputError, match="noised by 20, allowed"):
+    with pytest.raises(InputError, match="noised by 20, must be"):
         ops.noised(20.0, sharp=True)
 
 

@@ -187,7 +187,7 @@ def test_fewer_frames_are_recorded_where_the_page_would_grow_too_large() -> None
 
 
 REFUSED = [
-    ({"losses": []}, "loss", "allowed is a method"),
+    ({"losses": []}, "loss", "must be a method"),
     ({"losses": ["pdc"]}, "loss", "did you mean pcd"),
     ({"losses": ["pcd", "pcd"]}, "loss", "twice"),
     ({"over": ["separation"]}, "over", "NAME=VALUE"),
@@ -199,7 +199,7 @@ REFUSED = [
     ({"over": ["separation=4:x:3"]}, "over", "FIRST:LAST:COUNT"),
     ({"over": ["separation=4:inf:3"]}, "over", "1 to 100 values"),
     ({"over": ["separation=4:5:101"]}, "over", "1 to 100 values"),
-    ({"over": ["separation=four"]}, "over", "allowed is a number"),
+    ({"over": ["separation=four"]}, "over", "must be a number"),
     ({"over": ["seed=1.5"]}, "over", "whole number"),
     ({"over": ["seperation=4"]}, "over", "did you mean separation"),
     ({"over": ["dt=0.1,3"]}, "dt", "0 < dt < 2"),

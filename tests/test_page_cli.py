@@ -55,14 +55,14 @@ def test_a_page_of_saved_runs(call) -> None:
 
 
 REFUSED = [
-    (["--loss", "pcd", "--out", "page.pdf"], "--out page.pdf: allowed suffixes are .html .htm"),
+    (["--loss", "pcd", "--out", "page.pdf"], "--out page.pdf: the suffix must be one of .html"),
     (["--loss", "pcd", "--out", "no/page.html"], "--out no/page.html: there is no folder no"),
     (["--loss", "pdc"], "--loss pdc: unknown; did you mean pcd"),
-    ([], "--loss (none): allowed is a method"),
+    ([], "--loss (none): must be a method"),
     (["--loss", "pcd", "--over", "separation="], "--over separation=: a value is missing"),
     (["--loss", "pcd", "--over", "colour=1"], "--over colour: is no parameter of pcd"),
     (["--loss", "pcd", "--over", "theta-star=1,2"], "--theta-star 1.4: is what --over varies"),
-    (["--loss", "pcd", "--jobs", "0"], "--jobs 0: allowed is 1 or more"),
+    (["--loss", "pcd", "--jobs", "0"], "--jobs 0: must be 1 or more"),
     (["--loss", "pcd", "--over", "separation=4:20:50", "--over", "seed=1,2,3"],
      "--over 150 runs (methods × values): the page would have"),
     (["--loss", "pcd", "--frames", "1000", "--over", "separation=4:20:20"],

@@ -212,12 +212,15 @@ def test_wrong_training_calls_get_one_line(bars: Path, pictures: Path, tmp_path:
     out = ["--out", tmp_path / "c.npz"]
     for words, why in (
         (["--sampler", "nuts", *out], "--sampler nuts"),
-        (["--size", 9, *out], "allowed is 2 … 8"),
+        (["--size", 9, *out], "must be 2 … 8"),
         (["--data", "glyphs", "--size", 9, *out], "--size 9"),
         (["--data", tmp_path / "none", *out], "no such folder"),
         (["--data", pictures, "--size", 16, "-p", "threshold=0.99", *out], "one side"),
         (["--hidden", -2, *out], "--hidden -2"),
-        (["--size", 5, "--hidden", 30, "--sampler", "exact", *out], "allowed are 20 units (2^20)"),
+        (
+            ["--size", 5, "--hidden", 30, "--sampler", "exact", *out],
+            "must be at most 20 units (2^20)",
+        ),
         (["--hidden", 10**12, *out], "memory"),
         (["-p", "k=0", *out], "-p k=0"),
         (["-p", "temperatures=1", *out], "-p temperatures=1"),
@@ -250,14 +253,14 @@ def test_wrong_calls_of_the_others_get_one_line(bars: Path, tmp_path: Path) -> N
         (["sample", bars, "--count", 0, *out], "--count 0"),
         (["sample", bars, "--sweeps", 0, *out], "--sweeps 0"),
         (["sample", bars, "--seed", -1, *out], "--seed -1"),
-        (["sample", bars, "--out", tmp_path / "x.gif"], "allowed is a .png or an .npz"),
+        (["sample", bars, "--out", tmp_path / "x.gif"], "must be a .png or an .npz"),
         (["sample", big, "--start", "exact", *out], "too many states to enumerate: 2^22"),
-        (["score", big, "--method", "exact"], "allowed are 20 units (2^20)"),
+        (["score", big, "--method", "exact"], "must be at most 20 units (2^20)"),
         (["score", bars, "--method", "guess"], "--method guess"),
         (["score", bars, "--method", "ais", "--chains", 1], "--chains 1"),
         (["score", bars, "--method", "ais", "--temperatures", 0], "--temperatures 0"),
         (["score", bars, "--seed", -1], "--seed -1"),
-        (["score", bars, "--out", tmp_path / "x.txt"], "allowed is a .csv"),
+        (["score", bars, "--out", tmp_path / "x.txt"], "must be a .csv"),
     ):
         done = call(*words)
         assert done.exit_code == 2, words

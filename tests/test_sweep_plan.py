@@ -43,7 +43,7 @@ def test_ranges_have_both_ends_and_round_numbers() -> None:
 
 def test_whole_numbers_of_a_range_are_rounded_and_those_of_a_list_refused() -> None:
     assert plan(over={"walkers": "100:1000:3:log"}).axes[0].values == (100, 316, 1000)
-    assert "allowed is a int" in refused(over={"walkers": "2.5,3"})
+    assert "must be a int" in refused(over={"walkers": "2.5,3"})
     assert "given twice" in refused(over={"walkers": "1:2:5"})
 
 
@@ -130,8 +130,8 @@ def test_a_plan_goes_through_json() -> None:
         ({"over": {"dt": [0.1, 2.0]}}, "0 < dt < 2"),
         ({"over": {"dt": [0.1, 1.0], "rate": [1, 9.0]}}, "0 < rate < 8"),
         ({"over": {"q_star": [0.5, 1.0]}}, "0 < q* < 1"),
-        ({"over": {"q_star": [0.5], "theta_star": [1]}}, "allowed is one"),
-        ({"over": {"theta0": ["a", "b"]}}, "allowed is a float"),
+        ({"over": {"q_star": [0.5], "theta_star": [1]}}, "must be one"),
+        ({"over": {"theta0": ["a", "b"]}}, "must be a float"),
         ({"over": {"separation": "1:9:1001", "rate": "1:2:1001"}}, "at most 1,000,000"),
         ({"repeats": 0}, "1 or more"),
         ({"keep": []}, "choose from"),
@@ -190,9 +190,9 @@ def test_a_plan_is_a_toml_file_too(tmp_path: Path) -> None:
         ("loss = [", "plan"), ('los = "pcd"', "did you mean loss"), ("loss = 3", "are words"),
         ('loss = "pcd"\nover = 3', "over is a table"), ('loss = "pcd"\nrepeats = "x"', "whole"),
         ('loss = "pcd"\nwalkers = "x"', "a whole number"), ("", "one method or more"),
-        ('loss = "pcd"\n[over]\nrate = 3', "allowed is NAME"), ('loss = [["pcd"]]', "words"),
+        ('loss = "pcd"\n[over]\nrate = 3', "must be NAME"), ('loss = [["pcd"]]', "words"),
         ('loss = "pcd"\nbackend = 3', "are words"),
-        ('loss = "pcd"\n[over]\nrate = [[1, 2]]', "allowed is"),
+        ('loss = "pcd"\n[over]\nrate = [[1, 2]]', "must be"),
     ],
 )  # fmt: skip
 def test_bad_plan_files_are_refused(tmp_path: Path, text: str, says: str) -> None:

@@ -255,7 +255,7 @@ def test_results_answer_by_name(tmp_path: Path) -> None:
     assert sum(sum(kinds.values()) for kinds in result.counts().values()) == 24
     assert json.loads(json.dumps(result.meta()))["plan"] == result.plan.to_dict()
     assert "pcd" in result._repr_html_()
-    for where, says in (({"los": "pcd"}, "did you mean loss"), ({"loss": "ml"}, "allowed is one")):
+    for where, says in (({"los": "pcd"}, "did you mean loss"), ({"loss": "ml"}, "must be one")):
         with pytest.raises(InputError, match=says):
             result.select(**where)
     with pytest.raises(InputError, match="was not kept"):

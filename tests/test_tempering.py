@@ -220,7 +220,7 @@ def test_options() -> None:
     assert flow.temperatures == pytest.approx([1, 4, 16], rel=1e-15)
     assert flow.copies == 3
     for options in ({"replicas": 0}, {"replicas": 101}, {"hottest": 1.0}, {"hottest": 2e4}):
-        with pytest.raises(InputError, match="allowed is 1"):
+        with pytest.raises(InputError, match="must be 1"):
             make("tempering", **options)
     with pytest.raises(InputError, match="did you mean mala"):
         make("tempering", kernel="malla")

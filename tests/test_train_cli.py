@@ -287,7 +287,7 @@ def test_wrong_calls_of_the_others_get_one_line(jem: Path, ebm: Path, tmp_path: 
         (["sample", jem, "--denoise", -1, *out], "--denoise -1"),
         (["sample", jem, "--denoise", 0.1, "--pull", -1, *out], "--pull -1"),
         (["sample", jem, "--seed", -1, *out], "--seed -1"),
-        (["sample", jem, "--out", tmp_path / "x.gif"], "allowed is a .png or an .npz"),
+        (["sample", jem, "--out", tmp_path / "x.gif"], "must be a .png or an .npz"),
         (["sample", jem, "--threads", 0, *out], "--threads 0"),
         (["ood", ebm, "--score", "probability"], "an ebm knows no classes"),
         (["ood", ebm, "--score", "entropy"], "--score entropy"),

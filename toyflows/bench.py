@@ -18,10 +18,10 @@ from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
-from toyflows.errors import Diverged
+from toyflows.errors import Diverged, InputError
 from toyflows.flows.base import Flow, make
 from toyflows.limits import check_ranges
-from toyflows.registry import options_of
+from toyflows.registry import named_values, options_of
 from toyflows.state import Trajectory
 from toyflows.target import Target
 from toyflows.verdict import Verdict, diverged, judge
@@ -77,7 +77,10 @@ def label(flow: Flow) -> str:
 def parse(words: str) -> Flow:
     """The flow that `label` names. Raises InputError."""
     name, *pairs = words.split() or [words]
-    options = dict(pair.partition("=")[::2] for pair in pairs)
+    try:
+        options = named_values(pairs)
+    except InputError as error:
+        raise InputError("loss", words, error.why) from None
     return make(name, **options)
 
 

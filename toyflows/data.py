@@ -86,10 +86,10 @@ def _read(source: str, text: bool) -> bytes:
             head = file.read(4096)
             # Seen before the rest is read: a film, or /dev/zero, must not fill the memory.
             if text and b"\0" in head:
-                _refuse(source, "is a binary file; allowed: text, .npy, .npz")
+                _refuse(source, "is a binary file; must be text, .npy, .npz")
             return head + file.read()
     except FileNotFoundError:
-        _refuse(source, f"no such file (allowed: a file, or {PACKAGED})")
+        _refuse(source, f"no such file (must be a file, or {PACKAGED})")
     except IsADirectoryError:
         _refuse(source, "is a directory, not a file")
     except PermissionError:
@@ -108,7 +108,7 @@ def _finite(x: Array, source: str, place: Callable[[int], str]) -> Array:
     if unusable.size:
         i = int(unusable[0])
         value = x.flat[i]
-        too_large = f"too large (allowed: up to {LARGEST:g} in size)"
+        too_large = f"too large (must be up to {LARGEST:g} in size)"
         _refuse(
             source, f"{place(i)}: {value:g} is {too_large if np.isfinite(value) else 'not finite'}"
         )
@@ -277,9 +277,9 @@ def _chosen(names: list[str], source: str) -> str:
 
 def _real(array: NDArray[Any], axes: int, shape: str, source: str) -> Array:
     if array.dtype.kind not in "iuf":
-        _refuse(source, f"holds {array.dtype} values; allowed: real numbers")
+        _refuse(source, f"holds {array.dtype} values; must be real numbers")
     if array.ndim != axes:
-        _refuse(source, f"has shape {array.shape}; allowed: {shape}")
+        _refuse(source, f"has shape {array.shape}; must be {shape}")
     # A long double beyond the floats becomes inf, which is refused by its index.
     with np.errstate(over="ignore", under="ignore"):
         return np.asarray(array, np.float64)
@@ -333,7 +333,7 @@ def fit(
     x = np.asarray(x, dtype=np.float64)
     described = f"{x.size} values"
     if x.ndim != 1:
-        _refuse(described, f"has shape {x.shape}; allowed: (n,)")
+        _refuse(described, f"has shape {x.shape}; must be (n,)")
     _checked(x, described, lambda i: f"entry [{i}]")
     held = _checked_modes(modes)
     low, high = min([x.min(), *held]), max([x.max(), *held])

@@ -13,8 +13,8 @@ def nearest(word: str, known: Collection[str]) -> str:
 
 
 class InputError(ValueError):
-    """A value the user gave cannot be used: `name` is the option's Python name, `why` what is
-    allowed (one line). The command line turns `theta_star` into `--theta-star`."""
+    """A value the user gave cannot be used: `name` is the option's Python name, `why` what must
+    hold (one line). The command line turns `theta_star` into `--theta-star`."""
 
     def __init__(self, name: str, value: object, why: str):
         super().__init__(f"{name} = {value}: {why}")

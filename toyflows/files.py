@@ -41,7 +41,7 @@ def whole_file(path: Path, option: str = "out") -> Iterator[Path]:
 def check_writable(path: Path, option: str = "out") -> None:
     """Raises InputError(option) unless a file can be made at `path`."""
     if path.is_dir():
-        raise InputError(option, path, "is a folder, allowed is a file")
+        raise InputError(option, path, "is a folder, must be a file")
     if not path.parent.is_dir():
         raise InputError(option, path, f"there is no folder {path.parent}")
     if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):

@@ -8,6 +8,8 @@ from toyflows.errors import InputError
 from toyflows.target import LARGEST_THETA
 
 MOST_STEPS = 100_000_000
+FASTEST = 1000.0  # rate of a training
+MOST_THREADS = 256  # also processes
 
 
 def check_ranges(
@@ -24,21 +26,38 @@ def check_ranges(
     numbers = {"theta0": theta0, "time": time, "dt": dt, "rate": rate} | others
     for name, value in numbers.items():
         if not math.isfinite(value):
-            raise InputError(name, value, "allowed is a finite number")
+            raise InputError(name, value, "must be a finite number")
     if not abs(theta0) <= LARGEST_THETA:
-        raise InputError("theta0", theta0, f"allowed is |θ0| ≤ {LARGEST_THETA:g}")
+        raise InputError("theta0", theta0, f"must be |θ0| ≤ {LARGEST_THETA:g}")
     if not 0 < dt < 2:
-        raise InputError("dt", dt, "allowed is 0 < dt < 2, where Langevin in a mode is stable")
+        raise InputError("dt", dt, "must be 0 < dt < 2, where Langevin in a mode is stable")
     if not time >= dt:
-        raise InputError("time", time, f"allowed is at least one step, dt = {dt:g}")
+        raise InputError("time", time, f"must be at least one step, dt = {dt:g}")
     if not time / dt <= MOST_STEPS:
-        raise InputError("time", time, f"allowed is at most {MOST_STEPS:,} steps of dt = {dt:g}")
+        raise InputError("time", time, f"must be at most {MOST_STEPS:,} steps of dt = {dt:g}")
     if not 0 < rate * dt < 8:
-        raise InputError("rate", rate, f"allowed is 0 < rate < {8 / dt:g}: beyond it Euler's "
+        raise InputError("rate", rate, f"must be 0 < rate < {8 / dt:g}: beyond it Euler's "
                          "steps of maximum likelihood are unstable")  # fmt: skip
     if walkers < 1:
-        raise InputError("walkers", walkers, "allowed is 1 or more")
+        raise InputError("walkers", walkers, "must be 1 or more")
+    check_seed(seed)
+    check_workers(threads=threads)
+
+
+def check_seed(seed: int) -> None:
+    """Raises InputError for a seed that no stream of random numbers has."""
     if not 0 <= seed < 2**63:
-        raise InputError("seed", seed, "allowed is 0 ≤ seed < 2^63")
-    if threads is not None and not 1 <= threads <= 256:
-        raise InputError("threads", threads, "allowed is 1 to 256")
+        raise InputError("seed", seed, "must be 0 ≤ seed < 2^63")
+
+
+def check_workers(**counts: int | None) -> None:
+    """Raises InputError for numbers of threads or processes that cannot be."""
+    for name, count in counts.items():
+        if count is not None:
+            check_whole(name, count, 1, MOST_THREADS)
+
+
+def check_whole(name: str, value: int, least: int, most: int) -> None:
+    """Raises InputError unless least ≤ value ≤ most."""
+    if not least <= value <= most:
+        raise InputError(name, value, f"must be {least} to {most}")

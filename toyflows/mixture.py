@@ -50,7 +50,7 @@ class Mixture:
     def __post_init__(self) -> None:
         if not 0 < self.b - self.a <= LARGEST_SEPARATION:
             raise InputError(
-                "separation", self.b - self.a, f"allowed is 0 < d ≤ {LARGEST_SEPARATION:g}"
+                "separation", self.b - self.a, f"must be 0 < d ≤ {LARGEST_SEPARATION:g}"
             )
 
     @classmethod

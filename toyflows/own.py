@@ -212,9 +212,9 @@ def _given(
 def check_path(path: Path) -> None:
     """Raises InputError unless there is a Python file at `path`."""
     if path.is_dir():
-        raise InputError("path", path, "is a folder, allowed is a Python file")
+        raise InputError("path", path, "is a folder, must be a Python file")
     if path.suffix != ".py":
-        raise InputError("path", path, "allowed is a Python file, NAME.py")
+        raise InputError("path", path, "must be a Python file, NAME.py")
     if not path.is_file():
         raise InputError("path", path, "there is no such file")
 
@@ -284,7 +284,7 @@ def _functions(path: Path, module: ModuleType) -> list[Method]:
     mover_asks = () if mover is None else _asked(mover, OFFERED_TO_ADVANCE, "advance", mover_place)
     kind = vars(module).get("NEGATIVES", "model" if mover is None else "persistent")
     if kind not in NEGATIVES:
-        allowed = "allowed is " + ", ".join(map(repr, NEGATIVES))
+        allowed = "must be " + ", ".join(map(repr, NEGATIVES))
         raise Place(path).error(f"NEGATIVES = {kind!r}: {allowed}")
     if mover is not None and kind != "persistent":
         raise mover_place.error(f"advance moves persistent particles, NEGATIVES = {kind!r} has "

@@ -10,7 +10,7 @@ import ast
 import dataclasses
 import importlib
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -65,6 +65,19 @@ def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[
     return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
 
 
+def named_values(pairs: Iterable[str]) -> dict[str, str]:
+    """From words "name=value". Raises InputError("p") for other words, or a name given twice."""
+    options: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError("p", pair, "must be NAME=VALUE")
+        if name in options:
+            raise InputError("p", pair, f"{name} is given twice")
+        options[name] = value
+    return options
+
+
 def read_option(name: str, value: Any, default: Any) -> Any:
     """The option's value in the type of its default."""
     kind = type(default)
@@ -72,11 +85,11 @@ def read_option(name: str, value: Any, default: Any) -> Any:
         try:
             value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
         except (ValueError, SyntaxError):
-            raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}") from None
+            raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}") from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError("p", f"{name}={value}", f"allowed is a {kind.__name__}")
+        raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}")
     if kind is float and not math.isfinite(value):
-        raise InputError("p", f"{name}={value}", "allowed is a finite number")
+        raise InputError("p", f"{name}={value}", "must be a finite number")
     return value

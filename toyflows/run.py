@@ -150,7 +150,7 @@ class Run:
         how densely it is recorded."""
         settings = replace(self.settings, time=time)
         if settings.steps <= self.settings.steps:
-            raise InputError("time", time, f"allowed is more than the {self.settings.time:g} done")
+            raise InputError("time", time, f"must be more than the {self.settings.time:g} done")
         names = list(self.backends)
         return _run(settings, self.target, self.flow, names, self.threads, report, self)
 
@@ -238,7 +238,7 @@ def flow(
     names = _checked_backends(backends)
     for name, value in {"theta_star": theta_star, "q_star": q_star}.items():
         if value is not None and not math.isfinite(value):
-            raise InputError(name, value, "allowed is a finite number")
+            raise InputError(name, value, "must be a finite number")
     check_ranges(theta0, time, dt, rate, walkers, seed, threads, separation=separation)
     names = _applicable(method, names, backends, data)
     target = _target(theta_star, q_star, separation, data, modes)
@@ -307,7 +307,7 @@ def _target(
         raise InputError("modes", f"{modes[0]:g} {modes[1]:g}", "goes with --data")
     if len(given) != 1:
         which = "both are given" if given else "neither is given"
-        raise InputError("theta_star", "and --q-star", f"{which}; allowed is one of the two")
+        raise InputError("theta_star", "and --q-star", f"{which}; must be one of the two")
     if theta_star is not None:
         return Target.exact(theta_star, separation)
     assert q_star is not None
@@ -336,7 +336,7 @@ def _applicable(
 def check_out(path: Path) -> None:
     """Raises InputError unless a run can be saved there."""
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
 
 

@@ -51,7 +51,7 @@ class Target:
     def exact(cls, θ_star: float, separation: float = 20.0) -> Target:
         """Data law ρ_{θ*} itself, on nodes that reach 9 spreads beyond the modes."""
         if not abs(θ_star) <= LARGEST_THETA:
-            raise InputError("theta_star", θ_star, f"allowed is |θ*| ≤ {LARGEST_THETA:g}")
+            raise InputError("theta_star", θ_star, f"must be |θ*| ≤ {LARGEST_THETA:g}")
         mixture = Mixture.separated(separation)
         x = nodes(mixture.a - 9.0, mixture.b + 9.0, spacing(mixture.d), mixture.m)
         return cls(mixture, θ_star, Law(mixture, θ_star, x))
@@ -60,7 +60,7 @@ class Target:
     def from_q(cls, q_star: float, separation: float = 20.0) -> Target:
         """The same, said by the weight of mode b."""
         if not 0.0 < q_star < 1.0:
-            raise InputError("q_star", q_star, "allowed is 0 < q* < 1")
+            raise InputError("q_star", q_star, "must be 0 < q* < 1")
         return cls.exact(theta_of(q_star), separation)
 
     @classmethod

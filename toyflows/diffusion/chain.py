@@ -44,12 +44,12 @@ class Ladder:
         for name in ("a", "b"):
             value = np.asarray(getattr(self, name), float)
             if value.ndim != 1 or value.size == 0:
-                raise InputError(name, value.shape, "allowed is a row of one or more numbers")
+                raise InputError(name, value.shape, "must be a row of one or more numbers")
             if not (np.isfinite(value).all() and value.min() > 0):
-                raise InputError(name, f"{value.min():g}", "allowed are finite numbers > 0")
+                raise InputError(name, f"{value.min():g}", "must be finite numbers > 0")
             object.__setattr__(self, name, value)
         if self.a.shape != self.b.shape:
-            raise InputError("b", self.b.shape, f"allowed is one for each a, {self.a.shape}")
+            raise InputError("b", self.b.shape, f"must be one for each a, {self.a.shape}")
 
     @classmethod
     def langevin(cls, γ: ArrayLike) -> Ladder:
@@ -67,7 +67,7 @@ class Ladder:
     def of(cls, process: Process, times: Array) -> Ladder:
         """The process seen at ascending times (K + 1,) only: x_0 is X at times[0]."""
         if times.size < 2 or not np.diff(times).min() > 0:
-            raise InputError("times", times.tolist(), "allowed are two or more, ascending")
+            raise InputError("times", times.tolist(), "must be two or more, ascending")
         α, variance = process.alpha(times), np.square(process.sigma(times))
         a = α[1:] / α[:-1]
         return cls(a, np.sqrt(variance[1:] - a**2 * variance[:-1]))
@@ -124,11 +124,11 @@ def taylor(γ: Array, σ_next: Array, order: int = 1) -> Backward:
     if order == 2:
         variance = 2 * γ * (1 + 2 * γ * (1 - 1 / σ_next**2))
         return Backward(1 + γ + γ**2, 2 * γ * (1 + γ) / σ_next, np.sqrt(variance))
-    raise InputError("order", order, "allowed is 1 or 2")
+    raise InputError("order", order, "must be 1 or 2")
 
 
 def _between_0_and_1(name: str, value: ArrayLike) -> Array:
     out = np.asarray(value, float)
     if out.size == 0 or not ((out > 0) & (out < 1)).all():
-        raise InputError(name, out.tolist(), f"allowed is 0 < {name} < 1")
+        raise InputError(name, out.tolist(), f"must be 0 < {name} < 1")
     return out

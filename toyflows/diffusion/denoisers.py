@@ -117,7 +117,7 @@ class ImageNet(_Compiled):
 
     def divergence(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """See Net."""
-        raise InputError("checkpoint", "of images", "allowed are points: a U-Net has no exact "
+        raise InputError("checkpoint", "of images", "must be points: a U-Net has no exact "
                          "divergence")  # fmt: skip
 
 
@@ -173,7 +173,7 @@ class LearnedScore:
         K = self.net.classes
         if label is not None and not 0 <= np.min(label) <= np.max(label) < K:
             known = f"0 to {K - 1}" if K else "none: it has no classes"
-            raise InputError("class", label, f"allowed is {known}")
+            raise InputError("class", label, f"must be {known}")
         return replace(self, label=label)
 
     def _at(self, t: Time) -> tuple[Any, Any, Any, Any]:

@@ -73,7 +73,7 @@ def cdf(mixture: Gaussians, x: Array) -> Array:
     from scipy.special import ndtr
 
     if mixture.dimension != 1:
-        raise InputError("mixture", mixture.dimension, "allowed is one dimension")
+        raise InputError("mixture", mixture.dimension, "must be one dimension")
     with np.errstate(under="ignore"):
         z = (np.ravel(x)[:, None] - mixture.means[:, 0]) / mixture.spreads
         return np.asarray(ndtr(z) @ mixture.weights)

@@ -35,15 +35,15 @@ class Gaussians:
         for name in ("weights", "means", "spreads"):
             value = np.asarray(getattr(self, name), float)
             if value.size == 0 or not np.isfinite(value).all():
-                raise InputError(name, value.tolist(), "allowed are finite numbers")
+                raise InputError(name, value.tolist(), "must be finite numbers")
             object.__setattr__(self, name, value)
         if self.means.ndim != 2 or self.weights.shape != self.means.shape[:1]:
             shapes = f"{self.means.shape} for {self.weights.shape} weights"
-            raise InputError("means", shapes, "allowed is a row of D numbers for each weight")
+            raise InputError("means", shapes, "must be a row of D numbers for each weight")
         if self.spreads.shape != self.weights.shape or self.spreads.min() <= 0:
-            raise InputError("spreads", self.spreads.tolist(), "allowed is one > 0 for each weight")
+            raise InputError("spreads", self.spreads.tolist(), "must be one > 0 for each weight")
         if self.weights.min() <= 0 or abs(self.weights.sum() - 1) > 1e-9:
-            raise InputError("weights", self.weights.tolist(), "allowed is > 0, of sum 1")
+            raise InputError("weights", self.weights.tolist(), "must be > 0, of sum 1")
 
     @property
     def dimension(self) -> int:
@@ -114,7 +114,7 @@ class Gaussians:
 
         y = np.asarray(x, float) / column(α)
         if y.ndim != 2 or y.shape[1] != self.dimension:
-            raise InputError("x", y.shape, f"allowed are points (n, {self.dimension})")
+            raise InputError("x", y.shape, f"must be points (n, {self.dimension})")
         v = self.spreads**2 + np.atleast_1d(np.square(np.divide(σ, α)))[:, None]
         out = cdist(self.means, y, "sqeuclidean").T  # a component's row: sums over them are fast
         out *= -0.5 / v
@@ -140,7 +140,7 @@ def column(v: Time, like: Array | None = None) -> Any:
 def two_modes(d: float, q: float, dimension: int = 1) -> Gaussians:
     """Unit Gaussians at −d/2 and d/2 of the first axis, with weights 1 − q and q."""
     if not 0 < q < 1:
-        raise InputError("q", q, "allowed is 0 < q < 1")
+        raise InputError("q", q, "must be 0 < q < 1")
     means = np.zeros((2, dimension))
     means[:, 0] = -d / 2, d / 2
     return Gaussians(np.array([1 - q, q]), means, np.ones(2))

@@ -53,7 +53,7 @@ def of_class(law: Gaussians, owner: Sequence[int] | Labels, y: int) -> Gaussians
     """p(x|y) of a mixture whose component k belongs to the class owner[k]."""
     mine = np.equal(owner, y)
     if not mine.any():
-        raise InputError("class", y, f"allowed is 0 to {np.max(owner)}")
+        raise InputError("class", y, f"must be 0 to {np.max(owner)}")
     weights = law.weights[mine]
     return Gaussians(weights / weights.sum(), law.means[mine], law.spreads[mine])
 

@@ -41,9 +41,9 @@ def log_likelihood(
 
     positive("tolerance", tolerance)
     if not 0 <= first < 1:
-        raise InputError("first", first, "allowed is 0 ≤ first < 1")
+        raise InputError("first", first, "must be 0 ≤ first < 1")
     if x.size == 0 or not np.isfinite(x).all():
-        raise InputError("x", f"of shape {x.shape}", "allowed are one or more finite points")
+        raise InputError("x", f"of shape {x.shape}", "must be one or more finite points")
     n, D, model = len(x), x[0].size, Model(score, process, 1.0)
 
     def slope(time: float, flat: Array) -> Array:

@@ -56,7 +56,7 @@ def unit_vectors(count: int, dimension: int, seed: int = 0) -> Array:
     """Directions (count, D): ±1 is one; equal angles over the half circle; random orthogonal
     frames of the seed. All but an unfinished frame have mean uuᵀ = I/D, as the sphere has."""
     if count < 1:
-        raise InputError("directions", count, "allowed is 1 or more")
+        raise InputError("directions", count, "must be 1 or more")
     if dimension == 1:
         return np.ones((1, 1))
     if dimension == 2:
@@ -95,7 +95,7 @@ def mmd(
     x, y = _samples(x, y, 1 + unbiased)
     h = median_distance(x, y) if bandwidth is None else bandwidth
     if not 0 < h < math.inf:
-        raise InputError("bandwidth", h, "allowed is above 0 (it is the median distance if none)")
+        raise InputError("bandwidth", h, "must be above 0 (it is the median distance if none)")
     sums = _sums(lambda d2: -np.exp(d2 / (-2 * h * h)), x, y)
     return _of_pairs(sums, len(x), len(y), -1.0, unbiased)
 
@@ -195,7 +195,7 @@ def nearest(x: ArrayLike, reference: ArrayLike | None = None, k: int = 1) -> Arr
     x, y = _samples(x, x if reference is None else reference)
     place = k if reference is not None else k + 1  # each x is the first neighbour of itself
     if not 1 <= k <= len(y) - (reference is None):
-        raise InputError("k", k, f"allowed is 1 … {len(y) - (reference is None)} neighbours")
+        raise InputError("k", k, f"must be 1 … {len(y) - (reference is None)} neighbours")
     if x.shape[1] <= FEW_AXES:
         from scipy.spatial import cKDTree
 
@@ -238,9 +238,9 @@ def floor(
 ) -> Floor:
     """metric(n points, `against` points (n unless given)) of independent samples, many times."""
     if replicas < 1:
-        raise InputError("replicas", replicas, "allowed is 1 or more")
+        raise InputError("replicas", replicas, "must be 1 or more")
     if not 0 <= level <= 1:
-        raise InputError("level", level, "allowed is 0 … 1")
+        raise InputError("level", level, "must be 0 … 1")
     values = np.array(
         [
             metric(
@@ -262,7 +262,7 @@ def _samples(x: ArrayLike, y: ArrayLike, fewest: int = 1) -> tuple[Array, Array]
     for given in (x, y):
         points = np.asarray(given, np.float64)
         if points.ndim == 0 or len(points) < fewest:
-            raise InputError("samples", points.shape, f"allowed is {fewest} point(s) or more each")
+            raise InputError("samples", points.shape, f"must be {fewest} point(s) or more each")
         if not np.isfinite(points).all():
             raise InputError("samples", points.shape, "some values are not finite")
         made.append(points.reshape(len(points), -1))

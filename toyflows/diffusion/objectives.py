@@ -118,7 +118,7 @@ def constants(J: float, D: int, σ: float) -> dict[str, float]:
 def noised(process: Process, x0: Points, t: Time, ε: Points) -> tuple[Points, Points]:
     """x = αx₀ + σε, and σ in a shape that multiplies it."""
     if np.any(np.equal(process.sigma(t), 0)):
-        raise InputError("t", t, "allowed is a time with noise, σ(t) > 0")
+        raise InputError("t", t, "must be a time with noise, σ(t) > 0")
     α, σ = (column(of(t), x0) for of in (process.alpha, process.sigma))
     return α * x0 + σ * ε, σ
 

@@ -59,7 +59,7 @@ class VE:
 
     def __post_init__(self) -> None:
         if not 0 < self.sigma_min < self.sigma_max < math.inf:
-            why = f"allowed is 0 < sigma_min < sigma_max = {self.sigma_max:g}"
+            why = f"must be 0 < sigma_min < sigma_max = {self.sigma_max:g}"
             raise InputError("p", f"sigma_min={self.sigma_min}", why)
 
     def alpha(self, t: Time) -> Any:
@@ -114,7 +114,7 @@ class OU:
 
     def __post_init__(self) -> None:
         if not 0 < self.time < math.inf:
-            raise InputError("p", f"time={self.time}", "allowed is time > 0")
+            raise InputError("p", f"time={self.time}", "must be time > 0")
 
     def alpha(self, t: Time) -> Any:
         return np.exp(-self.time * np.asarray(t)[()])
@@ -155,9 +155,9 @@ def times(process: Process, steps: int, spacing: str = "uniform") -> Array:
     Where σ(0) = 0 the log SNR is infinite there: the last step is from t = 10⁻³ to 0.
     """
     if steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     if spacing not in SPACINGS:
-        raise InputError("spacing", spacing, f"allowed is {' or '.join(SPACINGS)}")
+        raise InputError("spacing", spacing, f"must be {' or '.join(SPACINGS)}")
     if spacing == "uniform" or steps == 1:
         return np.linspace(1.0, 0.0, steps + 1)
     if process.sigma(0.0) > 0:

@@ -33,7 +33,7 @@ def nodes(mixture: Gaussians) -> tuple[Array, Array]:
     """Points (m, D) and weights (m,) of sum 1."""
     D, s = mixture.dimension, mixture.spreads
     if D > 2:
-        raise InputError("mixture", f"D = {D}", "allowed is D ≤ 2 for quadrature")
+        raise InputError("mixture", f"D = {D}", "must be D ≤ 2 for quadrature")
     with np.errstate(under="ignore"):
         n = int(np.ceil(REACH / _step(mixture)))
         z = np.linspace(-REACH, REACH, 2 * n + 1)

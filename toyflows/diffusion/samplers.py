@@ -82,7 +82,7 @@ def _grid(times: ArrayLike, falling: bool) -> list[float]:
     """The times as numbers, checked."""
     grid = np.asarray(times, float)
     if grid.ndim != 1 or grid.size < 2:
-        raise InputError("times", grid.size, "allowed are two times or more")
+        raise InputError("times", grid.size, "must be two times or more")
     rising = -np.diff(grid) if falling else np.diff(grid)
     if not (np.all(rising > 0) and grid.min() >= 0 and grid.max() <= 1):
         word = "fall from ≤ 1 to ≥ 0" if falling else "rise from ≥ 0 to ≤ 1"

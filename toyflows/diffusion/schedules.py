@@ -111,9 +111,7 @@ class Cosine:
     def __post_init__(self) -> None:
         _positive(shift=self.shift, most=self.most)
         if not self.beta(0.0) < self.most:
-            raise InputError(
-                "p", f"most={self.most:g}", f"allowed is most > {self._early(0.0):.3g}"
-            )
+            raise InputError("p", f"most={self.most:g}", f"must be most > {self._early(0.0):.3g}")
 
     def beta(self, t: Time) -> Any:
         return self._early(np.minimum(t, self._clipped))
@@ -151,32 +149,32 @@ def schedule(name: str, /, **options: Any) -> Schedule:
 def betas(schedule: Schedule, steps: int) -> Array:
     """β_k (steps,) of the chain whose ᾱ_k is the schedule's at t = k/steps, exactly."""
     if steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     return np.asarray(-np.expm1(np.diff(schedule.log_alpha_bar(np.linspace(0, 1, steps + 1)))))
 
 
 def ddpm_betas(steps: int, first: float = 1e-4, last: float = 0.02) -> Array:
     """β_k evenly from `first` to `last`, whatever the number of steps: made for 1000 of them."""
     if steps < 1:
-        raise InputError("steps", steps, "allowed is 1 or more")
+        raise InputError("steps", steps, "must be 1 or more")
     if not 0 < first <= last < 1:
-        raise InputError("last", last, f"allowed is 0 < first = {first:g} ≤ last < 1")
+        raise InputError("last", last, f"must be 0 < first = {first:g} ≤ last < 1")
     return np.linspace(first, last, steps)
 
 
 def geometric_ladder(largest: float, smallest: float, levels: int) -> Array:
     """σ_1 > … > σ_L (levels,) of constant ratio, as annealed Langevin takes them."""
     if not 0 < smallest < largest < math.inf:
-        raise InputError("smallest", smallest, f"allowed is 0 < smallest < largest = {largest:g}")
+        raise InputError("smallest", smallest, f"must be 0 < smallest < largest = {largest:g}")
     if levels < 2:
-        raise InputError("levels", levels, "allowed is 2 or more")
+        raise InputError("levels", levels, "must be 2 or more")
     return np.geomspace(largest, smallest, levels)
 
 
 def leftover(alpha_bar: float) -> float:
     """√ᾱ_T: the share of a data point that is still in x_T."""
     if not 0 <= alpha_bar <= 1:
-        raise InputError("alpha_bar", alpha_bar, "allowed is 0 ≤ ᾱ_T ≤ 1")
+        raise InputError("alpha_bar", alpha_bar, "must be 0 ≤ ᾱ_T ≤ 1")
     return math.sqrt(alpha_bar)
 
 
@@ -205,4 +203,4 @@ def warning_of(process: Process) -> str | None:
 def _positive(**options: float) -> None:
     for name, value in options.items():
         if not 0 < value < math.inf:
-            raise InputError("p", f"{name}={value}", f"allowed is {name} > 0")
+            raise InputError("p", f"{name}={value}", f"must be {name} > 0")

@@ -76,7 +76,7 @@ class Target:
 def target(source: str, n: int, seed: int = 0) -> Array:
     """n independent points (n, 2) of a law by name, of a file of points or of a drawn shape."""
     if n < 1:
-        raise InputError("n", n, "allowed is 1 or more")
+        raise InputError("n", n, "must be 1 or more")
     return find(source).sample(n, stream(seed, "target"))
 
 
@@ -215,9 +215,9 @@ def points(source: str) -> Target:
         raise InputError("target", source, error.why) from None
     if rows.shape[1:] != (2,) or len(rows) < 2:
         found = f"{len(rows)} rows of {rows.shape[1]}"
-        raise InputError("target", source, f"has {found} numbers; allowed: 2 rows or more of 2")
+        raise InputError("target", source, f"has {found} numbers; must be 2 rows or more of 2")
     if not np.abs(rows).max() <= LARGEST:
-        raise InputError("target", source, f"too large (allowed: up to {LARGEST:g} in size)")
+        raise InputError("target", source, f"too large (must be up to {LARGEST:g} in size)")
     if (rows == rows[0]).all():
         raise InputError("target", source, f"all {len(rows)} points are equal")
 

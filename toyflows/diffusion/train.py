@@ -27,6 +27,7 @@ from toyflows.diffusion.processes import VE, Process, process
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.images.sgld import stream
+from toyflows.limits import FASTEST, check_seed, check_workers
 from toyflows.nn import training
 from toyflows.nn.fast_mlp import FastMLP
 from toyflows.nn.fast_unet import FastUNet
@@ -80,21 +81,20 @@ class Config:
                 object.__setattr__(self, name, value)
         for name in ("levels", "batch", "width", "depth", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("rate", "norm"):
-            self._demand(name, 0 < getattr(self, name) < math.inf, "a positive number")
+        self._demand("rate", 0 < self.rate <= FASTEST, f"0 < rate ≤ {FASTEST:g}")
+        self._demand("norm", 0 < self.norm < math.inf, "a positive number")
         self._demand("levels", self.levels >= 2, "2 or more")
         self._demand("average", 0 <= self.average < 1, "0 ≤ average < 1")
         self._demand("unlabelled", 0 < self.unlabelled < 1, "0 < unlabelled < 1")
         self._demand("cosine", self.cosine >= 0, "0 or more")
         if self.size and self.width % 32:
             self._demand("width", False, "a multiple of 32 for images")
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+        check_seed(self.seed)
         _ = self.process
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def process(self) -> Process:
@@ -117,8 +117,7 @@ class Config:
 
     def net(self, threads: int | None = 1) -> Net:
         """Its compiled twin. None: all cores."""
-        if threads is not None and threads < 1:
-            raise InputError("threads", threads, "allowed is 1 or more")
+        check_workers(threads=threads)
         if self.size:
             return ImageNet(FastUNet(self.network()), threads or available_cores())
         return PointNet(FastMLP(self.network()))

@@ -13,7 +13,8 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
-from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most, check_seed
+from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
+from toyflows.limits import check_seed, check_workers
 
 if TYPE_CHECKING:
     from toyflows.diffusion.drawing import Plan
@@ -59,8 +60,7 @@ def chain(
     if steps:
         at_most("steps", steps, STEPS)
     check_seed(seed)
-    if threads is not None and threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+    check_workers(threads=threads)
     kind = file.load(shipped.place(checkpoint))[1].kind
     drawn = {"sampler": sampler, "p": next(iter(options or {}), None), "guidance": guidance or None}
     _refuse({"temperature": temperature} if kind in KINDS else drawn, checkpoint, kind)
@@ -165,7 +165,7 @@ def _energies(
     chain = dataclasses.replace(model.config.chain, steps=steps or LANGEVIN)
     if temperature is not None:
         if not 0 <= temperature < math.inf:
-            raise InputError("temperature", temperature, "allowed is 0 or more")
+            raise InputError("temperature", temperature, "must be 0 or more")
         chain = dataclasses.replace(chain, noise=math.sqrt(2 * chain.step * temperature))
     return Energies(model, chain, letter, threads)
 
@@ -234,7 +234,7 @@ def _diffusion(
 
     model = Model.load(shipped.place(checkpoint))
     if not model.config.size:
-        raise InputError("checkpoint", checkpoint, "has points; allowed is a model of images")
+        raise InputError("checkpoint", checkpoint, "has points; must be a model of images")
     name = sampler or Plan.default(model.config).sampler
     plan = Plan(name, steps, spacing, dict(options))
     times(model.process, plan.steps, spacing)  # refuses what cannot be

@@ -11,7 +11,8 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most, check_seed
+from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
+from toyflows.limits import check_seed
 
 if TYPE_CHECKING:
     from toyflows.diffusion.drawing import Exact, Plan
@@ -53,7 +54,7 @@ def cloud(
 
     reel = Reel(seconds, fps, size)
     if direction not in DIRECTIONS:
-        raise InputError("direction", direction, f"allowed is {' or '.join(DIRECTIONS)}")
+        raise InputError("direction", direction, f"must be {' or '.join(DIRECTIONS)}")
     at_most("points", points, POINTS)
     if steps:
         at_most("steps", steps, STEPS)

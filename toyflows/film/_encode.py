@@ -43,7 +43,7 @@ BITEXACT = ["-map_metadata", "-1", "-fflags", "+bitexact", "-flags:v", "+bitexac
 def check(path: Path) -> None:
     """Raises InputError("out") for another kind of file, or one that needs ffmpeg without it."""
     if path.suffix.lower() not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     if path.suffix.lower() in CODECS:
         _ffmpeg(path)
 

@@ -14,8 +14,9 @@ from toyflows import solve
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
-from toyflows.flows import make
+from toyflows.flows import registry
 from toyflows.limits import check_ranges
+from toyflows.registry import made
 from toyflows.run import Run, Settings
 from toyflows.state import State
 from toyflows.target import Target
@@ -55,14 +56,14 @@ def two_modes(
     Target.exact(theta_star, separation)
     at_most("walkers", walkers, WALKERS)
     if time / dt > STEPS:
-        raise InputError("time", time, f"allowed for a film is {STEPS:,} steps of dt = {dt:g}")
+        raise InputError("time", time, f"for a film must be {STEPS:,} steps of dt = {dt:g}")
     methods = [(loss, options or {})] + ([(versus, versus_options or {})] if versus else [])
     settings = [
         Settings(name, dict(given), theta0, time, dt, rate, walkers, seed, theta_star, separation)
         for name, given in methods
     ]
-    for s in settings:
-        make(s.loss, **s.options)
+    for option, s in zip(("loss", "versus"), settings, strict=False):
+        made(option, registry(), s.loss, s.options)
     steps = reel.steps(settings[0].steps, settings[0].every)
 
     def begin(check: Check) -> Draw:

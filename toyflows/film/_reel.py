@@ -37,14 +37,14 @@ class Reel:
     def __post_init__(self) -> None:
         low, high = SECONDS
         if not low <= self.seconds <= high:
-            raise InputError("seconds", self.seconds, f"allowed is {low:g} … {high:g}")
+            raise InputError("seconds", self.seconds, f"must be {low:g} … {high:g}")
         _whole("fps", self.fps, *FPS)
         for name, value, limits in zip(
             ("width", "height"), self.size, (WIDTH, HEIGHT), strict=True
         ):
             _whole(name, value, *limits)
             if value % 2:
-                raise InputError(name, value, "allowed is an even number of pixels")
+                raise InputError(name, value, "must be an even number of pixels")
 
     @property
     def frames(self) -> int:
@@ -67,7 +67,7 @@ class Reel:
 
 def _whole(name: str, value: int, low: int, high: int) -> None:
     if not low <= value <= high or value != int(value):
-        raise InputError(name, value, f"allowed is a whole number, {low} … {high}")
+        raise InputError(name, value, f"must be a whole number, {low} … {high}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,10 +160,4 @@ def _told(frames: Iterator[Pixels], tell: Callable[[int], None]) -> Iterator[Pix
 def at_most(name: str, value: int, most: int) -> None:
     """Raises InputError unless 1 ≤ value ≤ most."""
     if not 1 <= value <= most:
-        raise InputError(name, value, f"allowed for a film is 1 … {most:,}")
-
-
-def check_seed(seed: int) -> None:
-    """Raises InputError for a seed that no stream has."""
-    if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+        raise InputError(name, value, f"for a film must be 1 … {most:,}")

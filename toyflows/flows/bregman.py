@@ -44,7 +44,7 @@ class Bregman(MaximumLikelihood):
             known = nearest(self.generator, GENERATORS)
             raise InputError("p", f"generator={self.generator}", f"unknown; {known}")
         if not 0 < self.alpha <= 1:
-            raise InputError("p", f"alpha={self.alpha}", "allowed is 0 < alpha ≤ 1")
+            raise InputError("p", f"alpha={self.alpha}", "must be 0 < alpha ≤ 1")
 
     @property
     def _power(self) -> tuple[float, float]:

@@ -38,9 +38,9 @@ class CD(Flow):
     def __post_init__(self) -> None:
         check_kernel(self.kernel)
         if self.k < 1:
-            raise InputError("p", f"k={self.k}", "allowed is k ≥ 1")
+            raise InputError("p", f"k={self.k}", "must be k ≥ 1")
         if not 0 <= self.h < 2:
-            raise InputError("p", f"h={self.h}", "allowed is 0 < h < 2, or 0 for the run's dt")
+            raise InputError("p", f"h={self.h}", "must be 0 < h < 2, or 0 for the run's dt")
 
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return self.moved(ops, θ, ops.data_particles())

@@ -24,7 +24,7 @@ MODELS = ("plain", "noised")
 def check_noise(name: str, σ: float) -> None:
     """Raises InputError for noise that is none, or leaves nothing else."""
     if not SMALLEST <= σ <= LARGEST:
-        raise InputError("p", f"{name}={σ}", f"allowed is {SMALLEST:g} ≤ {name} ≤ {LARGEST:g}")
+        raise InputError("p", f"{name}={σ}", f"must be {SMALLEST:g} ≤ {name} ≤ {LARGEST:g}")
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class GAN(Flow):
         if self.loss not in FORMS:
             raise InputError("p", f"loss={self.loss}", f"unknown; {nearest(self.loss, FORMS)}")
         if self.penalty < 0:
-            raise InputError("p", f"penalty={self.penalty}", "allowed is γ ≥ 0")
+            raise InputError("p", f"penalty={self.penalty}", "must be γ ≥ 0")
 
     @property
     def _unbiased(self) -> bool:

@@ -34,7 +34,7 @@ class Jarzynski(PCD):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 <= self.resample <= 1:
-            raise InputError("p", f"resample={self.resample}", "allowed is 0 ≤ resample ≤ 1")
+            raise InputError("p", f"resample={self.resample}", "must be 0 ≤ resample ≤ 1")
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:
         return ops.model(θ0).of_mass(ops.mixture.log_Z(θ0))

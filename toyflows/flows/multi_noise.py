@@ -49,9 +49,9 @@ class MultiNoise(Flow):
         check_noise("low", self.low)
         check_noise("high", self.high)
         if self.high < self.low:
-            raise InputError("p", f"high={self.high}", f"allowed is high ≥ low = {self.low:g}")
+            raise InputError("p", f"high={self.high}", f"must be high ≥ low = {self.low:g}")
         if not 1 <= self.levels <= 100:
-            raise InputError("p", f"levels={self.levels}", "allowed is 1 ≤ levels ≤ 100")
+            raise InputError("p", f"levels={self.levels}", "must be 1 ≤ levels ≤ 100")
         if self.weight not in WEIGHTS:
             raise InputError(
                 "p", f"weight={self.weight}", f"unknown; {nearest(self.weight, WEIGHTS)}"

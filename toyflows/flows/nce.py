@@ -35,9 +35,9 @@ class NCE(Flow):
 
     def __post_init__(self) -> None:
         if not abs(self.mu) <= LARGEST_MU:
-            raise InputError("p", f"mu={self.mu}", f"allowed is |μ| ≤ {LARGEST_MU:g}")
+            raise InputError("p", f"mu={self.mu}", f"must be |μ| ≤ {LARGEST_MU:g}")
         if self.normalised and self.learn_c:
-            raise InputError("p", "normalised and learn_c", "allowed is one cure at a time")
+            raise InputError("p", "normalised and learn_c", "must be one cure at a time")
 
     def extra(self, target: Target, θ0: float) -> dict[str, float]:
         return {"c": 0.0} if self.learn_c else {}

@@ -40,9 +40,9 @@ class ReplayBuffer(ShortRun):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 1 <= self.buffer <= 10_000:
-            raise InputError("p", f"buffer={self.buffer}", "allowed is 1 ≤ buffer ≤ 10000")
+            raise InputError("p", f"buffer={self.buffer}", "must be 1 ≤ buffer ≤ 10000")
         if not 0 <= self.fresh <= 1:
-            raise InputError("p", f"fresh={self.fresh}", "allowed is 0 ≤ fresh ≤ 1")
+            raise InputError("p", f"fresh={self.fresh}", "must be 0 ≤ fresh ≤ 1")
 
     @property
     def copies(self) -> int:

@@ -45,7 +45,7 @@ class ShortRun(CD):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not 0 < self.noise <= 1000:
-            raise InputError("p", f"noise={self.noise}", "allowed is 0 < noise ≤ 1000")
+            raise InputError("p", f"noise={self.noise}", "must be 0 < noise ≤ 1000")
 
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return self.moved(ops, θ, ops.noise(self.noise))

@@ -43,9 +43,9 @@ class Tempering(MaximumLikelihood):
     def __post_init__(self) -> None:
         check_kernel(self.kernel)
         if not 1 <= self.replicas <= 100:
-            raise InputError("p", f"replicas={self.replicas}", "allowed is 1 ≤ replicas ≤ 100")
+            raise InputError("p", f"replicas={self.replicas}", "must be 1 ≤ replicas ≤ 100")
         if not 1 < self.hottest <= 1e4:
-            raise InputError("p", f"hottest={self.hottest}", "allowed is 1 < hottest ≤ 10000")
+            raise InputError("p", f"hottest={self.hottest}", "must be 1 < hottest ≤ 10000")
 
     @property
     def temperatures(self) -> list[float]:

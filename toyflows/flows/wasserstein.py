@@ -37,7 +37,7 @@ class Wasserstein(Kinked):
 
     def __post_init__(self) -> None:
         if self.p not in (1, 2):
-            raise InputError("p", f"p={self.p}", "allowed is 1 or 2")
+            raise InputError("p", f"p={self.p}", "must be 1 or 2")
 
     def κ(self, mix: Mixture) -> float:
         """d^{1−p} W_p^p(N_a, N_b) = d."""

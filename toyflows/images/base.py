@@ -120,5 +120,5 @@ def checked_size(size: int) -> int:
     """Raises InputError("size") for what is no side of an image."""
     low, high = SIZES
     if not low <= size <= high:
-        raise InputError("size", size, f"allowed is {low} … {high} pixels")
+        raise InputError("size", size, f"must be {low} … {high} pixels")
     return size

@@ -46,9 +46,9 @@ class Reliability:
 def reliability(f: Array, y: Labels, bins: int = BINS) -> Reliability:
     """Of the logits f (n, K) for images of the classes y (n,)."""
     if bins < 1:
-        raise InputError("bins", bins, "allowed is 1 or more")
+        raise InputError("bins", bins, "must be 1 or more")
     if len(f) == 0:
-        raise InputError("f", "no images", "allowed is 1 or more")
+        raise InputError("f", "no images", "must be 1 or more")
     q = softmax(f.astype(np.float64))
     p, right = q.max(axis=1), q.argmax(axis=1) == y
     place = np.minimum((p * bins).astype(int), bins - 1)

@@ -10,6 +10,7 @@ from toyflows.images import sgld
 from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy
 from toyflows.images.sgld import Chain, Engine, Plain
+from toyflows.limits import check_workers
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
 
@@ -58,9 +59,8 @@ class Compiled:
 def engine_of(network: Network, name: str = "", threads: int = 1) -> Engine:
     """The engine of this name; without a name the fastest that knows the network."""
     if name not in ("", *ENGINES):
-        raise InputError("p", f"engine={name}", f"allowed is {' or '.join(ENGINES)}")
-    if threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+        raise InputError("p", f"engine={name}", f"must be {' or '.join(ENGINES)}")
+    check_workers(threads=threads)
     if name == "numpy":
         return Plain(network)
     from toyflows.nn.fast import Fast

@@ -83,9 +83,7 @@ def _read_folder(
     inside = {d.name: _files(d, deep=True) for d in sorted(folder.iterdir()) if _is_class(d)}
     loose = _files(folder, deep=False)
     if not loose and not any(inside.values()):
-        _refuse(
-            folder, "is empty; allowed is a subfolder of PNG, JPEG or TIFF files for each class"
-        )
+        _refuse(folder, "is empty; must be a subfolder of PNG, JPEG or TIFF files for each class")
     grouped = inside if any(map(_any_picture, inside.values())) else {folder.name: loose}
     told = loose if grouped is inside else [f for files in inside.values() for f in files]
     skipped += [(_relative(f, folder), "is not in the subfolder of a class") for f in told]
@@ -203,7 +201,7 @@ def _unit(values: np.ndarray) -> Array:
     if values.dtype.kind == "b":
         return values.astype(np.float64)
     if values.dtype.kind not in "iuf":
-        raise Unusable(f"holds {values.dtype} values; allowed: numbers")
+        raise Unusable(f"holds {values.dtype} values; must be numbers")
     if not values.size:
         raise Unusable("holds no pixel")
     low, high = float(values.min()), float(values.max())
@@ -212,10 +210,10 @@ def _unit(values: np.ndarray) -> Array:
             return values.astype(np.float64)
         if -1 <= low <= high <= 1:
             return (values.astype(np.float64) + 1) / 2
-        raise Unusable(f"holds {low:g} … {high:g}; allowed for floats: [0, 1] or [−1, 1]")
+        raise Unusable(f"holds {low:g} … {high:g}; must be, for floats: [0, 1] or [−1, 1]")
     top = 65535 if high > 255 or values.dtype == np.uint16 else 255
     if low < 0 or high > top:
-        raise Unusable(f"holds {low:g} … {high:g}; allowed for integers: 0 … 255 or 0 … 65535")
+        raise Unusable(f"holds {low:g} … {high:g}; must be, for integers: 0 … 255 or 0 … 65535")
     return values / top
 
 
@@ -252,7 +250,7 @@ def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...
         values = _unpack(path, lambda: archive["images"])
         named = _unpack(path, lambda: archive["labels"]) if "labels" in archive.files else None
     if not isinstance(values, np.ndarray) or values.ndim != 3:
-        _refuse(path, f"images has shape {np.shape(values)}; allowed: (n, h, w)")
+        _refuse(path, f"images has shape {np.shape(values)}; must be (n, h, w)")
     try:
         grey = _unit(values)
     except Unusable as error:
@@ -266,9 +264,9 @@ def _classes(path: Path, named: Any, n: int) -> tuple[Labels, tuple[str, ...]]:
     if named is None:
         return np.zeros(n, np.int64), (path.stem,)
     if named.shape != (n,):
-        _refuse(path, f"labels has shape {named.shape}; allowed: ({n},), one for each image")
+        _refuse(path, f"labels has shape {named.shape}; must be ({n},), one for each image")
     if named.dtype.kind not in "iuUb":
-        _refuse(path, f"labels holds {named.dtype} values; allowed: integers or text")
+        _refuse(path, f"labels holds {named.dtype} values; must be integers or text")
     names, y = np.unique(named, return_inverse=True)
     return y.astype(np.int64), tuple(map(str, names.tolist()))
 

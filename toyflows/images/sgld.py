@@ -19,6 +19,7 @@ import numpy as np
 from toyflows.errors import InputError
 from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy
+from toyflows.limits import check_seed
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
 
@@ -36,12 +37,12 @@ class Chain:
 
     def __post_init__(self) -> None:
         if self.steps < 0:
-            raise InputError("steps", self.steps, "allowed is 0 or more")
+            raise InputError("steps", self.steps, "must be 0 or more")
         for name in ("step", "clip"):
             if not getattr(self, name) > 0:
-                raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {name} > 0")
+                raise InputError("p", f"{name}={getattr(self, name)}", f"must be {name} > 0")
         if not self.noise >= 0:
-            raise InputError("p", f"noise={self.noise}", "allowed is noise ≥ 0")
+            raise InputError("p", f"noise={self.noise}", "must be noise ≥ 0")
 
     @property
     def temperature(self) -> float:
@@ -122,8 +123,7 @@ def langevin(
 
 def stream(seed: int, name: str, number: int = 0) -> np.random.Generator:
     """The random numbers of this name and number: the same in every run of one seed."""
-    if seed < 0:
-        raise InputError("seed", seed, "allowed is 0 or more")
+    check_seed(seed)
     return np.random.default_rng(np.random.SeedSequence([seed, number, *name.encode()]))
 
 

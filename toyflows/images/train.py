@@ -30,6 +30,7 @@ from toyflows.images import energy, folder, glyphs
 from toyflows.images.base import Images, Labels, Levels, Parts, Pixels, levels, pixels
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Chain, Engine, noise, stream
+from toyflows.limits import FASTEST, check_seed
 from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, energy_network
@@ -80,7 +81,8 @@ class Config:
                 raise InputError(name, value, nearest(str(value), allowed))
         for name in ("langevin", "batch", "buffer", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
-        for name in ("rate", "norm", "weight"):
+        self._demand("rate", 0 < self.rate <= FASTEST, f"0 < rate ≤ {FASTEST:g}")
+        for name in ("norm", "weight"):
             self._demand(name, 0 < getattr(self, name) < math.inf, "a positive number")
         for name in ("hidden", "pool"):
             self._demand(name, getattr(self, name) >= 0, "0 or more")
@@ -93,13 +95,12 @@ class Config:
         self._demand("conditional", not self.conditional or self.kind == "jem", "false for an ebm")
         if not self.step:
             object.__setattr__(self, "step", STEP.get(self.kind, STEP["ebm"]))
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+        check_seed(self.seed)
         _ = self.chain
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def chain(self) -> Chain:

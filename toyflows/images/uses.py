@@ -23,6 +23,8 @@ from toyflows.nn.layers import Array
 
 Snapshot = tuple[int, Pixels]
 
+STRONGEST = 1e15  # pull: the image stays as it is seen
+
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
@@ -60,8 +62,8 @@ class Sampler:
     def denoise(self, x: Pixels, pull: float, snapshots: int = 1) -> Iterator[Snapshot]:
         """Chains from x of the energy E(z) + (pull/2)|z − x|²: at the temperature T the posterior
         of an image seen with Gaussian noise of variance T/pull."""
-        if not pull >= 0:
-            raise InputError("pull", pull, "allowed is 0 or more")
+        if not 0 <= pull <= STRONGEST:
+            raise InputError("pull", pull, f"must be 0 to {STRONGEST:g}")
         near = self.chain.step * pull
 
         def pulled(z: Pixels) -> Pixels:
@@ -130,7 +132,7 @@ HALVES = ("left", "right", "top", "bottom", "middle")
 def known_without(part: str, size: int) -> NDArray[np.bool_]:
     """(size, size): true where a pixel is known when this part is missing."""
     if part not in HALVES:
-        raise InputError("inpaint", part, f"allowed is {', '.join(HALVES)}")
+        raise InputError("inpaint", part, f"must be {', '.join(HALVES)}")
     half, quarter = size // 2, size // 4
     all_, first, last = slice(None), slice(half), slice(size - half, None)
     middle = slice(quarter, size - quarter)
@@ -185,7 +187,7 @@ def shown(rows: Mapping[str, Pixels]) -> display.Pictures:
 def check_picture(path: Path) -> None:
     """Raises InputError("out") unless `save` can write this kind of file."""
     if path.suffix.lower() not in (".png", ".npz"):
-        raise InputError("out", path, "allowed is a .png or an .npz file")
+        raise InputError("out", path, "must be a .png or an .npz file")
 
 
 def save(path: Path, rows: Sequence[Pixels], names: Sequence[str]) -> Path:

@@ -19,9 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+import llvmlite.binding as llvm
 import numba
 import numpy as np
 from numba import types
+from numba.core import config
 from numba.extending import intrinsic, register_jitable
 
 from toyflows import kernels
@@ -42,6 +44,13 @@ def _cache_folder() -> Path | None:
             return folder
     except (OSError, RuntimeError):  # read-only, full, or no home directory
         return None
+
+
+def processor() -> tuple[str, str]:
+    """Name and features of the processor that numba compiles for: NUMBA_CPU_NAME, or this one."""
+    told, name = config.CPU_FEATURES, config.CPU_NAME  # type: ignore[attr-defined]
+    features = llvm.get_host_cpu_features().flatten() if told is None else told
+    return name or llvm.get_host_cpu_name(), features
 
 
 def without_blas() -> None:

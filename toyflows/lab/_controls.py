@@ -53,7 +53,7 @@ class Slider(Control):
     integer: bool = False
 
     def read(self, text: str) -> float | int:
-        allowed = f"allowed is {self.low:g} … {self.high:g}"
+        allowed = f"must be {self.low:g} … {self.high:g}"
         value = float(f"{float(text):.{DIGITS}g}") if NUMBER.fullmatch(text) else math.nan
         if not self.low <= value <= self.high or (self.integer and value != int(value)):
             whole = ", a whole number" if self.integer else ""
@@ -82,7 +82,7 @@ class Switch(Control):
 
     def read(self, text: str) -> bool:
         if text not in ("0", "1"):
-            raise InputError(self.name, text[:20], "allowed is 0 or 1")
+            raise InputError(self.name, text[:20], "must be 0 or 1")
         return text == "1"
 
     def write(self, value: Any) -> str:
@@ -101,7 +101,7 @@ class Drawn(Control):
 
     def read(self, text: str) -> str:
         if len(text) > self.longest or not re.fullmatch(r"[\w-]*", text, re.ASCII):
-            raise InputError(self.name, text[:20], f"allowed are {self.longest} of A…Z a…z 0…9 - _")
+            raise InputError(self.name, text[:20], f"must be {self.longest} of A…Z a…z 0…9 - _")
         return text
 
 

@@ -55,7 +55,7 @@ class Track:
 
     def __post_init__(self) -> None:
         if self.sampler == "wolff" and self.model.h:
-            raise InputError("h", self.model.h, "allowed is 0 with Wolff’s clusters")
+            raise InputError("h", self.model.h, "must be 0 with Wolff’s clusters")
         self.path[0] = self.start.sum(), kernels.total_bonds(self.start)
         self.keep(Place(0, self.start))
 

@@ -145,7 +145,7 @@ def read_drawing(text: str, name: str) -> NDArray[np.bool_]:
             raise ValueError
         return unpack_bits(bits, (int(k), int(side), int(side)))
     except (AttributeError, ValueError):  # InputError is a ValueError
-        why = f"allowed are {MOST} patterns of {SIDES[0]} … {SIDES[1]} pixels a side"
+        why = f"must be at most {MOST} patterns of {SIDES[0]} … {SIDES[1]} pixels a side"
         raise InputError(name, text[:20], why) from None
 
 
@@ -166,7 +166,7 @@ def picture(content: bytes, name: str = "drawing") -> str:
         with Image.open(io.BytesIO(content), formats=("PNG", "JPEG", "TIFF", "BMP")) as file:
             if max(file.size) > LARGEST:
                 raise InputError(
-                    name, "{} × {}".format(*file.size), f"allowed are {LARGEST} a side"
+                    name, "{} × {}".format(*file.size), f"must be at most {LARGEST} a side"
                 )
             small = ImageOps.exif_transpose(file)
             small.thumbnail((256, 256))

@@ -134,7 +134,7 @@ def points(text: str) -> Array:
         return np.stack([2 * np.sin(u), 1.2 * np.sin(2 * u)], axis=1)
     x = unpack_points(text, REACH)
     if len(x) > MOST:
-        raise InputError("points", f"{len(x)} points", f"allowed are {MOST}")
+        raise InputError("points", f"{len(x)} points", f"must be at most {MOST}")
     return x
 
 
@@ -145,7 +145,7 @@ def of_file(content: bytes) -> str:
         names, body = _body(content, "file")
         columns = [k for k in range(len(body[0][1])) if not names or names[k]]
         if len(columns) != 2:
-            raise InputError("data", "file", f"has {len(columns)} columns; allowed are 2")
+            raise InputError("data", "file", f"has {len(columns)} columns; must be 2")
         x = np.array([[_number(cells[k], line, "file") for k in columns] for line, cells in body])
         if not np.abs(x).max() <= 1e100:
             raise InputError("data", "file", "has numbers too large, or that are none")

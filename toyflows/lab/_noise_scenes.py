@@ -107,7 +107,7 @@ class Langevins(Act):
         self.image = (-1, BLANK["right_image"])  # the last level that was drawn
         first, last = float(values["first"]), float(values["last"])
         if not last < first:
-            raise InputError("last", last, f"allowed is less than the first noise, {first:g}")
+            raise InputError("last", last, f"must be less than the first noise, {first:g}")
         process = VE(last, first)
         self.model = Model(ExactScore(self.law.mixture, process), process, 0.0)
         self.below = box(self.law.mixture, 1.0, last)

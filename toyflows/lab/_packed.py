@@ -29,7 +29,7 @@ def unpack_bits(text: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     count = math.prod(shape)
     raw = _bytes(text)
     if len(raw) != -(-count // 8):
-        raise InputError("drawn", _short(text), f"allowed is a pattern of {count} pixels")
+        raise InputError("drawn", _short(text), f"must be a pattern of {count} pixels")
     bits = np.unpackbits(np.frombuffer(raw, np.uint8), count=count)
     return bits.astype(bool).reshape(shape)
 
@@ -47,7 +47,7 @@ def unpack_points(text: str, reach: float = 1.0) -> Array:
     """The middles (n, 2) of the points' cells. Raises InputError("drawn")."""
     raw = _bytes(text)
     if len(raw) % 2:
-        raise InputError("drawn", _short(text), "allowed are points of two coordinates")
+        raise InputError("drawn", _short(text), "must be points of two coordinates")
     cell = np.frombuffer(raw, np.uint8).reshape(-1, 2)
     return reach * ((cell + 0.5) / CELLS * 2 - 1)
 

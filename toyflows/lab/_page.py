@@ -184,7 +184,9 @@ class Visit:
             control = next(c for c in self.controls if c.name == sent["name"])
             content = base64.b64decode(sent["content"], validate=True)
             if len(content) > MOST_BYTES:
-                raise InputError(control.name, sent["file"], f"allowed are {MOST_BYTES >> 20} MiB")
+                raise InputError(
+                    control.name, sent["file"], f"must be at most {MOST_BYTES >> 20} MiB"
+                )
             if sent["suffix"] not in getattr(control, "accept", ()):
                 raise InputError(control.name, sent["suffix"], "is not a kind that is read here")
             values = self.room.of_file(control.name, sent["suffix"], content)

@@ -99,7 +99,7 @@ def serve(
     for name in ("bokeh.server.protocol_handler", "bokeh.server.views.ws"):
         logging.getLogger(name).addFilter(Short())
     if not re.fullmatch(r"[\w.-]+", address):
-        raise InputError("address", address, "allowed is a name or four numbers: 127.0.0.1")
+        raise InputError("address", address, "must be a name or four numbers: 127.0.0.1")
     hall = Hall(cores, sessions)
     apps = {
         f"/{name}": Application(FunctionHandler(functools.partial(hall.enter, name)))

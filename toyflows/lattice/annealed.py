@@ -19,14 +19,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toyflows.errors import InputError
 from toyflows.kernels.random import MODEL
 from toyflows.kernels.rbm import draw_units, soft_sums
 from toyflows.lattice.rbm import DOWN, RBM, UP, Array
+from toyflows.limits import check_whole
 from toyflows.mixture import softplus
 
 Progress = Callable[[int], None]  # told the temperatures passed
 REACH = 3.0  # standard errors either side: 99.7 % where the mean weight is normal
+
+MOST_CHAINS, MOST_TEMPERATURES = 100_000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,8 @@ def forward(
 ) -> Array:  # fmt: skip
     """log w + log Z_0 (chains,): the mean of e^ that is Z."""
     c = np.zeros(len(rbm.a)) if c is None else c
-    start, v = np.tile(c, (_checked("chains", chains, 2), 1)), np.empty((chains, len(c)))
+    check_whole("chains", chains, 2, MOST_CHAINS)
+    start, v = np.tile(c, (chains, 1)), np.empty((chains, len(c)))
     draw_units(start, np.zeros(len(c)), np.ones(chains), start, v, seed, 0, MODEL)
     return anneal(rbm, v, _ladder(temperatures), c, seed, progress) + base(rbm, c)
 
@@ -108,10 +111,5 @@ def anneal(
 
 def _ladder(temperatures: int) -> Array:
     """0 = β_0 < … < β_K = 1 in equal steps."""
-    return np.linspace(0.0, 1.0, _checked("temperatures", temperatures, 1) + 1)
-
-
-def _checked(name: str, value: int, least: int) -> int:
-    if value < least:
-        raise InputError(name, value, f"allowed is {least} or more")
-    return value
+    check_whole("temperatures", temperatures, 1, MOST_TEMPERATURES)
+    return np.linspace(0.0, 1.0, temperatures + 1)

@@ -56,7 +56,7 @@ def bars_and_stripes(size: int) -> Bits:
     """All 2·2^size outcomes: the stripes, then the bars, (2^{size+1}, size²)."""
     low, high = LINES
     if not low <= size <= high:
-        raise InputError("size", size, f"allowed is {low} … {high} for {BARS}")
+        raise InputError("size", size, f"must be {low} … {high} for {BARS}")
     lines = states(size).astype(np.float32)
     stripes = np.repeat(lines[:, :, None], size, axis=2)
     return np.concatenate([stripes, stripes.transpose(0, 2, 1)]).reshape(-1, size * size)

@@ -51,9 +51,9 @@ class Boltzmann:
     def __post_init__(self) -> None:
         W, N = self.W, len(self.b)
         if not 0 < self.temperature < np.inf:
-            raise InputError("temperature", self.temperature, "allowed is a positive number")
+            raise InputError("temperature", self.temperature, "must be a positive number")
         if W.shape != (N, N) or not np.array_equal(W, W.T) or np.diag(W).any():
-            raise InputError("W", W.shape, f"allowed is a symmetric ({N}, {N}), its diagonal 0")
+            raise InputError("W", W.shape, f"must be a symmetric ({N}, {N}), its diagonal 0")
 
     def energy(self, S: Array) -> Array:
         """E of each row of S (R, N)."""

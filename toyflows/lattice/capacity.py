@@ -63,10 +63,10 @@ def at_rest(
     """Overlaps (nets, starts) with their pattern of states that began at it, for `nets` sets of
     round(αN) random patterns; all patterns are starts, or the first of them."""
     if not 1 <= N <= MOST_UNITS:
-        raise InputError("N", N, f"allowed is 1 to {MOST_UNITS}")
+        raise InputError("N", N, f"must be 1 to {MOST_UNITS}")
     p = round(α * N)
     if p < 1:
-        raise InputError("α", α, "allowed is one pattern or more")
+        raise InputError("α", α, "must be one pattern or more")
     found = []
     for k in range(nets):
         x = random_patterns(p, N, np.random.default_rng([seed, p, N, k]))

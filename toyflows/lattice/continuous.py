@@ -31,7 +31,7 @@ class Continuous:
 
     def __post_init__(self) -> None:
         if not self.β > 0:
-            raise InputError("beta", self.β, "allowed is > 0")
+            raise InputError("beta", self.β, "must be > 0")
 
     @_small
     def energy(self, V: Array) -> Array:
@@ -65,7 +65,7 @@ class Continuous:
     def flow(self, u: Array, dt: float, steps: int) -> tuple[Array, Array]:
         """u (N,) after Euler's steps of du/dt = −u + a, and E after each, from the start on."""
         if not 0 < dt <= 1:
-            raise InputError("dt", dt, "allowed is 0 < dt ≤ 1")
+            raise InputError("dt", dt, "must be 0 < dt ≤ 1")
         u = np.array(u, float)
         energies = [float(self.energy(np.tanh(self.β * u)))]
         for _ in range(steps):

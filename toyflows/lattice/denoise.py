@@ -35,13 +35,13 @@ class Posterior:
 
     def __post_init__(self) -> None:
         if not 0 <= self.J <= STRONGEST:
-            raise InputError("coupling", self.J, f"allowed is 0 to {STRONGEST:g}")
+            raise InputError("coupling", self.J, f"must be 0 to {STRONGEST:g}")
 
     @classmethod
     def of_noise(cls, ε: float, J: float) -> Posterior:
         """For pixels flipped with the probability ε < ½."""
         if not LEAST <= ε <= 0.5 - LEAST:
-            raise InputError("noise", ε, f"allowed is {LEAST} to {0.5 - LEAST}")
+            raise InputError("noise", ε, f"must be {LEAST} to {0.5 - LEAST}")
         return cls(0.5 * math.log((1 - ε) / ε), J)
 
     def energy(self, x: Spins, y: Spins) -> float:
@@ -113,7 +113,7 @@ def mode(model: Posterior, y: Spins) -> Spins:
     from scipy.sparse.csgraph import breadth_first_order, maximum_flow
 
     if y.size > LARGEST:
-        raise InputError("image", f"of {y.size} pixels", f"allowed is {LARGEST} or fewer")
+        raise InputError("image", f"of {y.size} pixels", f"must be at most {LARGEST}")
     scale = (CAPACITY // 2) / (y.size * model.η + 4 * model.J)
     trust, bond = round(scale * model.η), round(scale * model.J)
     n, node = y.size, np.arange(y.size).reshape(y.shape)

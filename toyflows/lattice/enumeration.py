@@ -28,7 +28,7 @@ def check(name: str, n: int) -> None:
     """Raises InputError(name) for more states than can be gone through."""
     if n > MOST:
         raise InputError(
-            name, n, f"too many states to enumerate: 2^{n}; allowed are {MOST} units (2^{MOST})"
+            name, n, f"too many states to enumerate: 2^{n}; must be at most {MOST} units (2^{MOST})"
         )
 
 

@@ -73,9 +73,9 @@ class Product:
 
     def __post_init__(self) -> None:
         if not self.experts:
-            raise InputError("experts", "none", "allowed is one or more")
+            raise InputError("experts", "none", "must be one or more")
         if self.powers and len(self.powers) != len(self.experts):
-            raise InputError("powers", list(self.powers), f"allowed are {len(self.experts)}")
+            raise InputError("powers", list(self.powers), f"must be {len(self.experts)}")
 
     def _all(self) -> list[tuple[float, Expert]]:
         return list(zip(self.powers or [1.0] * len(self.experts), self.experts, strict=True))
@@ -100,7 +100,7 @@ class Product:
         """
         shape = tuple(map(len, axes))
         if len(axes) > 2 or math.prod(shape) > MOST_NODES:
-            raise InputError("axes", shape, f"allowed are one or two, {MOST_NODES} nodes in all")
+            raise InputError("axes", shape, f"must be one or two, {MOST_NODES} nodes in all")
         x = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
         E = self.energy(x).reshape(shape)
         cell = math.prod(float(axis[1] - axis[0]) for axis in axes)
@@ -115,7 +115,7 @@ class Product:
         """x (n, …) after steps of Langevin, and the share of the moves that were accepted: with
         Metropolis' test (MALA) the product is its exact law, without it up to O(dt)."""
         if not dt > 0:
-            raise InputError("dt", dt, "allowed is > 0")
+            raise InputError("dt", dt, "must be > 0")
         x, accepted = np.array(x, float), 0.0
         E, F = self.energy(x), self.slope(x)
         for _ in range(steps):
@@ -139,7 +139,7 @@ def closed_form(laws: Sequence[Gaussians]) -> tuple[Gaussians, float]:
     n = math.prod(len(law.weights) for law in laws)
     D = _dimension(laws)
     if n > MOST_COMPONENTS:
-        raise InputError("experts", f"{n} components", f"allowed are {MOST_COMPONENTS}")
+        raise InputError("experts", f"{n} components", f"must be at most {MOST_COMPONENTS}")
     log_w, means, spreads = np.empty(n), np.empty((n, D)), np.empty(n)
     for row, picks in enumerate(itertools.product(*(range(len(law.weights)) for law in laws))):
         chosen = list(zip(laws, picks, strict=True))
@@ -180,5 +180,5 @@ def gibbs(laws: Sequence[Gaussians], x: Array, sweeps: int, rng: np.random.Gener
 def _dimension(laws: Sequence[Gaussians]) -> int:
     dimensions = {law.dimension for law in laws}
     if len(dimensions) != 1:
-        raise InputError("experts", sorted(dimensions), "allowed is one dimension for all, D")
+        raise InputError("experts", sorted(dimensions), "must be one dimension for all, D")
     return dimensions.pop()

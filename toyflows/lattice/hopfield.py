@@ -71,7 +71,7 @@ class Hopfield:
     def __post_init__(self) -> None:
         N = len(self.b)
         if self.W.shape != (N, N) or not np.array_equal(self.W, self.W.T) or self.W.trace():
-            raise InputError("W", self.W.shape, "allowed is symmetric with a zero diagonal")
+            raise InputError("W", self.W.shape, "must be symmetric with a zero diagonal")
 
     def activations(self, s: Array) -> Array:
         """a (…, N) = s W + b."""
@@ -92,9 +92,9 @@ class Hopfield:
         is the number of the first sweep: its random numbers are those of (seed, sweep, row)."""
         states = np.ascontiguousarray(s, self.W.dtype).copy()
         if not T >= 0:
-            raise InputError("temperature", T, "allowed is 0 or more")
+            raise InputError("temperature", T, "must be 0 or more")
         if _checked(update) == "synchronous":
-            raise InputError("update", update, "allowed is asynchronous or sequential: a network "
+            raise InputError("update", update, "must be asynchronous or sequential: a network "
                              "updated all at once may never rest")  # fmt: skip
         done = kernels.settle(
             self.W, self.b, states, float(T), seed, 0, start, sweeps, update == "asynchronous"
@@ -139,7 +139,7 @@ class Hopfield:
         """
         N = len(self.b)
         if N > MOST_UNITS:
-            raise InputError("W", f"{N} units", f"allowed are {MOST_UNITS} for an enumeration")
+            raise InputError("W", f"{N} units", f"must be at most {MOST_UNITS} for an enumeration")
         low = min(N, AT_ONCE.bit_length() - 1)
         tolerance = 1e-12 * float(np.abs(self.W).sum(axis=1).max() + np.abs(self.b).max())
         W, b = self.W.astype(float), self.b.astype(float)
@@ -195,7 +195,7 @@ def gradient_rule(
     than that, so that no step goes up.
     """
     if not decay >= 0:
-        raise InputError("decay", decay, "allowed is 0 or more")
+        raise InputError("decay", decay, "must be 0 or more")
     λ = float(np.linalg.eigvalsh(patterns @ patterns.T)[-1])
     W = hebb(patterns).W / patterns.shape[1]
     for k in range(steps):
@@ -210,5 +210,5 @@ RULES = {"hebb": hebb, "gradient": gradient_rule}
 
 def _checked(update: str) -> str:
     if update not in UPDATES:
-        raise InputError("update", update, f"allowed is {', '.join(UPDATES)}")
+        raise InputError("update", update, f"must be {', '.join(UPDATES)}")
     return update

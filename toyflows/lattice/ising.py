@@ -34,12 +34,12 @@ class Ising:
 
     def __post_init__(self) -> None:
         if not 2 <= self.L <= LARGEST or self.L % 2:
-            why = f"allowed is an even number from 2 to {LARGEST} (a checkerboard has two colours)"
+            why = f"must be an even number from 2 to {LARGEST} (a checkerboard has two colours)"
             raise InputError("size", self.L, why)
         if not 1 / HOTTEST <= self.T <= HOTTEST:
-            raise InputError("temperature", self.T, f"allowed is {1 / HOTTEST:g} to {HOTTEST:g}")
+            raise InputError("temperature", self.T, f"must be {1 / HOTTEST:g} to {HOTTEST:g}")
         if not abs(self.h) <= HOTTEST:
-            raise InputError("field", self.h, f"allowed is −{HOTTEST:g} to {HOTTEST:g}")
+            raise InputError("field", self.h, f"must be −{HOTTEST:g} to {HOTTEST:g}")
 
     @property
     def β(self) -> float:

@@ -71,9 +71,9 @@ def run(
     if sampler not in SAMPLERS:
         raise InputError("sampler", sampler, nearest(sampler, SAMPLERS))
     if not 1 <= sweeps <= MOST:
-        raise InputError("sweeps", sweeps, f"allowed is 1 to {MOST}")
+        raise InputError("sweeps", sweeps, f"must be 1 to {MOST}")
     if not 0 <= burn <= MOST:
-        raise InputError("burn", burn, f"allowed is 0 to {MOST}")
+        raise InputError("burn", burn, f"must be 0 to {MOST}")
     s = np.ones((model.L, model.L), np.int8) if start is None else start.astype(np.int8)
     tell = progress or (lambda done: None)
     if sampler == "wolff":
@@ -110,7 +110,7 @@ def _swept(
 
 def _wolff(model: Ising, s: Spins, sweeps: int, burn: int, seed: int, tell: Progress) -> Record:
     if model.h:
-        raise InputError("field", model.h, "allowed is 0 with --sampler wolff")
+        raise InputError("field", model.h, "must be 0 with --sampler wolff")
     apart = math.exp(max(-2 * model.β, -700.0))
     bond = units(1 - apart, apart)[0]
     done = late = 0  # clusters so far, and in the second half of the burn-in

@@ -161,7 +161,7 @@ def _trace(L: int, rows: int, β: complex, H: complex) -> complex:
     """Z/e^{rows · L (2β + |Re H|)} = Tr (W D)^rows: D the bonds and the field of a row, W those
     between two rows, applied spin by spin to all 2^L first rows."""
     if not 2 <= L <= TRANSFER:
-        raise InputError("size", L, f"allowed is 2 to {TRANSFER} with a transfer matrix")
+        raise InputError("size", L, f"must be 2 to {TRANSFER} with a transfer matrix")
     s = 1 - 2 * (np.arange(2**L)[:, None] >> np.arange(L) & 1)  # (2^L, L)
     bonds, M = np.sum(s * np.roll(s, 1, axis=1), axis=1), s.sum(axis=1)
     trace = 0j
@@ -213,7 +213,7 @@ def states(model: Ising) -> tuple[Array, Array, Array]:
     """(ρ(s), M, E) of all 2^N states, L ≤ 4; bit i of the state's number is spin i, 1 for +1."""
     L = model.L
     if L > COUNTED:
-        raise InputError("size", L, f"allowed is {COUNTED} or less where all states are counted")
+        raise InputError("size", L, f"must be at most {COUNTED} where all states are counted")
     s = 2 * (np.arange(2**model.N)[:, None] >> np.arange(model.N) & 1).astype(np.int8) - 1
     x = s.reshape(-1, L, L)
     M = x.sum(axis=(1, 2)).astype(float)

@@ -34,9 +34,9 @@ class Modern:
 
     def __post_init__(self) -> None:
         if self.X.ndim != 2 or not self.X.size:
-            raise InputError("patterns", self.X.shape, "allowed is (p, d)")
+            raise InputError("patterns", self.X.shape, "must be (p, d)")
         if not self.β > 0:
-            raise InputError("beta", self.β, "allowed is > 0")
+            raise InputError("beta", self.β, "must be > 0")
 
     def weights(self, ξ: Array) -> Array:
         """softmax(β ξXᵀ) (n, p) of states ξ (n, d)."""
@@ -85,7 +85,7 @@ def own_weight(d: int, p: int, β: float, trials: int, rng: np.random.Generator)
     from scipy.stats import binom
 
     if p < 1:
-        raise InputError("p", p, "allowed is 1 or more")
+        raise InputError("p", p, "must be 1 or more")
 
     far = np.arange(d + 1)  # differing bits
     chance = binom.pmf(far, d, 0.5)

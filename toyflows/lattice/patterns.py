@@ -66,12 +66,12 @@ class Patterns:
         height, width = self.shape
         if self.text:
             if len(words) != height:
-                raise InputError("start", words, f"allowed are {height} characters, ? is unknown")
+                raise InputError("start", words, f"must be {height} characters, ? is unknown")
             return _bits(words, "start").ravel()
         rows = words.split("/")
         if [len(row) for row in rows] != [width] * height or set("".join(rows)) - set(PIXELS):
             some = ", ".join(self.names[:8])
-            why = f"allowed is a name ({some}), or {height} rows of {width} # . ? with / between"
+            why = f"must be a name ({some}), or {height} rows of {width} # . ? with / between"
             raise InputError("start", words, why)
         return np.array([PIXELS[c] for row in rows for c in row])
 
@@ -90,7 +90,7 @@ def load(sources: list[str], size: int = 16) -> Patterns:
             raise InputError("patterns", source, f"has another shape than {sources[0]}, {what}")
     x = np.concatenate([part.x for part in parts])
     if x.shape[1] > LARGEST:
-        raise InputError("patterns", sources[0], f"{x.shape[1]} units; allowed are {LARGEST}")
+        raise InputError("patterns", sources[0], f"{x.shape[1]} units; must be at most {LARGEST}")
     names = [name for part in parts for name in part.names]
     return Patterns(tuple(_distinct(names)), x, first.shape, first.text)
 
@@ -139,7 +139,7 @@ def _letters(source: str, lines: list[str]) -> Patterns:
     shape = (len(images[0]), len(images[0][0]) if images[0] else 0)
     for name, rows in zip(names, images, strict=True):
         if strange := sorted(set("".join(rows)) - {"#", "."}):
-            _refuse(source, f"letter {name} has the character {strange[0]!r}; allowed are # and .")
+            _refuse(source, f"letter {name} has the character {strange[0]!r}; must be # or .")
         if not rows or len(rows) != shape[0] or {len(row) for row in rows} != {shape[1]}:
             _refuse(source, f"letter {name} is not {shape[0]} rows of {shape[1]} pixels")
     x = np.array([[PIXELS[c] for row in rows for c in row] for rows in images])

@@ -13,6 +13,7 @@ from toyflows.errors import InputError, nearest
 from toyflows.images.base import checked_size
 from toyflows.lattice import enumeration
 from toyflows.lattice.binary import BARS, LINES, Data, load
+from toyflows.limits import FASTEST, check_seed
 
 SAMPLERS = ("cd", "pcd", "tempering", "exact")
 
@@ -47,22 +48,21 @@ class Config:
         if not bars:
             checked_size(self.size)
         elif not LINES[0] <= self.size <= LINES[1]:
-            raise InputError("size", self.size, f"allowed is {LINES[0]} … {LINES[1]} for {BARS}")
+            raise InputError("size", self.size, f"must be {LINES[0]} … {LINES[1]} for {BARS}")
         self._default("hidden", 16 if bars else 256)
         self._default("batch", 2 << self.size if bars else 100)
         self._default("chains", self.batch)
         self._default("rate", 0.2 if bars else 0.05)
         if self.hidden < 1:
-            raise InputError("hidden", self.hidden, "allowed is 1 or more")
+            raise InputError("hidden", self.hidden, "must be 1 or more")
         for name in ("k", "batch", "chains", "every"):
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         self._demand("temperatures", self.temperatures >= 2, "2 or more")
-        self._demand("rate", 0 < self.rate < math.inf, "a positive number")
+        self._demand("rate", 0 < self.rate <= FASTEST, f"0 < rate ≤ {FASTEST:g}")
         self._demand("cosine", self.cosine >= 0, "0 or more")
         self._demand("decay", 0 <= self.decay < math.inf, "0 or more")
         self._demand("threshold", 0 <= self.threshold < 1, "0 ≤ threshold < 1")
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+        check_seed(self.seed)
         if self.sampler == "exact":
             enumeration.check("hidden", self.smaller)
 
@@ -72,7 +72,7 @@ class Config:
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"allowed is {allowed}")
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def smaller(self) -> int:

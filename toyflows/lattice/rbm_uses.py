@@ -17,6 +17,7 @@ from toyflows.lattice.binary import BARS, Data
 from toyflows.lattice.enumeration import MOST
 from toyflows.lattice.rbm import RBM, Array, exact_draws, log_odds
 from toyflows.lattice.rbm_train import Model, Seen
+from toyflows.limits import check_seed
 
 STARTS = ("noise", "data", "exact")
 METHODS = ("exact", "ais")
@@ -25,7 +26,7 @@ METHODS = ("exact", "ais")
 def inverse(temperature: float) -> float:
     """β = 1/T. Raises InputError("temperature") unless 0 < T < ∞."""
     if not 0 < temperature < np.inf:
-        raise InputError("temperature", temperature, "allowed is a positive number")
+        raise InputError("temperature", temperature, "must be a positive number")
     return 1.0 / temperature
 
 
@@ -45,9 +46,8 @@ class Chains:
             raise InputError("start", self.start, nearest(self.start, STARTS))
         for name in ("count", "sweeps", "snapshots"):
             if not 1 <= getattr(self, name) <= 1_000_000:
-                raise InputError(name, getattr(self, name), "allowed is 1 … 1000000")
-        if self.seed < 0:
-            raise InputError("seed", self.seed, "allowed is 0 or more")
+                raise InputError(name, getattr(self, name), "must be 1 … 1000000")
+        check_seed(self.seed)
 
     def run(self, model: Model, progress: Progress | None = None) -> dict[str, Array]:
         """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;
@@ -69,16 +69,21 @@ class Chains:
         return rows | {"probability": p}
 
 
+def method_of(model: Model, method: str) -> str:
+    """The method asked for; where none is, exact where 2²⁰ states suffice."""
+    method = method or ("exact" if model.config.smaller <= MOST else "ais")
+    if method not in METHODS:
+        raise InputError("method", method, nearest(method, METHODS))
+    return method
+
+
 def score(
     model: Model, data: Data, method: str, chains: int, temperatures: int, seed: int,
     progress: Progress | None = None,
 ) -> dict[str, float | str]:  # fmt: skip
-    """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image;
-    method "": exact where 2²⁰ states suffice. "doubt" says why not to believe them, or ""."""
-    rbm = model.state.rbm
-    method = method or ("exact" if model.config.smaller <= MOST else "ais")
-    if method not in METHODS:
-        raise InputError("method", method, nearest(method, METHODS))
+    """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image,
+    by the `method_of` this name. "doubt" says why not to believe them, or ""."""
+    rbm, method = model.state.rbm, method_of(model, method)
     told: dict[str, float | str] = {"method": method, "step": model.state.step}
     weak = ""
     if method == "exact":

@@ -26,6 +26,7 @@ from toyflows.errors import InputError
 from toyflows.mixture import LARGEST_SEPARATION
 
 MOST_MODES = 255  # a mode's number is a byte
+WIDEST = 1e50  # spread: squares stay numbers
 LOWEST = -700.0  # e^LOWEST stands for 0
 
 
@@ -61,17 +62,20 @@ class Modes:
         if μ.ndim == 1:  # numbers on a line
             μ = μ[:, None]
         if μ.ndim != 2 or not 2 <= len(μ) <= MOST_MODES or not μ.shape[1]:
-            raise InputError("positions", list(μ.shape), f"allowed are 2 to {MOST_MODES} points "
+            raise InputError("positions", list(μ.shape), f"must be 2 to {MOST_MODES} points "
                              "of equally many coordinates")  # fmt: skip
         s = _numbers("spreads", spreads)
-        if s.shape not in ((), (1,), (len(μ),)) or s.min() <= 0:
-            raise InputError("spreads", shown(s), f"allowed is one > 0, or {len(μ)} of them")
+        if s.shape not in ((), (1,), (len(μ),)) or not (
+            s.min() >= 1 / WIDEST and s.max() <= WIDEST
+        ):
+            why = f"must be one, or {len(μ)}, of {1 / WIDEST:g} to {WIDEST:g}"
+            raise InputError("spreads", shown(s), why)
         object.__setattr__(self, "positions", μ)
         object.__setattr__(self, "spreads", np.broadcast_to(s, (len(μ),)).copy())
         apart = self.distances[np.triu_indices(self.K, 1)] / self.spreads.min()
         if not (apart.min() > 0 and apart.max() <= LARGEST_SEPARATION):
             raise InputError("positions", f"{apart.min():g} to {apart.max():g} spreads apart",
-                             f"allowed is 0 < d ≤ {LARGEST_SEPARATION:g}")  # fmt: skip
+                             f"must be 0 < d ≤ {LARGEST_SEPARATION:g}")  # fmt: skip
 
     @property
     def K(self) -> int:
@@ -264,7 +268,7 @@ def _numbers(name: str, given: ArrayLike) -> Array:
     try:
         value = np.asarray(given, np.float64)
     except (TypeError, ValueError):
-        raise InputError(name, given, "allowed are numbers, equally many in each row") from None
+        raise InputError(name, given, "must be numbers, equally many in each row") from None
     if not value.size or not np.isfinite(value).all():
-        raise InputError(name, shown(value), "allowed are finite numbers")
+        raise InputError(name, shown(value), "must be finite numbers")
     return value

@@ -161,7 +161,7 @@ def _refuse_many(modes: Modes, dx: float, what: str) -> None:
     nodes = count_nodes(modes, dx)
     if nodes > MOST_NODES:
         raise InputError("backend", "grid", f"needs {nodes:.1g} nodes {what}, "
-                         f"allowed are {MOST_NODES:,}; take walkers")  # fmt: skip
+                         f"must be at most {MOST_NODES:,}; take walkers")  # fmt: skip
 
 
 def _gauss(variance: float) -> Array:

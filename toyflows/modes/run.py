@@ -54,7 +54,7 @@ def flow(
     start = numbers_of_modes("theta0", np.zeros(modes.K) if theta0 is None else theta0, modes)
     check_ranges(0.0, time, dt, rate, walkers, seed, threads)
     if dt >= 2 * modes.spreads.min() ** 2:
-        raise InputError("dt", dt, f"allowed is dt < 2s² = {2 * modes.spreads.min() ** 2:g}, where "
+        raise InputError("dt", dt, f"must be dt < 2s² = {2 * modes.spreads.min() ** 2:g}, where "
                          "Langevin in the narrowest mode is stable")  # fmt: skip
     names = _backends(backends, method, target)
     s = Settings(loss, options, tuple((start - start[0]).tolist()), float(time), float(dt),

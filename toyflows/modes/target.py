@@ -95,11 +95,11 @@ def target_of(modes: Modes, theta_star: ArrayLike | None, q_star: ArrayLike | No
     """
     if (theta_star is None) == (q_star is None):
         which = "neither is given" if q_star is None else "both are given"
-        raise InputError("theta_star", "and --q-star", f"{which}; allowed is one of the two")
+        raise InputError("theta_star", "and --q-star", f"{which}; must be one of the two")
     if q_star is not None:
         q = numbers_of_modes("q_star", q_star, modes)
         if q.min() <= 0 or abs(q.sum() - 1) > 1e-6:
-            raise InputError("q_star", shown(q), "allowed is > 0, of sum 1")
+            raise InputError("q_star", shown(q), "must be > 0, of sum 1")
         return ModesTarget(modes, modes.theta_of(q))
     θ = numbers_of_modes("theta_star", theta_star, modes)
     return ModesTarget(modes, θ[1:] - θ[0])
@@ -110,10 +110,10 @@ def numbers_of_modes(name: str, given: ArrayLike | None, modes: Modes) -> Array:
     try:
         value = np.asarray(given, np.float64)
     except (TypeError, ValueError):
-        raise InputError(name, given, f"allowed are {modes.K} numbers") from None
+        raise InputError(name, given, f"must be {modes.K} numbers") from None
     if value.shape != (modes.K,):
-        raise InputError(name, shown(value), f"allowed are {modes.K} numbers, one for each mode")
+        raise InputError(name, shown(value), f"must be {modes.K} numbers, one for each mode")
     if not (np.isfinite(value).all() and np.ptp(value) <= LARGEST_THETA):
-        why = f"allowed are finite numbers, no more than {LARGEST_THETA:g} apart"
+        why = f"must be finite numbers, no more than {LARGEST_THETA:g} apart"
         raise InputError(name, shown(value), why)
     return value

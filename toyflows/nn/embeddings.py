@@ -27,9 +27,9 @@ class TimeEmbedding(Layer):
 
     def __post_init__(self) -> None:
         if self.outputs < 4 or self.outputs % 2:
-            raise InputError("outputs", self.outputs, "allowed is an even number from 4")
+            raise InputError("outputs", self.outputs, "must be an even number from 4")
         if not self.slowest > 1:
-            raise InputError("slowest", self.slowest, "allowed is more than 1")
+            raise InputError("slowest", self.slowest, "must be more than 1")
 
     def out_shape(self, shape: Shape) -> Shape:
         fits(self, shape == (), shape)
@@ -71,7 +71,7 @@ class ClassEmbedding(Layer):
     def forward(self, p: Parameters, x: Array) -> tuple[Array, Any]:
         if x.size and not 0 <= x.min() <= x.max() < self.classes:
             found = f"{x.min()} to {x.max()}"
-            raise InputError("label", found, f"allowed is 0 to {self.classes - 1}")
+            raise InputError("label", found, f"must be 0 to {self.classes - 1}")
         return p["E"][x], x
 
     def backward(self, p: Parameters, memory: Any, g: Array) -> Array:

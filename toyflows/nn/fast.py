@@ -20,6 +20,7 @@ from toyflows.errors import InputError
 from toyflows.kernels.energy_chain import ANY, energy_slope, from_lanes, learn, to_lanes, walk
 from toyflows.kernels.lanes import LANES
 from toyflows.kernels.tiles import run
+from toyflows.limits import check_workers
 from toyflows.nn.network import Network
 from toyflows.nn.passes import Grid, layout
 
@@ -104,10 +105,10 @@ class Fast:
         number: a chain cut after any step and resumed there is the uninterrupted one.
         """
         if steps < 0 or start < 0:
-            raise InputError("steps", (start, steps), "allowed is 0 or more")
+            raise InputError("steps", (start, steps), "must be 0 or more")
         for name, value in (("step", step), ("noise", noise), ("clip", clip)):
             if not value >= 0:
-                raise InputError(name, value, "allowed is 0 or more")
+                raise InputError(name, value, "must be 0 or more")
         x, weights = self._checked(x).copy(), self._weights(θ)
         labels, plan = self._labels(labels, len(x)), self.plan
         tables = plan.forward, plan.backward, plan.to_image
@@ -178,14 +179,14 @@ class Fast:
 
     def _weights(self, θ: Floats) -> Floats:
         if θ.shape != (self.network.size,):
-            raise InputError("θ", θ.shape, f"allowed is the shape ({self.network.size},)")
+            raise InputError("θ", θ.shape, f"must be the shape ({self.network.size},)")
         with np.errstate(under="ignore"):  # of a float64 θ
             return np.append(θ.astype(np.float32, copy=False), np.float32(0)).take(self.plan.index)
 
     def _checked(self, x: Floats) -> Floats:
         side = self.plan.x.pixels
         if x.ndim != 3 or x.shape[1:] != (side, side):
-            raise InputError("x", x.shape, f"allowed is the shape (N, {side}, {side})")
+            raise InputError("x", x.shape, f"must be the shape (N, {side}, {side})")
         return np.ascontiguousarray(x, np.float32)
 
     def _labels(self, labels: NDArray[Any] | None, count: int) -> NDArray[np.int64]:
@@ -193,9 +194,7 @@ class Fast:
             return np.full(count, ANY)
         good = np.shape(labels) == (count,) and self.classes > 1
         if not good or np.min(labels, initial=0) < ANY or np.max(labels, initial=0) >= self.classes:
-            raise InputError(
-                "labels", np.shape(labels), f"allowed are N of −1 … {self.classes - 1}"
-            )
+            raise InputError("labels", np.shape(labels), f"must be N of −1 … {self.classes - 1}")
         return np.asarray(labels, np.int64)
 
 
@@ -238,7 +237,7 @@ def _lanes_of(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 def _set_lanes(to: Floats, g: Floats, n: int) -> None:
     """to (classes, 16) = g (n, classes); zero in lanes without an image."""
     if g.shape != (n, len(to)):
-        raise InputError("upstream", g.shape, f"allowed is the shape ({n}, {len(to)}) here")
+        raise InputError("upstream", g.shape, f"must be the shape ({n}, {len(to)}) here")
     with np.errstate(under="ignore"):  # of a float64 g
         to[:, :n] = g.T
     to[:, n:] = 0
@@ -253,8 +252,7 @@ def aligned(size: int) -> Floats:
 
 def parallel(f: Callable[[int], None], count: int, threads: int) -> None:
     """f(0) … f(count − 1), on `threads` threads."""
-    if threads < 1:
-        raise InputError("threads", threads, "allowed is 1 or more")
+    check_workers(threads=threads)
     if min(threads, count) <= 1:
         for k in range(count):
             f(k)

@@ -66,7 +66,7 @@ class FastMLP:
         """L = 1/N Σ_n weight_n |f(x_n, t_n) − target_n|² and ∂L/∂θ, flat like θ."""
         target, loss = _single(target), 0.0
         if target.shape != (len(x), self.outputs):
-            allowed = f"allowed is the shape ({len(x)}, {self.outputs})"
+            allowed = f"must be the shape ({len(x)}, {self.outputs})"
             raise InputError("target", target.shape, allowed)
         w = np.broadcast_to(_single(_one_or_all("weight", weight, len(x))), len(x))[:, None]
 
@@ -129,7 +129,7 @@ class FastMLP:
     ) -> tuple[Floats, Floats]:
         """f (N, D) and Σ_i ∂f_i/∂x_i (N,), exact: D times the way back from one way on."""
         if self.inputs != self.outputs:
-            raise InputError("network", (self.inputs, self.outputs), "allowed is x to x's size")
+            raise InputError("network", (self.inputs, self.outputs), "must be x to x's size")
         x, weights, plan = self._points(x), self._weights(θ), self.layout
         f, total = np.empty_like(x), np.zeros(len(x), np.float32)
         for here, blocks, space in self._forwards(θ, x, t, self._labels(labels, len(x)), weights):
@@ -168,7 +168,7 @@ class FastMLP:
         else:
             g = upstream[here]
         if g.shape != (here.stop - here.start, self.outputs):
-            raise InputError("upstream", g.shape, f"allowed is the shape (N, {self.outputs})")
+            raise InputError("upstream", g.shape, f"must be the shape (N, {self.outputs})")
         _set_lanes(plan.gy.lanes(space, blocks), _single(g))
         run(_of(plan.backward, blocks), space, weights)
 
@@ -191,12 +191,12 @@ class FastMLP:
 
     def _weights(self, θ: Floats) -> Floats:
         if θ.shape != (self.network.size,):
-            raise InputError("θ", θ.shape, f"allowed is the shape ({self.network.size},)")
+            raise InputError("θ", θ.shape, f"must be the shape ({self.network.size},)")
         return np.append(_single(θ), np.float32(0)).take(self.layout.index)
 
     def _points(self, x: Floats) -> Floats:
         if x.ndim != 2 or x.shape[1] != self.inputs:
-            raise InputError("x", x.shape, f"allowed is the shape (N, {self.inputs})")
+            raise InputError("x", x.shape, f"must be the shape (N, {self.inputs})")
         return _single(x)
 
     def _labels(self, labels: ArrayLike | None, count: int) -> Integers:
@@ -204,7 +204,7 @@ class FastMLP:
             raise InputError("labels", np.shape(labels), "this network has no classes")
         k = _one_or_all("labels", self.classes if labels is None else labels, count)
         if k.dtype.kind not in "iu":
-            raise InputError("labels", k.dtype, "allowed are integers")
+            raise InputError("labels", k.dtype, "must be integers")
         return np.broadcast_to(k, count).astype(np.int64)
 
 
@@ -221,7 +221,7 @@ def _checked(network: Network) -> Network:
         widths = dense[-1].outputs, dense[0].outputs, len(dense) - 1
         if list(network.nodes) == list(mlp(*inputs, *widths, time, classes).nodes):
             return network
-    raise InputError("network", tuple(network.inputs), "allowed is one that mlp made")
+    raise InputError("network", tuple(network.inputs), "must be one that mlp made")
 
 
 def _single(values: ArrayLike) -> Floats:
@@ -254,5 +254,5 @@ def _set_lanes(to: Floats, rows: Floats) -> None:
 def _one_or_all(name: str, values: ArrayLike, count: int) -> NDArray[Any]:
     """One value for all points, or one for each."""
     if np.shape(values) not in ((), (count,)):
-        raise InputError(name, np.shape(values), f"allowed is one, or the shape ({count},)")
+        raise InputError(name, np.shape(values), f"must be one, or the shape ({count},)")
     return np.asarray(values)

@@ -168,7 +168,7 @@ class FastUNet:
 
     def _weights(self, θ: Floats) -> Floats:
         if θ.shape != (self.network.size,):
-            raise InputError("θ", θ.shape, f"allowed is the shape ({self.network.size},)")
+            raise InputError("θ", θ.shape, f"must be the shape ({self.network.size},)")
         plan = self.layout
         with np.errstate(under="ignore"):  # of a float64 θ, and of small weights
             θ = np.append(θ.astype(np.float32, copy=False), np.float32(0))
@@ -180,7 +180,7 @@ class FastUNet:
         """(N, size, size), contiguous."""
         side = self.layout.x.pixels
         if x.shape != (count, side, side, 1):
-            raise InputError(name, x.shape, f"allowed is the shape (N, {side}, {side}, 1)")
+            raise InputError(name, x.shape, f"must be the shape (N, {side}, {side}, 1)")
         with np.errstate(under="ignore"):  # of a float64 x
             return np.ascontiguousarray(x[..., 0], np.float32)
 
@@ -212,9 +212,9 @@ def _checked(network: Network) -> Network:
     except KeyError:
         good = False
     if not good:
-        raise InputError("network", tuple(network.inputs), "allowed is one that unet made")
+        raise InputError("network", tuple(network.inputs), "must be one that unet made")
     if a % WIDE or b % WIDE:
-        raise InputError("channels", (a, b), f"allowed are multiples of {WIDE}")
+        raise InputError("channels", (a, b), f"must be multiples of {WIDE}")
     return network
 
 
@@ -231,5 +231,5 @@ def _lanes(space: Floats, grid: Grid) -> Floats:
 def _spread(name: str, values: ArrayLike, count: int) -> NDArray[np.generic]:
     """One value for all, or one for each image, as (count,)."""
     if np.shape(values) not in ((), (count,)):
-        raise InputError(name, np.shape(values), f"allowed is one, or the shape ({count},)")
+        raise InputError(name, np.shape(values), f"must be one, or the shape ({count},)")
     return np.broadcast_to(values, count)

@@ -105,9 +105,9 @@ class GroupNorm(Layer):
 
     def __post_init__(self) -> None:
         if not 0 < self.groups <= self.channels or self.channels % self.groups:
-            raise InputError("groups", self.groups, f"allowed is a divisor of {self.channels}")
+            raise InputError("groups", self.groups, f"must be a divisor of {self.channels}")
         if not self.ε > 0:
-            raise InputError("ε", self.ε, "allowed is ε > 0")
+            raise InputError("ε", self.ε, "must be ε > 0")
 
     def shapes(self) -> dict[str, Shape]:
         return {"γ": (self.channels,), "β": (self.channels,)}

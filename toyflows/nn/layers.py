@@ -36,7 +36,7 @@ class Layer:
         for name, value in vars(self).items():
             least = 0 if name == "padding" else 1
             if value < least:
-                raise InputError(name, value, f"allowed is {least} or more")
+                raise InputError(name, value, f"must be {least} or more")
 
     def shapes(self) -> dict[str, Shape]:
         """Of the parameters, by name."""

@@ -74,7 +74,7 @@ class Network:
     def views(self, θ: Array) -> dict[str, Parameters]:
         """Node's name → parameter's name → its part of θ (size,), a view."""
         if θ.shape != (self.size,):
-            raise InputError("θ", θ.shape, f"allowed is the shape ({self.size},)")
+            raise InputError("θ", θ.shape, f"must be the shape ({self.size},)")
         found: dict[str, Parameters] = {}
         start = 0
         for name, layer, _ in self.nodes:
@@ -160,7 +160,7 @@ class Network:
 def _read(values: Mapping[str, Any], layer: Layer, names: tuple[str, ...]) -> Any:
     """The value a layer reads, or the tuple of those it joins."""
     if not layer.joins and len(names) != 1:
-        raise InputError("inputs", names, f"allowed is one for {layer}")
+        raise InputError("inputs", names, f"must be one for {layer}")
     return tuple(values[n] for n in names) if layer.joins else values[names[0]]
 
 
@@ -183,7 +183,7 @@ def energy_network(size: int = 56, classes: int = 1, hidden: int = 64, pool: int
     pool × pool bins where pool > 0; dense to `hidden` and swish where hidden > 0; dense to classes.
     """
     if size < 1:
-        raise InputError("size", size, "allowed is 1 or more")
+        raise InputError("size", size, "must be 1 or more")
     layers: list[Layer] = [Conv2d(1, 16, 5, 2, 4), Swish()]
     for a, b in itertools.pairwise((16, 32, 64, 64)):
         layers += [Conv2d(a, b, 3, 2, 1), Swish()]
@@ -212,7 +212,7 @@ def mlp(
     without a classifier. Source: Ho & Salimans, Classifier-free diffusion guidance (2022).
     """
     if classes < 0 or (classes and not time):
-        raise InputError("classes", classes, "allowed is 0 or more, only 0 where time = 0")
+        raise InputError("classes", classes, "must be 0 or more, only 0 where time = 0")
     widths = [inputs + time, *[width] * depth, outputs]
     if not time:
         return sequential((inputs,), _dense(widths))

@@ -30,9 +30,9 @@ class Adam:
     def __post_init__(self) -> None:
         for name, β in (("β1", self.β1), ("β2", self.β2)):
             if not 0 <= β < 1:
-                raise InputError(name, β, "allowed is 0 ≤ β < 1")
+                raise InputError(name, β, "must be 0 ≤ β < 1")
         if not self.ε > 0:
-            raise InputError("ε", self.ε, "allowed is ε > 0")
+            raise InputError("ε", self.ε, "must be ε > 0")
 
     @classmethod
     def at(cls, θ: Array, β1: float = 0.9, β2: float = 0.999, ε: float = 1e-8) -> Adam:
@@ -55,7 +55,7 @@ def clip(g: Array, largest: float) -> float:
     A norm that is not finite leaves g as it is: the caller sees it and stops.
     """
     if not largest > 0:
-        raise InputError("clip", largest, "allowed is a positive number")
+        raise InputError("clip", largest, "must be a positive number")
     with np.errstate(under="ignore"):  # not np.linalg.norm: its sum depends on BLAS threads
         norm = math.sqrt(np.sum(np.square(g, dtype=np.float64)))
     if largest < norm < math.inf:
@@ -76,7 +76,7 @@ class EMA:
 
     def __post_init__(self) -> None:
         if not 0 <= self.decay < 1:
-            raise InputError("decay", self.decay, "allowed is 0 ≤ decay < 1")
+            raise InputError("decay", self.decay, "must be 0 ≤ decay < 1")
 
     @classmethod
     def of(cls, θ: Array, decay: float) -> EMA:
@@ -106,10 +106,10 @@ class Schedule:
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < math.inf:
-            raise InputError("rate", self.rate, "allowed is a positive number")
+            raise InputError("rate", self.rate, "must be a positive number")
         for name in ("warm_up", "cosine", "last"):
             if not getattr(self, name) >= 0:
-                raise InputError(name, getattr(self, name), "allowed is 0 or more")
+                raise InputError(name, getattr(self, name), "must be 0 or more")
 
     def __call__(self, step: int) -> float:
         """The rate of this step."""

@@ -133,23 +133,23 @@ class Stage:
 def stages(network: Network) -> list[Stage]:
     """A network as swished convolutions; InputError where it is something else."""
     if [len(s) for s in network.inputs.values()] != [3]:
-        raise InputError("network", tuple(network.inputs), "allowed is one grey image")
+        raise InputError("network", tuple(network.inputs), "must be one grey image")
     before, shape = next(iter(network.inputs.items()))
     if shape[0] != shape[1]:
-        raise InputError("network", shape, "allowed are square images")
+        raise InputError("network", shape, "must be square images")
     place = 0
     found: list[Stage] = []
     for name, layer, inputs in network.nodes:
         conv = _as_convolution(layer, shape)
         if inputs != (before,) or (conv is None and not isinstance(layer, Swish | Flatten)):
-            raise InputError("network", name, "allowed are Conv2d, Swish, Flatten, Dense in a row")
+            raise InputError("network", name, "must be Conv2d, Swish, Flatten, Dense in a row")
         if conv is not None:
             found.append(Stage(conv, False, shape[0], place))
             place = found[-1].bias + conv.outputs
             shape = conv.out_shape(shape)
         elif isinstance(layer, Swish):
             if not found or found[-1].swished:
-                raise InputError("network", name, "allowed is one Swish after a layer with weights")
+                raise InputError("network", name, "must be one Swish after a layer with weights")
             last = found[-1]
             found[-1] = Stage(last.conv, True, last.pixels, last.place)
         before = name
@@ -165,9 +165,9 @@ def _as_convolution(layer: Layer, shape: tuple[int, ...]) -> Conv2d | None:
 def _checked(found: list[Stage], shape: tuple[int, ...]) -> list[Stage]:
     first = found[0].conv if found else None
     if first is None or (first.inputs, first.stride) != (1, PAIR):
-        raise InputError("network", first, "allowed is a first Conv2d of stride 2 on grey images")
+        raise InputError("network", first, "must be a first Conv2d of stride 2 on grey images")
     if found[-1].swished or shape[:2] != (1, 1) or not all(s.swished for s in found[:-1]):
-        raise InputError("network", shape, "allowed is a swish after each layer but the last Dense")
+        raise InputError("network", shape, "must be a swish after each layer but the last Dense")
     return found
 
 

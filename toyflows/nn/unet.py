@@ -37,9 +37,9 @@ def unet(
     and as many the label, which are added; `embedding` is the length of the condition e.
     """
     if size < LEVELS or size % LEVELS:
-        raise InputError("size", size, f"allowed is a multiple of {LEVELS}")
+        raise InputError("size", size, f"must be a multiple of {LEVELS}")
     if classes < 0:
-        raise InputError("classes", classes, "allowed is 0 or more")
+        raise InputError("classes", classes, "must be 0 or more")
     a, b = channels
 
     def block(name: str, reads: str, inputs: int, outputs: int, stride: int = 1) -> list[Node]:

@@ -33,8 +33,8 @@ def check_size(html: str) -> None:
     """Raises InputError where the page is larger than LIMIT."""
     size = len(html.encode())
     if size > LIMIT:
-        raise InputError("out", f"of {size / 1e6:.1f} MB", f"allowed is {LIMIT / 1e6:g} MB: give "
-                         "fewer runs")  # fmt: skip
+        raise InputError("out", f"of {size / 1e6:.1f} MB", f"must be at most {LIMIT / 1e6:g} MB: "
+                         "give fewer runs")  # fmt: skip
 
 
 def _json(book: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ NUMBERS = {
     "dt": "dt", "rate": "rate", "walkers": "walkers", "seed": "seed",
 }  # fmt: skip
 WHOLE = ("walkers", "seed")
-OVER = "allowed is NAME=VALUE,VALUE,… or NAME=FIRST:LAST:COUNT"
+OVER = "must be NAME=VALUE,VALUE,… or NAME=FIRST:LAST:COUNT"
 MOST_VALUES = 100
 
 
@@ -54,7 +54,7 @@ def check_out(path: str | Path) -> Path:
     """The path, or InputError unless a page can be written there."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     check_writable(path)
     return path
 
@@ -112,7 +112,7 @@ def _parameter(text: str) -> Axis:
     if len(set(values)) < len(values):
         raise InputError("over", text, "a value is given twice")
     if len(values) > MOST_VALUES:
-        raise InputError("over", text, f"allowed are at most {MOST_VALUES} values")
+        raise InputError("over", text, f"must be at most {MOST_VALUES} values")
     return Axis(name, NUMBERS.get(name, name), tuple(values))
 
 
@@ -124,7 +124,7 @@ def _evenly(text: str, listed: str) -> list[str]:
     except ValueError:
         raise InputError("over", text, OVER) from None
     if not (math.isfinite(low) and math.isfinite(high) and 1 <= n <= MOST_VALUES):
-        raise InputError("over", text, f"allowed are 1 to {MOST_VALUES} values between two numbers")
+        raise InputError("over", text, f"must be 1 to {MOST_VALUES} values between two numbers")
     if n == 1:
         return [f"{low:.6g}"]
     return [f"{low + k * (high - low) / (n - 1):.6g}" for k in range(n)]
@@ -141,7 +141,7 @@ def _check_axes(axes: Sequence[Axis]) -> None:
 def _methods(losses: Sequence[str], options: Mapping[str, str]) -> dict[str, Flow]:
     """The methods by their labels, with those of the options that they have."""
     if not losses:
-        raise InputError("loss", "(none)", "allowed is a method; `toyflows flows` lists them")
+        raise InputError("loss", "(none)", "must be a method; `toyflows flows` lists them")
     flows = [bench.parse(words) for words in losses]
     known = {f.name for flow in flows for f in options_of(type(flow))}
     for name in options:
@@ -181,7 +181,7 @@ def _settings(
     check_ranges(**numbers, separation=d)
     if (θ_star is None) == (q_star is None):
         which = "neither is given" if θ_star is None else "both are given"
-        raise InputError("theta_star", "and --q-star", f"{which}; allowed is one of the two")
+        raise InputError("theta_star", "and --q-star", f"{which}; must be one of the two")
     if method.sampled:
         check_memory(method, numbers["walkers"])
     target = Target.exact(θ_star, d) if q_star is None else Target.from_q(q_star, d)
@@ -203,13 +203,13 @@ def _number(name: str, text: str) -> float | int:
         return int(text) if name in WHOLE else float(text)
     except ValueError:
         kind = "a whole number" if name in WHOLE else "a number"
-        raise InputError("over", f"{name}={text}", f"allowed is {kind}") from None
+        raise InputError("over", f"{name}={text}", f"must be {kind}") from None
 
 
 def _fitting(runs: Sequence[Settings], asked: int | None) -> int:
     """How many times of each run are recorded: as asked, or as many as fit."""
     if asked is not None and not 10 <= asked <= MOST_FRAMES:
-        raise InputError("frames", asked, f"allowed is 10 to {MOST_FRAMES}")
+        raise InputError("frames", asked, f"must be 10 to {MOST_FRAMES}")
     most, least = (asked, asked) if asked is not None else USUAL_FRAMES
     for frames in range(most, least - 1, -1):
         size = sum(bytes_of(s.separation, frames) for s in runs)
@@ -224,7 +224,7 @@ def _check_count(runs: int, each: int, frames: int | None) -> None:
     room = LIMIT - template_bytes()
     if runs * each <= room:
         return
-    page = f"the page would have {runs * each / 1e6:.1f} MB, allowed is {LIMIT / 1e6:g} MB"
+    page = f"the page would have {runs * each / 1e6:.1f} MB, must be at most {LIMIT / 1e6:g} MB"
     if frames is not None and frames > USUAL_FRAMES[1]:
         raise InputError("frames", frames, f"{page}: lower it")
     raise InputError("over", f"{runs} runs (methods × values)", f"{page}: lower them to at most "

@@ -14,7 +14,7 @@ from toyflows.registry import read_option
 
 Value = float | int | str | bool
 MOST_VALUES = 100_000
-FORM = "allowed is NAME=START:STOP:COUNT, …:COUNT:log or NAME=A,B,C"
+FORM = "must be NAME=START:STOP:COUNT, …:COUNT:log or NAME=A,B,C"
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def distinct(option: str, values: Sequence[Hashable], before: str = "") -> None:
     """Raises InputError(option) where one is given twice."""
     for k, value in enumerate(values):
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(option, f"{before}{value}", "allowed is a finite number")
+            raise InputError(option, f"{before}{value}", "must be a finite number")
         if k and values.index(value) < k:
             raise InputError(option, f"{before}{value}", "is given twice")
 
@@ -82,7 +82,7 @@ def _range(name: str, text: str) -> tuple[float, ...]:
         raise InputError("over", f"{name}={text}", FORM)
     if not 1 <= count <= MOST_VALUES or (count == 1 and start != stop):
         why = "the range is empty" if count < 1 else f"of {count:,} values"
-        raise InputError("over", f"{name}={text}", f"{why}; allowed are both ends, or one value")
+        raise InputError("over", f"{name}={text}", f"{why}; must be both ends, or one value")
     if words[3:] and not (start > 0 and stop > 0):
         raise InputError("over", f"{name}={text}", "a log range needs positive ends")
     values = np.geomspace(start, stop, count) if words[3:] else np.linspace(start, stop, count)

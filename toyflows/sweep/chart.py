@@ -173,7 +173,7 @@ def _dimensions(
             raise InputError(option, name, why)
     asked = [name for name in (x, y, over) if name is not None]
     if len(set(asked)) < len(asked):
-        raise InputError("y", y or over or "", "is taken twice; allowed are different dimensions")
+        raise InputError("y", y or over or "", "is taken twice; must be different dimensions")
     free = [name for name in order if sizes[name] > 1 and name not in {*asked, *fixed}]
     x = x or (free.pop(0) if free else None)
     y = y or (free.pop(0) if free else None)
@@ -184,7 +184,7 @@ def _dimensions(
         raise InputError("at", f"{free[0]}=", f"is left over; choose one of "
                          f"{', '.join(map(str, _coords(plan, free[0])[:4]))}, …")  # fmt: skip
     if over and sizes[over] > MOST_PANELS:
-        raise InputError("panel", over, f"has {sizes[over]} values; allowed are {MOST_PANELS}")
+        raise InputError("panel", over, f"has {sizes[over]} values; must be at most {MOST_PANELS}")
     return x, y, over
 
 
@@ -214,7 +214,7 @@ def _kept(result: Result, show: str) -> NDArray[Any]:
         return _from_theta(result, show)
     have = [name for name in SHOWN if name in result.values]
     have += [name for name in FROM_THETA if "theta" in result.values and name not in have]
-    raise InputError("show", show, f"was not kept; allowed are {', '.join(have)}")
+    raise InputError("show", show, f"was not kept; must be {', '.join(have)}")
 
 
 def _from_theta(result: Result, show: str) -> NDArray[np.float64]:

@@ -49,7 +49,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if not self.losses:
-            raise InputError("loss", "", "allowed is one method or more")
+            raise InputError("loss", "", "must be one method or more")
         object.__setattr__(self, "losses", tuple(label(parse(words)) for words in self.losses))
         distinct("loss", self.losses)
         distinct("over", [axis.name for axis in self.axes])
@@ -61,10 +61,10 @@ class Plan:
             raise InputError("keep", "", "choose from " + ", ".join(KEEP))
         object.__setattr__(self, "keep", tuple(word for word in KEEP if word in self.keep))
         if self.repeats < 1:
-            raise InputError("repeats", self.repeats, "allowed is 1 or more")
+            raise InputError("repeats", self.repeats, "must be 1 or more")
         object.__setattr__(self, "axes", tuple(self._typed(axis) for axis in self.axes))
         if self.runs > MOST_RUNS:
-            raise InputError("over", f"{self.runs:,} runs", f"allowed are at most {MOST_RUNS:,}")
+            raise InputError("over", f"{self.runs:,} runs", f"must be at most {MOST_RUNS:,}")
         self._check_backend()
         self._check_corners()
 
@@ -93,7 +93,7 @@ class Plan:
             told = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
             raise InputError("plan", path, error.strerror or "cannot be read") from None
-        except ValueError as error:  # not TOML, or not text
+        except (ValueError, RecursionError) as error:  # not TOML, or not text
             raise InputError("plan", path, " ".join(str(error).split())) from None
         known = ("loss", "over", "backend", "repeats", "keep", *SETTINGS)
         for name in told:
@@ -108,7 +108,7 @@ class Plan:
         if not isinstance(told.get("over", {}), dict):
             raise InputError("plan", path, "over is a table: [over] separation = …")
         if not isinstance(told.get("repeats", 1), int):
-            raise InputError("plan", f"{path}: repeats", "allowed is a whole number")
+            raise InputError("plan", f"{path}: repeats", "must be a whole number")
         return cls.make(listed, keep=words, **told)
 
     @classmethod
@@ -162,7 +162,7 @@ class Plan:
             if axis.name in NOISY and self.backend != "walkers":
                 raise InputError("over", axis.name, f"{self.backend} has no noise; take walkers")
             if axis.name == "q_star" and any(a.name == "theta_star" for a in self.axes):
-                raise InputError("over", "q_star", "theta_star is given too; allowed is one")
+                raise InputError("over", "q_star", "theta_star is given too; must be one")
             return axis.typed(SETTINGS[axis.name]())
         known: dict[str, Any] = {}
         for words in self.losses:
@@ -178,7 +178,7 @@ class Plan:
     def _check_backend(self) -> None:
         """Does each method run there, and do repeats make sense?"""
         if self.backend != "walkers" and self.repeats > 1:
-            raise InputError("repeats", self.repeats, f"{self.backend} has no noise: allowed is 1")
+            raise InputError("repeats", self.repeats, f"{self.backend} has no noise: must be 1")
         target = Target.exact(self.base.theta_star, self.base.separation)
         for words in self.losses:
             flow = parse(words)
@@ -188,7 +188,7 @@ class Plan:
                 raise InputError("loss", words, "has no closed form; take grid or walkers")
 
     def _check_corners(self) -> None:
-        """What is allowed are intervals: where all ends of all axes are, what is between is too.
+        """What is must be intervals: where all ends of all axes are, what is between is too.
         Options may be bound to each other, so that all of them are tried."""
         numbers = [a for a in self.axes if a.name in SETTINGS]
         names = [a.name for a in numbers]

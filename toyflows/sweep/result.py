@@ -80,7 +80,7 @@ class Result:
                 raise InputError("over", name, f"no dimension; {nearest(name, self.plan.dims)}")
             known = self.coords[name]
             if not (known == value).any():
-                raise InputError("over", f"{name}={value}", f"allowed is one of {known.tolist()}")
+                raise InputError("over", f"{name}={value}", f"must be one of {known.tolist()}")
             places[self.plan.dims.index(name)] = int(np.flatnonzero(known == value)[0])
         return {name: array[tuple(places)] for name, array in self.values.items()}
 

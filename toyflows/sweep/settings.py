@@ -45,11 +45,11 @@ class Base:
         numbers = {f.name: getattr(self, f.name) for f in fields(self)}
         for name in ("theta_star", "separation"):
             if not math.isfinite(numbers[name]):
-                raise InputError(name, numbers[name], "allowed is a finite number")
+                raise InputError(name, numbers[name], "must be a finite number")
         del numbers["theta_star"], numbers["separation"]
         check_ranges(**numbers)
         if not abs(self.theta_star) <= LARGEST_THETA:
-            raise InputError("theta_star", self.theta_star, f"allowed is |θ*| ≤ {LARGEST_THETA:g}")
+            raise InputError("theta_star", self.theta_star, f"must be |θ*| ≤ {LARGEST_THETA:g}")
         Mixture.separated(self.separation)
 
     @property
@@ -96,10 +96,10 @@ def base_of(given: Mapping[str, Any]) -> Base:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not whole and not (SETTINGS[name] is float and isinstance(value, float)):
             words = "a whole number" if SETTINGS[name] is int else "a number"
-            raise InputError(name, value, f"allowed is {words}")
+            raise InputError(name, value, f"must be {words}")
         numbers[name] = SETTINGS[name](value)
     if {"theta_star", "q_star"} <= set(numbers):
-        raise InputError("theta_star", "and --q-star", "both are given; allowed is one of the two")
+        raise InputError("theta_star", "and --q-star", "both are given; must be one of the two")
     return Base(**with_star(numbers))
 
 
@@ -109,7 +109,7 @@ def with_star(numbers: Mapping[str, Any]) -> dict[str, Any]:
     if q is None:
         return dict(numbers)
     if not 0.0 < q < 1.0:
-        raise InputError("q_star", q, "allowed is 0 < q* < 1")
+        raise InputError("q_star", q, "must be 0 < q* < 1")
     return {k: v for k, v in numbers.items() if k != "q_star"} | {"theta_star": theta_of(q)}
 
 

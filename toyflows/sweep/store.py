@@ -40,8 +40,8 @@ class Store:
 
     def __init__(self, out: Path, plan: Plan, keys: NDArray[np.bytes_]):
         self.out, self.plan = out, plan
-        self.parts = out.with_name(out.name + ".parts")
         check_out(out)
+        self.parts = out.with_name(out.name + ".parts")
         self._unique, self._place = np.unique(keys, return_inverse=True)
         self._saved = np.zeros(self._unique.size, bool)
         self._result: Result | None = None
@@ -163,7 +163,7 @@ class Store:
 def check_out(out: Path) -> None:
     """Raises InputError("out") unless a sweep can be written there."""
     if out.suffix not in SUFFIXES:
-        raise InputError("out", out, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("out", out, f"the suffix must be one of {' '.join(SUFFIXES)}")
     _needs(out)
     check_writable(out.with_suffix(".x") if out.suffix == ".zarr" else out)
 
@@ -209,7 +209,7 @@ def load(path: str | Path) -> Result:
     """The sweep in this file. Raises InputError("path")."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise InputError("path", path, f"allowed suffixes are {' '.join(SUFFIXES)}")
+        raise InputError("path", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     try:
         if path.suffix == ".npz":
             with np.load(path) as file:

@@ -30,7 +30,7 @@ class AnnealedLangevin(Method):
     def step(self, model: Model, x: Array, t: float, s: float, rng: Normals) -> Array:
         last = model.sigma(model.end)
         if last == 0:
-            raise InputError("times", model.end, "allowed is a last time with σ > 0, as α_i "
+            raise InputError("times", model.end, "must be a last time with σ > 0, as α_i "
                              "is in units of σ_L")  # fmt: skip
         x = x * (model.alpha(s) / model.alpha(t))
         step = self.epsilon * (model.sigma(s) / last) ** 2

@@ -35,9 +35,7 @@ class Steps:
         """k = Kt."""
         k = np.rint(np.multiply(t, self.ladder.steps)).astype(int)
         if np.abs(k - np.multiply(t, self.ladder.steps)).max() > 1e-6:
-            raise InputError(
-                "times", t, f"allowed are k/{self.ladder.steps}: a chain has no others"
-            )
+            raise InputError("times", t, f"must be k/{self.ladder.steps}: a chain has no others")
         return k
 
     def alpha(self, t: Time) -> Any:
@@ -69,14 +67,14 @@ class BackwardChain(Method):
 
     def __post_init__(self) -> None:
         if self.expansion not in (0, 1, 2):
-            raise InputError("p", f"expansion={self.expansion}", "allowed is 0 (exact), 1 or 2")
+            raise InputError("p", f"expansion={self.expansion}", "must be 0 (exact), 1 or 2")
 
     def step(self, model: Model, x: Array, t: float, s: float, rng: Normals) -> Array:
         if not isinstance(model.process, Steps):
-            raise InputError("sampler", self.name, "allowed for a chain of discrete steps only")
+            raise InputError("sampler", self.name, "is for a chain of discrete steps only")
         ladder, k = model.process.ladder, int(model.process.number(s))
         if k + 1 != model.process.number(t):
-            raise InputError("times", f"{t:g}, {s:g}", "allowed is every step of the chain")
+            raise InputError("times", f"{t:g}, {s:g}", "must be every step of the chain")
         σ = float(ladder.σ[k + 1])
         A, B, spread = (float(v[k]) for v in self._kernel(ladder))
         return A * x + B * σ * model.score(x, t) + spread * noise(rng, x)
@@ -86,6 +84,6 @@ class BackwardChain(Method):
             return ladder.backward_noise
         γ = 1 - ladder.a
         if not np.allclose(ladder.b**2, 2 * γ):
-            raise InputError("p", f"expansion={self.expansion}", "allowed for the lectures' chain "
+            raise InputError("p", f"expansion={self.expansion}", "is for the lectures' chain "
                              "(1 − γ) x + √(2γ) z only")  # fmt: skip
         return taylor(γ, ladder.σ[1:], self.expansion)

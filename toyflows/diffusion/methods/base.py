@@ -93,7 +93,7 @@ def noise(rng: Normals, x: Array) -> Array:
 def positive(option: str, value: float) -> None:
     """Raises InputError unless value > 0 is finite."""
     if not 0 < value < np.inf:
-        raise InputError("p", f"{option}={value}", f"allowed is {option} > 0")
+        raise InputError("p", f"{option}={value}", f"must be {option} > 0")
 
 
 @functools.cache

@@ -24,7 +24,7 @@ class DDIM(Method):
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
-            raise InputError("p", f"eta={self.eta}", "allowed is 0 to 1")
+            raise InputError("p", f"eta={self.eta}", "must be 0 to 1")
 
     def step(self, model: Model, x: Array, t: float, s: float, rng: Normals) -> Array:
         α_t, σ_t, α_s, σ_s = model.alpha(t), model.sigma(t), model.alpha(s), model.sigma(s)

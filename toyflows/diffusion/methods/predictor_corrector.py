@@ -29,9 +29,9 @@ class PredictorCorrector(Method):
     def __post_init__(self) -> None:
         positive("snr", self.snr)
         if self.corrections < 0:
-            raise InputError("p", f"corrections={self.corrections}", "allowed is 0 or more")
+            raise InputError("p", f"corrections={self.corrections}", "must be 0 or more")
         if self.predictor == self.name:
-            raise InputError("p", f"predictor={self.name}", "allowed is another sampler")
+            raise InputError("p", f"predictor={self.name}", "must be another sampler")
         make(self.predictor)
 
     def step(self, model: Model, x: Array, t: float, s: float, rng: Normals) -> Array:

@@ -117,7 +117,7 @@ class Noise(Room):
     def of_file(self, name: str, suffix: str, content: bytes) -> Mapping[str, Any]:
         """A table of two columns."""
         if suffix not in laws.SUFFIXES:
-            raise InputError(name, suffix, f"allowed are {', '.join(laws.SUFFIXES)}")
+            raise InputError(name, suffix, f"must be {', '.join(laws.SUFFIXES)}")
         return {"points": laws.of_file(content), "target": laws.DRAWN}
 
     def command(self, values: Values, step: int) -> str | None:

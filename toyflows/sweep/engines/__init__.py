@@ -10,6 +10,7 @@ from typing import Protocol, Self
 
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
+from toyflows.limits import check_workers
 from toyflows.sweep.point import Chunk, Refused, Rows
 
 ENGINES = ("local", "dask")
@@ -37,8 +38,7 @@ def make_engine(name: str, jobs: int | None = None, scheduler: str | None = None
     """Raises InputError for an unknown engine, a missing extra or settings that contradict."""
     if name not in ENGINES:
         raise InputError("engine", name, f"unknown; {nearest(name, ENGINES)}")
-    if jobs is not None and not 1 <= jobs <= 1024:
-        raise InputError("jobs", jobs, "allowed is 1 to 1024")
+    check_workers(jobs=jobs)
     if name == "dask":
         from toyflows.sweep.engines.dask import Dask
 

@@ -33,7 +33,7 @@ class Dask:
         if scheduler is not None and jobs is not None:
             raise InputError("jobs", jobs, "the scheduler has its own workers")
         if scheduler is not None and "://" not in scheduler:
-            raise InputError("scheduler", scheduler, "allowed is an address as tcp://host:8786")
+            raise InputError("scheduler", scheduler, "must be an address as tcp://host:8786")
         self._dask: Any = distributed
         self._address, self.jobs = scheduler, jobs or available_cores()
         self._held = contextlib.ExitStack()

@@ -1,0 +1,8 @@
+"""`python -m toyflows` is the command `toyflows`."""
+
+from __future__ import annotations
+
+from toyflows.cli.main import main
+
+if __name__ == "__main__":
+    main()
