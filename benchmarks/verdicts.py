@@ -1,6 +1,10 @@
 """The words that verdicts say on random settings, against an independent judge.
 
     python benchmarks/verdicts.py [--settings 3000] [--seed 0] [--walkers] [--out FILE.md]
+                                  [--keep FILE]
+
+A setting takes a second of one core, about: with --keep what is done is kept in a file, and the
+same command goes on with it. It holds for one version of the product only.
 
 Settings: every method with its options; d from 0.5 to 60, θ* and θ0 in ±8 (θ0 = θ* among them), dt
 0.01 to 0.5, rate 0.1 to 10, T 1 to 1000 as far as the exact law's cost allows. The judge
@@ -13,6 +17,7 @@ K = 2 … 5 modes; there the judge allows what the noise of runs with other seed
 from __future__ import annotations
 
 import argparse
+import pickle
 import sys
 import textwrap
 from collections import Counter
@@ -72,6 +77,22 @@ def trials(cases: Sequence[Case | ModesCase], jobs: int) -> Iterator[Trial]:
         yield from map(tried, cases)
     else:
         yield from in_workers(tried, cases, jobs, died)
+
+
+def kept(cases: Sequence[Case | ModesCase], jobs: int, file: Path | None) -> Iterator[Trial]:
+    """The trials, those in `file` first; what is new is added to it."""
+    known: dict[Case | ModesCase, Trial] = {}
+    if file is not None and file.exists():
+        with file.open("rb") as old:
+            while old.peek(1):
+                t = pickle.load(old)  # our own file
+                known[t.case] = t
+    yield from (known[case] for case in cases if case in known)
+    for t in trials([case for case in cases if case not in known], jobs):
+        if file is not None:
+            with file.open("ab") as new:
+                pickle.dump(t, new)
+        yield t
 
 
 def confusion(done: Sequence[Trial]) -> str:
@@ -135,12 +156,13 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--walkers", action="store_true", help="in place of the exact law")
     parser.add_argument("--loss", action="append", default=[], help="this method only")
+    parser.add_argument("--keep", type=Path, help="keep what is done here, and go on with it")
     parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
     asked = parser.parse_args()
     page = report.Page(__doc__, asked.out)
     cases = settings(asked.seed, asked.settings, asked.walkers, asked.loss)
     place = {case: k for k, case in enumerate(cases)}
-    done = sorted(trials(cases, asked.jobs), key=lambda t: place[t.case])
+    done = sorted(kept(cases, asked.jobs, asked.keep), key=lambda t: place[t.case])
     rule = textwrap.dedent((verdict.__doc__ or "").partition("\n\n")[2])
     rule = "## How a word is decided\n" + textwrap.indent(rule, "    ").rstrip()
     page.publish(summary(done), confusion(done), by_method(done), complaints(done), rule)
