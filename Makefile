@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: figures test lint docs benchmark clean
+.PHONY: figures test lint docs benchmark floors fuzz clean
 
 figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
@@ -23,8 +23,21 @@ BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps
 benchmark: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
+# The lowest versions that pyproject.toml asks for, in an environment of their own.
+FLOORS := .venv-floors/bin
+floors: .venv/bin/python
+	$(BIN)/python -m venv --clear .venv-floors
+	$(FLOORS)/pip install --quiet --disable-pip-version-check pytest $$($(BIN)/python tests/floors.py)
+	$(FLOORS)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(FLOORS)/toyflows doctor
+	$(FLOORS)/toyflows flow --loss pcd --theta-star 1.4 --time 5 --out .venv-floors/pcd.png
+	$(FLOORS)/python -m pytest -q tests/test_refusals.py tests/test_mixture.py
+
+fuzz: .venv/installed-test
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py 2000
+
 clean:
-	rm -rf .venv gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-floors gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -47,7 +47,7 @@ def check(
     walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of all noise.")] = 0,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Stop the file after this time.")
+        float, typer.Option(metavar="SECONDS", help="CPU time that a cell may take.")
     ] = 300.0,
     out: Annotated[
         list[Path] | None, typer.Option(help="Save a report: .png .html or .json; repeatable.")
@@ -72,17 +72,23 @@ def check(
         θ_star = _truth(theta_star, q_star, separations)
         setting = Setting(θ_star, theta0, time, dt, rate, walkers, seed)
         _check_memory(walkers)
+        done: list[apart.Record] = []
+        late = ""
         try:
-            book = _judged(file, setting, separations, name, time_limit)
-        except apart.OutOfTime as late:
-            say(str(late))
-            raise typer.Exit(1) from None
-        for path in out or ():
+            _judge(file, setting, separations, name, time_limit, done)
+        except apart.OutOfTime as error:
+            late = str(error)
+        book = apart.book(file, setting, done) | ({"stopped": late} if late else {})
+        places = [] if late else out or []
+        for path in places:
             _save(path, book)
         if json:
             print_json(book)
-        else:
-            _print(book, out or [])
+        elif done:
+            _print(book, places)
+        if late:
+            say(late + "; no file is written" * bool(out))
+            raise typer.Exit(1)
 
 
 def _check_out(path: Path) -> None:
@@ -117,14 +123,16 @@ def _check_memory(walkers: int) -> None:
                          f"there is {free / 2**30:.1f} GiB")  # fmt: skip
 
 
-def _judged(
-    file: Path, setting: Setting, separations: list[float], name: str | None, limit: float
-) -> dict[str, Any]:
-    """The whole bench; on a terminal, stderr says what is being done."""
+def _judge(
+    file: Path, setting: Setting, separations: list[float], name: str | None, limit: float,
+    done: list[dict[str, Any]],
+) -> None:  # fmt: skip
+    """The bench, cell by cell into `done`; on a terminal, stderr says what is being done."""
     from toyflows import apart
 
     if not sys.stderr.isatty():
-        return apart.book(file, setting, [*apart.records(file, setting, separations, name, limit)])
+        done.extend(apart.records(file, setting, separations, name, limit))
+        return
     from rich.console import Console
 
     with Console(stderr=True).status(f"loading {file.name}") as status:
@@ -132,8 +140,7 @@ def _judged(
         def report(now: str) -> None:
             status.update(f"judging {file.name} at {now}")
 
-        done = [*apart.records(file, setting, separations, name, limit, report)]
-    return apart.book(file, setting, done)
+        done.extend(apart.records(file, setting, separations, name, limit, report))
 
 
 def _text(book: dict[str, Any]) -> str:

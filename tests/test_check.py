@@ -216,7 +216,7 @@ BROKEN = {
     "truth": ("def velocity(theta, target): return 1\n", r"asks for 'target'"),
     "positional": ("def velocity(theta, /): return 1\n", r"asks for 'theta'"),
     "advance": ("def velocity(theta): return 1\ndef advance(x): return x\n", r":2: advance asks"),
-    "negatives": ("NEGATIVES = 'pcd'\ndef velocity(theta): return 1\n", r"NEGATIVES = 'pcd': allo"),
+    "negatives": ("NEGATIVES = 'pcd'\ndef velocity(theta): return 1\n", r"NEGATIVES = 'pcd': must"),
     "unhashable": ("NEGATIVES = []\ndef velocity(theta): return 1\n", r"NEGATIVES = \[\]: must be"),
     "both": (
         "NEGATIVES = 'model'\ndef velocity(theta): return 1\ndef advance(walkers): return 1\n",
@@ -322,9 +322,12 @@ DEADLY = {
 
 
 @pytest.mark.parametrize(("text", "said", "lines"), DEADLY.values(), ids=DEADLY)
-def test_a_file_that_hangs_or_dies_is_told_by_its_line(text, said, lines, tmp_path) -> None:
+def test_a_file_that_hangs_or_dies_is_told_by_its_line(
+    text, said, lines, tmp_path, monkeypatch
+) -> None:
     path = written(tmp_path, text, "méthode à moi.py")
     limit = 5.0 if "still running" in said else 600.0  # those that hang reach their line in 5 s
+    monkeypatch.setattr(apart, "IDLE", 1.0)
     with pytest.raises((own.OwnFileError, apart.OutOfTime)) as caught:
         list(apart.records(path, QUICK, (4.0,), limit=limit))
     error = caught.value
@@ -337,7 +340,9 @@ def test_a_file_that_hangs_or_dies_is_told_by_its_line(text, said, lines, tmp_pa
 
 def test_a_file_that_switches_the_alarm_off_is_killed(tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(apart, "GRACE", 0.5)
-    text = "import faulthandler\nfaulthandler.cancel_dump_traceback_later()\nwhile True: pass\n"
+    monkeypatch.setattr(apart, "IDLE", 1.0)
+    text = "import faulthandler, signal\nfaulthandler.cancel_dump_traceback_later()\n"
+    text += "signal.setitimer(signal.ITIMER_PROF, 0)\nwhile True: pass\n"
     with pytest.raises(apart.OutOfTime, match="still running after 1 s"):
         list(apart.records(written(tmp_path, text), QUICK, (4.0,), limit=1.0))
 
@@ -452,6 +457,30 @@ def test_out_of_time_is_exit_code_1(tmp_path) -> None:
     done = call("check", "my_method.py", "--time-limit", "0.5", cwd=tmp_path)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
     assert done.stderr.startswith("toyflows: file my_method.py:")
+
+
+def test_cells_that_are_done_are_told_when_a_later_one_is_late(tmp_path) -> None:
+    """The limit is a cell's own: a hundred seconds in all are no matter."""
+    written(
+        tmp_path, "def velocity(theta, mixture):\n    while mixture.d > 5: pass\n    return 0\n"
+    )
+    words = ["my_method.py", "--separation", "4", "--separation", "6", "--time", "1", "--json"]
+    done = call("check", *words, "--time-limit", "2", "--out", "r.json", cwd=tmp_path)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "still running after 2 s at d = 6" in done.stderr
+    told = json.loads(done.stdout)
+    assert [cell["separation"] for cell in told["cells"]] == [4.0]
+    assert "still running" in told["stopped"]
+    assert not (tmp_path / "r.json").exists()
+
+
+def test_a_busy_machine_stops_nobody(tmp_path) -> None:
+    """The clock goes on, the CPU time does not: three cells that wait longer than the limit."""
+    text = (
+        "import time\ndef velocity(theta, step):\n    time.sleep(0.7 * (step == 0))\n    return 0\n"
+    )
+    path = written(tmp_path, text)
+    assert len(list(apart.records(path, QUICK, (4.0, 5.0, 6.0), limit=0.5))) == 3
 
 
 BAD = [
@@ -586,7 +615,6 @@ def test_a_new_flow_is_accepted_at_once_and_converges(plain, tmp_path) -> None:
         ("../mine", "must be letters"),
         ("thêta", "must be letters"),
         ("a b", "must be letters"),
-        ("", "must be letters"),
         ("pcd", "there is a method of that name"),
         ("score_matching", "there is a method of that name"),
     ],

@@ -1,8 +1,10 @@
 """Runs a user's file through the bench in a process of its own, which cannot harm ours.
 
 The child gets its job as a line of JSON and answers with lines of JSON: one a cell of the bench. A
-file that loops for ever, crashes or ends the process is told by the line it was at. The child ends
-with its parent and at the time limit, however busy it is; what the file prints goes to stderr.
+file that loops for ever, crashes or ends the process is told by the line it was at. Each cell may
+take so much CPU time, and IDLE times as long by the clock: a busy machine stops nobody, a file that
+sleeps is stopped. The child ends with its parent and at its limits, however busy it is; what the
+file prints goes to stderr.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ from toyflows.mixture import Mixture
 from toyflows.own import OwnFileError, Place, load
 
 GRACE = 3.0  # seconds after the limit in which the child should end by itself
+IDLE = 20.0  # seconds by the clock for a second of CPU time, at most
+CPU_CLOCK = hasattr(signal, "setitimer")  # not on Windows: there the clock alone
 CHILD = "import sys; sys.path[:] = {path!r}; from toyflows.apart import child; child()"
 Record = dict[str, Any]  # one cell of the bench, in plain numbers and lists
 
@@ -53,17 +57,22 @@ def records(
         stack = Path(folder) / "stack"
         job = {
             "path": str(path), "setting": dataclasses.asdict(setting), "name": name,
-            "separations": list(separations), "limit": limit, "stack": str(stack),
+            "separations": list(separations), "limit": limit,
+            "longest": _longest(limit), "stack": str(stack),
         }  # fmt: skip
         with _child(job) as process:
             assert process.stdout is not None
-            late, now = threading.Timer(limit + GRACE, _kill, [process]), ""
+            late, now = threading.Timer(0.0, _kill, [process]), ""
             try:
                 for line in process.stdout:
                     told = json.loads(line)
-                    if "ready" in told:
+                    if "ready" in told or "now" in told:
+                        late.cancel()
+                        late = threading.Timer(_longest(limit) + GRACE, _kill, [process])
                         late.start()
-                    elif "error" in told:
+                    if "ready" in told:
+                        continue
+                    if "error" in told:
                         raise _raised(*told["error"])
                     elif "done" in told:
                         return
@@ -77,6 +86,8 @@ def records(
                 if late.finished.is_set():  # it did not end by itself
                     raise _late(path, limit, 0, now)
                 seen = stack.read_text("utf-8", "replace") if stack.exists() else ""
+                if CPU_CLOCK and process.returncode == -signal.SIGPROF:
+                    seen = f"Timeout\n{seen}"
                 raise _ended(path, process.returncode, seen, limit, now)
             finally:
                 late.cancel()
@@ -164,6 +175,11 @@ def _ended(path: Path, code: int, stack: str, limit: float, now: str) -> Excepti
     return Place(path, line).error(f"the process {how}{now and f' at {now}'}, before it was judged")
 
 
+def _longest(limit: float) -> float:
+    """Seconds by the clock for a cell."""
+    return IDLE * limit if CPU_CLOCK else limit
+
+
 def _late(path: Path, limit: float, line: int, now: str) -> OutOfTime:
     where = f"{path}:{line}" if line else f"{path}"
     doing = f" at {now}" if now else ""
@@ -184,9 +200,18 @@ def child() -> NoReturn:
     say({"ready": True})
     with Path(job["stack"]).open("w") as stack:
         faulthandler.enable(stack)
-        faulthandler.dump_traceback_later(job["limit"], exit=True, file=stack)
+        if CPU_CLOCK:  # first the lines, then the signal's own end of the process
+            faulthandler.register(signal.SIGPROF, stack, chain=True)
+
+        def begin() -> None:
+            """The limits begin anew."""
+            if CPU_CLOCK:
+                signal.setitimer(signal.ITIMER_PROF, max(job["limit"], 1e-3))
+            faulthandler.dump_traceback_later(job["longest"], exit=True, file=stack)
+
         try:
-            _work(job, say)
+            begin()
+            _work(job, say, begin)
             say({"done": True})
         except InputError as error:
             kind = "own" if isinstance(error, OwnFileError) else "input"
@@ -213,12 +238,13 @@ def _detached() -> Any:
     return open(answers, "w", encoding="utf-8")  # noqa: PTH123
 
 
-def _work(job: Record, say: Callable[[Record], None]) -> None:
+def _work(job: Record, say: Callable[[Record], None], begin: Callable[[], None]) -> None:
     """Every method at every separation on every backend it has."""
     setting = bench.Setting(**job["setting"])
     for method in load(Path(job["path"]), job["name"]):
         for d in job["separations"]:
             for backend in method.backends:
+                begin()
                 say({"now": f"d = {d:g}, {backend}"})
                 with method.place.blamed():
                     cell = bench.cell(method.guarded(), d, setting, backend)
