@@ -40,9 +40,14 @@ def arrays(
     except (Unreadable, InputError):
         raise
     except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on a damaged file
-        if "allow_pickle" in str(error):
-            raise Unreadable("holds pickled Python objects, which are never loaded") from None
-        raise Unreadable("is damaged: numpy cannot read it") from None
+        raise Unreadable(why(error)) from None
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a file that numpy cannot read."""
+    if "allow_pickle" in str(error):
+        return "holds pickled Python objects, which are never loaded"
+    return "is damaged: numpy cannot read it"
 
 
 def _check_room(entries: list[zipfile.ZipInfo], size: int) -> None:

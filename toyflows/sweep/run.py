@@ -21,7 +21,7 @@ from toyflows.sweep.plan import Over, Plan
 from toyflows.sweep.point import Chunk, Refused, Rows, kept, versions
 from toyflows.sweep.result import Result
 from toyflows.sweep.settings import SETTINGS
-from toyflows.sweep.store import Store
+from toyflows.sweep.store import Store, parts_of
 
 PILOTS = 5  # runs of each method that are measured first; they count
 # A chunk costs its worker about 10 ms beside its runs: 4 % of the shortest. The longest is what a
@@ -122,10 +122,9 @@ def estimate(plan: Plan, out: Path, engine: Engine) -> Estimate:
 
 def _opened(plan: Plan, out: Path) -> Store:
     _check_memory(plan)
-    store = Store(out, plan, plan.keys())
-    for path in (out, store.parts):
+    for path in (out, parts_of(out)):
         goes_on_with(path)
-    return store
+    return Store(out, plan, plan.keys())
 
 
 @dataclass(frozen=True)
