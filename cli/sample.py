@@ -212,8 +212,8 @@ def _denoised(
     """The images, with noise, and the noise going."""
     from toyflows.images import uses
 
-    if not σ > 0:
-        raise InputError("denoise", σ, "allowed is a positive number")
+    if not 1e-6 <= σ <= 1e3:  # pixels are within ±1
+        raise InputError("denoise", σ, "allowed is 1e-06 … 1000")
     if pull is None:
         pull = sampler.pull(σ)
     x = _tests(model, sampler, count)
