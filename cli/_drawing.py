@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from toyflows.cli._errors import refuse_typed, say
-from toyflows.errors import InputError, nearest
+from toyflows.cli._errors import refuse_typed
+from toyflows.errors import InputError, nearest, say
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
@@ -123,13 +123,31 @@ def sample(
         _save_images(out, rows)
         told["rows"] = list(rows.seen)
     else:
+        told |= _judged_if_there_are_data(subject, x, out, not quiet, label)
         _save_points(out, x)
-        told["quality"] = judged(subject, x, not quiet, label)
     if not quiet:
         if images:
             print("rows    " + ", ".join(told["rows"]))
         print(f"saved   {out}")
     return told | {"out": str(out)}
+
+
+def _judged_if_there_are_data(
+    subject: Subject, x: Array, out: Path, tell: bool, label: int | None
+) -> dict[str, Any]:
+    """What a sample is worth; where a model's data are gone, or others by now, why it is not told:
+    the samples are good without."""
+    from toyflows.files import check_writable
+
+    try:
+        return {"quality": judged(subject, x, tell, label)}
+    except InputError as error:
+        if error.name != "target":
+            raise
+        check_writable(out)  # it may be the data themselves
+        why = f"not judged: {error.value} {error.why}"
+        say(why)
+        return {"quality": None, "caveat": why}
 
 
 def judged(

@@ -1,23 +1,17 @@
-"""How the command line refuses: one line on stderr, exit code 2; stopped by the user: 130."""
+"""How the command line refuses: one line on stderr, exit code 2; stopped by the user: 130 (143)."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
-import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import typer
 
-from toyflows.errors import Diverged, InputError
+from toyflows.errors import Diverged, InputError, say
 
 ALIASES = {"path": "file", "figure": "figures"}  # names in the library of a command's arguments
-
-
-def say(text: str) -> None:
-    """One line on stderr."""
-    print("toyflows: " + " ".join(text.split()), file=sys.stderr)
 
 
 def refuse(error: InputError) -> NoReturn:
@@ -28,7 +22,8 @@ def refuse(error: InputError) -> NoReturn:
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Turns InputError into exit 2, a diverged run into 1, Ctrl-C into 130, each with one line."""
+    """Turns InputError into exit 2, a diverged run into 1, Ctrl-C into 130, SIGTERM into 143, each
+    with one line."""
     try:
         _refuse_empty()
         yield
@@ -37,9 +32,9 @@ def refusing() -> Iterator[None]:
     except Diverged as error:
         say(str(error))
         raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        say("interrupted")
-        raise typer.Exit(130) from None
+    except KeyboardInterrupt as stop:
+        say(str(stop) or "interrupted")
+        raise typer.Exit(getattr(stop, "code", 130)) from None
 
 
 def typed() -> dict[str, Any]:

@@ -46,7 +46,7 @@ def check(
     out: Path, resume: bool, steps: int | None, minutes: float | None, threads: int | None
 ) -> None:
     """Raises InputError for a length, a number of threads or a file that cannot be."""
-    from toyflows.files import check_writable
+    from toyflows.files import check_writable, goes_on_with
     from toyflows.limits import check_workers
 
     check_workers(threads=threads)
@@ -56,6 +56,8 @@ def check(
         raise InputError("minutes", minutes, "must be a positive number")
     if out.suffix != ".npz":
         raise InputError("out", out, "must be a file name that ends with .npz")
+    if resume:
+        goes_on_with(out)
     check_writable(out)
     if out.exists() and not resume:
         raise InputError("out", out, "is there already; --resume goes on with it")

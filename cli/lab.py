@@ -105,6 +105,7 @@ def _until_interrupted(server: Any, hall: Hall) -> None:
     def end(*_: object) -> None:
         loop.add_callback_from_signal(loop.stop)
 
+    signal.set_wakeup_fd(-1)  # this is its usual end, which may take its time: no cli._ending
     with contextlib.suppress(KeyboardInterrupt):
         signal.signal(signal.SIGINT, end)
         signal.signal(signal.SIGTERM, end)

@@ -92,7 +92,7 @@ def _found(subject: Subject, label: int | None, x: Array) -> dict[str, Any]:
     import numpy as np
 
     from toyflows.diffusion.drawing import Exact
-    from toyflows.diffusion.likelihood import log_likelihood
+    from toyflows.diffusion.likelihood import FAR, log_likelihood
 
     score = subject.score(label=label)
     seen = 0
@@ -104,10 +104,13 @@ def _found(subject: Subject, label: int | None, x: Array) -> dict[str, Any]:
 
     exact, D = isinstance(subject, Exact), x.shape[1]
     units = subject.units
+    far = np.abs(z := units.inward(x)).max(axis=1) > FAR
+    if far.any():
+        raise InputError("data", f"row {int(far.argmax()) + 1}", "is farther from the data than "
+                         f"{FAR:g} of their spreads")  # fmt: skip
     log_p = log_likelihood(
-        units.inward(x), counted, score.divergence, subject.process,
-        tolerance=EXACT if exact else LEARNED,
-    ) - D * math.log(units.spread)  # fmt: skip
+        z, counted, score.divergence, subject.process, tolerance=EXACT if exact else LEARNED
+    ) - D * math.log(units.spread)
     mean, error = float(log_p.mean()), float(log_p.std(ddof=1) / math.sqrt(len(x)))
     found: dict[str, Any] = {
         "points": len(x), "nats": mean, "error": error,

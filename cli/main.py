@@ -17,7 +17,8 @@ from typing import Annotated, Any
 import typer
 
 import toyflows
-from toyflows.cli import _output
+from toyflows import files
+from toyflows.cli import _ending, _output
 from toyflows.cli._errors import refusing, say
 from toyflows.errors import InputError
 
@@ -91,7 +92,15 @@ def _check_environment() -> None:
 
 
 def main() -> None:
-    """The console script: a wrong call gets one line and exit code 2, never a traceback.
+    """The console script: a wrong call gets one line and exit code 2, never a traceback."""
+    with files.command(), _ending.heeding():
+        code = _called()
+        gc.freeze()  # the last collection would look at numba's million objects: 0.3 s
+        sys.exit(code)
+
+
+def _called() -> int:
+    """The exit code.
 
     Typer's own refusals (an option that does not exist, a word for a number) are told apart by
     what they can do, because the class has moved between its versions.
@@ -101,16 +110,27 @@ def main() -> None:
         with refusing():
             _check_environment()
         code = app(prog_name="toyflows", standalone_mode=False)
+        sys.stdout.flush()  # else a full disk is seen too late to be told
     except BrokenPipeError:  # `toyflows flows | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 141
+        return _deaf(141)
+    except OSError as error:
+        say(f"the system refuses: {error.strerror or error} ({error.filename or 'the output'})")
+        return _deaf(1)
     except typer.Exit as end:
-        code = end.exit_code
+        return int(end.exit_code)
     except Exception as error:  # re-raised unless it is one of typer's refusals
+        if isinstance(stop := error.__cause__, KeyboardInterrupt):  # of a command that waits not
+            say(str(stop) or "interrupted")
+            return getattr(stop, "code", 130)
         if not hasattr(error, "format_message"):
             raise
         if text := _named(error):  # empty where typer has just printed the help
             say(text)
-        code = 2
-    gc.freeze()  # the interpreter's last collection would look at numba's million objects: 0.3 s
-    sys.exit(code if isinstance(code, int) else 0)
+        return 2
+    return code if isinstance(code, int) else 0
+
+
+def _deaf(code: int) -> int:
+    """Nothing that is still to be printed can fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import toyflows
 from toyflows.figures import _registry
@@ -84,13 +83,12 @@ def place(figure: str, key: str) -> Path | None:
 
 def cached(path: Path) -> tuple[dict[str, Array], float] | None:
     """compute's arrays and the seconds it took."""
-    import numpy as np
+    from toyflows import archive
 
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in file.files}
+        found = archive.arrays(path)
         seconds = float(found.pop("seconds"))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+    except (OSError, ValueError, KeyError):
         return None  # not there, or not whole
     return {name.removeprefix("data/"): values for name, values in found.items()}, seconds
 

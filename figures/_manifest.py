@@ -16,7 +16,7 @@ from typing import Any
 from toyflows.errors import InputError
 from toyflows.figures import _registry
 from toyflows.figures._cache import versions
-from toyflows.files import whole_file
+from toyflows.files import goes_on_with, whole_file
 from toyflows.limits import check_seed, check_workers
 
 if sys.platform != "win32":
@@ -54,6 +54,7 @@ def own(out: Path) -> Iterator[None]:
     then left from a dead process, and are cleared away at the end. Raises InputError(out)."""
     if out.exists() and not out.is_dir():
         raise InputError("out", out, "is a file, must be a folder")
+    goes_on_with(out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):

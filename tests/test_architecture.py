@@ -15,7 +15,8 @@ PACKAGES |= {"toyflows.figures": ROOT / "figures"}
 
 # Reading order: a module imports only from its own layer's earlier files or from earlier layers.
 LAYERS = [
-    "toyflows.errors", "toyflows.registry", "toyflows.files", "toyflows.workers",
+    "toyflows.errors", "toyflows.registry", "toyflows.files", "toyflows.archive",
+    "toyflows.workers",
     "toyflows.display",
     "toyflows.cloud", "toyflows.mixture", "toyflows.target", "toyflows.limits", "toyflows.state",
     "toyflows.stats", "toyflows.nn",

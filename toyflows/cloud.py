@@ -7,15 +7,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows.errors import InputError
+
 Array = NDArray[np.float64]
+Values = TypeVar("Values", bound=NDArray[Any])
+
+
+@contextlib.contextmanager
+def finite_or_refused(name: str, value: object, when: str) -> Iterator[Callable[[Values], Values]]:
+    """The gate where arrays leave a loop: gives a judge that lets an array pass if all of it is
+    finite. The floating-point errors on the way are its to tell, so NumPy is silent about them.
+
+    Raises InputError(name, value), the setting that is to blame; `when` says at which step.
+    """
+
+    def judge(x: Values) -> Values:
+        if not np.isfinite(x).all():
+            raise FloatingPointError
+        return x
+
+    try:
+        with np.errstate(all="ignore"):
+            yield judge
+    except (FloatingPointError, OverflowError):
+        why = f"with it the numbers are no longer finite {when}"
+        raise InputError(name, value, why) from None
 
 
 @dataclass(frozen=True, eq=False)

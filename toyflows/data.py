@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import archive
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 
@@ -234,7 +235,10 @@ def _parse_npy(raw: bytes, source: str) -> NDArray[Any]:
         _refuse(source, "is empty")
     if not raw.startswith(b"\x93NUMPY"):
         _refuse(source, "is not a numpy array file (.npy)")
-    array: NDArray[Any] = _unpack(lambda: _numpy_load(raw), source)
+    try:
+        array: NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
+    except Exception as error:  # of a dozen kinds
+        _refuse(source, archive.why(error))
     return array
 
 
@@ -243,25 +247,11 @@ def _parse_npz(raw: bytes, source: str) -> NDArray[Any]:
         _refuse(source, "is empty")
     if not raw.startswith(b"PK"):
         _refuse(source, "is not a numpy archive (.npz)")
-    archive = _unpack(lambda: _numpy_load(raw), source)
-    name = _chosen(list(archive.files), source)
-    array = _unpack(lambda: archive[name], source)
-    if not isinstance(array, np.ndarray):  # another kind of file in the zip
-        _refuse(source, "holds no array")
-    return array
-
-
-def _numpy_load(raw: bytes) -> Any:
-    return np.load(io.BytesIO(raw), allow_pickle=False)
-
-
-def _unpack(read: Callable[[], Any], source: str) -> Any:
     try:
-        return read()
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
-        if "allow_pickle" in str(error):
-            _refuse(source, "holds pickled Python objects, which are never loaded")
-        _refuse(source, "is damaged: numpy cannot read it")
+        (array,) = archive.arrays(raw, lambda names: [_chosen(names, source)]).values()
+    except archive.Unreadable as error:
+        _refuse(source, str(error))
+    return array
 
 
 def _chosen(names: list[str], source: str) -> str:

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Collection
+
+
+def printable(text: str) -> str:
+    """No command to a terminal: what cannot be printed is written out, as \\x1b."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(text: str) -> None:
+    """One line on stderr."""
+    print("toyflows: " + printable(" ".join(text.split())), file=sys.stderr)
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from toyflows.errors import InputError
 
@@ -22,30 +22,145 @@ DAY = 86400.0
 def whole_file(path: Path, option: str = "out") -> Iterator[Path]:
     """A temporary path beside `path` with the same suffix; renamed to it when the block ends well.
 
-    Raises InputError(option) where the folder cannot be written.
+    Raises InputError(option) where the file cannot be written, or is one that the command reads.
     """
     check_writable(path, option)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is not what users expect
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # else a power cut can leave the new name without bytes
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _told(path, option):
+        # A short name: it must not be too long where that of the file is not.
+        prefix = f".{path.stem[:20]}-"
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
+        os.close(handle)
+        temporary = Path(name)
+        BEGUN.add(temporary)
+        try:
+            yield temporary
+            temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is not what users expect
+            with temporary.open("r+b") as written:
+                os.fsync(written.fileno())  # else a power cut can leave the new name without bytes
+            if _command is not None:
+                _command.writes(path, option)
+                _command.planned.clear()  # what is at `path` from now on is ours
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+            BEGUN.discard(temporary)
+
+
+BEGUN: set[Path] = set()  # temporary files: whoever ends the process at once removes them
 
 
 def check_writable(path: Path, option: str = "out") -> None:
-    """Raises InputError(option) unless a file can be made at `path`."""
-    if path.is_dir():
-        raise InputError(option, path, "is a folder, must be a file")
-    if not path.parent.is_dir():
-        raise InputError(option, path, f"there is no folder {path.parent}")
-    if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
-        raise InputError(option, path, "cannot be written (permission)")
+    """Raises InputError(option) unless a file can be made at `path` that the command does not read.
+
+    Within `command` it is also remembered as an output, see there.
+    """
+    with _told(path, option):
+        if path.is_dir():
+            raise InputError(option, path, "is a folder, must be a file")
+        if not path.parent.is_dir():
+            raise InputError(option, path, f"there is no folder {path.parent}")
+        if path.exists() and not path.is_file():
+            raise InputError(option, path, "is no ordinary file")
+        if not os.access(path.parent, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            raise InputError(option, path, "cannot be written (permission)")
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass  # what access() does not know, as of /proc
+        if _command is not None:
+            _command.writes(path, option)
+
+
+@contextlib.contextmanager
+def _told(path: Path, option: str) -> Iterator[None]:
+    """The system's refusals as ours."""
+    try:
+        yield
+    except OSError as error:
+        why = f"cannot be written ({error.strerror or error})"
+        raise InputError(option, path, why) from error
+
+
+# ---- no output over an input
+
+
+class Command:
+    """The files that a command has opened to read, those that it is to write and that are there,
+    and those that it goes on with, which it may read and write."""
+
+    def __init__(self) -> None:
+        self.read: set[str] = set()
+        self.planned: dict[tuple[int, int], tuple[str, Path]] = {}
+        self.own: set[Path] = set()
+
+    def reads(self, path: str) -> None:
+        """Raises InputError where it is to be written."""
+        self.read.add(path)
+        if self.planned and (output := self.planned.get(_identity(path) or (0, 0))):
+            _refuse_over(*output)
+
+    def writes(self, path: Path, option: str) -> None:
+        """Raises InputError where it has been read."""
+        identity = _identity(path)
+        if identity is None or not self.own.isdisjoint([path.resolve(), *path.resolve().parents]):
+            return
+        if any(_identity(read) == identity for read in self.read):
+            _refuse_over(option, path)
+        self.planned[identity] = (option, path)
+
+
+_command: Command | None = None
+
+
+@contextlib.contextmanager
+def command() -> Iterator[None]:
+    """Within, no file is written that has been read, under whatever name or link, and none is read
+    that is to be written, so that most are refused before anything is computed.
+
+    Python tells of every file that is opened (PEP 578): no reader can be forgotten.
+    """
+    global _command
+    if not _hooked:
+        sys.addaudithook(_hear)
+        _hooked.append(True)
+    _command = Command()
+    try:
+        yield
+    finally:
+        _command = None
+
+
+_hooked: list[bool] = []  # a hook is for ever
+
+
+def _hear(event: str, about: tuple[Any, ...]) -> None:
+    if event != "open" or _command is None or not isinstance(about[0], str):
+        return
+    if not about[2] & (os.O_WRONLY | os.O_RDWR):
+        _command.reads(about[0])
+
+
+def reads(path: Path) -> None:
+    """To be called where a file is read by somebody else than this process's Python."""
+    if _command is not None:
+        _command.reads(str(path))
+
+
+def goes_on_with(path: Path) -> None:
+    """This file, or what is in this folder, is the command's own, to be read and written."""
+    if _command is not None:
+        _command.own.add(path.resolve())
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    """The same for all names of a file; None: there is none."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _refuse_over(option: str, path: Path) -> NoReturn:
+    raise InputError(option, path, "is read by this command, and would be lost")
 
 
 def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) -> None:
@@ -53,6 +168,7 @@ def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) 
     and what dead processes left; a cache that cannot be written is no cache."""
     with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
+        goes_on_with(path)
         with whole_file(path) as temporary:
             write(temporary)
         aged = sorted(path.parent.glob(like), key=lambda p: -p.stat().st_mtime)

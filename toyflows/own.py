@@ -28,6 +28,7 @@ import numpy as np
 
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged, InputError, nearest
+from toyflows.files import reads
 from toyflows.flows.base import Flow
 
 if TYPE_CHECKING:
@@ -217,6 +218,7 @@ def check_path(path: Path) -> None:
         raise InputError("path", path, "must be a Python file, NAME.py")
     if not path.is_file():
         raise InputError("path", path, "there is no such file")
+    reads(path)  # in a process of its own
 
 
 def load(path: Path, name: str | None = None) -> list[Method]:

@@ -16,13 +16,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import archive, display, linear, solve
 from toyflows import data as datasets
-from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
@@ -420,9 +419,9 @@ def _chains(a: dict[str, Any], place: str) -> Particles | None:
 def load(path: str | Path) -> Run:
     """The run that `save` wrote to an .npz file; it can be resumed. Raises InputError."""
     try:
-        with Path(path).open("rb") as opened, np.load(opened, allow_pickle=False) as file:
-            return _from_arrays({name: file[name] for name in file.files})
-    except (OSError, EOFError, BadZipFile, ValueError, KeyError, TypeError) as error:
+        return _from_arrays(archive.arrays(path))
+    except (OSError, RecursionError, ArithmeticError, IndexError, AttributeError, ValueError,
+            KeyError, TypeError) as error:  # fmt: skip
         raise InputError("path", path, f"is not a saved run ({error})") from None
 
 

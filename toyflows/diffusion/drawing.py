@@ -27,6 +27,7 @@ from toyflows.images.sgld import stream
 ANNEALED = "annealed-langevin"
 STEPS = {"ode-rk45": 1, ANNEALED: 50, "ddim": 50, "ode-euler": 50, "ode-heun": 50, "others": 200}
 TWO_MODES = "two-modes"  # unit Gaussians 20 apart, of weights 0.8 and 0.2
+STRONGEST = 1e3  # guidance
 LANGEVIN = 0.2  # of annealed Langevin: ε in units of σ_L²; Song & Ermon take 2e-5 at σ_L = 0.01
 
 
@@ -162,6 +163,8 @@ def guided(
     subject: Subject, label: int | None, w: float, threads: int | None = 1
 ) -> guidance.Score:
     """The subject's score; of a class if one is given, and with w ≠ 0 more than of the class."""
+    if not abs(w) <= STRONGEST:
+        raise InputError("guidance", w, f"allowed is −{STRONGEST:g} … {STRONGEST:g}")
     mine = subject.score(threads, label)
     if w == 0:
         return mine

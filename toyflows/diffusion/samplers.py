@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from toyflows import display
-from toyflows.cloud import Array
+from toyflows.cloud import Array, finite_or_refused
 from toyflows.diffusion.methods.base import Method, Model, Normals, Score, noise
 from toyflows.diffusion.processes import Process
 from toyflows.errors import InputError
@@ -47,17 +48,31 @@ def run(
     """The points x (n, …) of the law at times[0], moved down the grid `times`.
 
     `watch(k, t, x)` sees the points at times[k], the start and the end included. Raises InputError
-    unless the times fall, from ≤ 1 to ≥ 0.
+    unless the times fall, from ≤ 1 to ≥ 0, and where the points leave the finite numbers.
     """
     grid = _grid(times, falling=True)
     model = Model(score, process, grid[-1])
+    setting = _setting(method, process, len(grid) - 1)
     if watch:
         watch(0, grid[0], x)
     for k, (t, s) in enumerate(itertools.pairwise(grid), 1):
-        x = method.step(model, x, t, s, rng)
+        with finite_or_refused(*setting, f"after step {k} of {len(grid) - 1}") as judge:
+            x = judge(method.step(model, x, t, s, rng))
         if watch:
             watch(k, s, x)
     return Sampled(x, model.evaluations)
+
+
+def _setting(method: Method, process: Process, steps: int) -> tuple[str, object]:
+    """Name and value of what a sampler's failure is blamed on: the options that were chosen, else
+    the number of steps."""
+    told = [
+        f"{f.name}={value}"
+        for owner in (method, process)
+        for f in dataclasses.fields(owner)  # type: ignore[arg-type]
+        if isinstance(value := getattr(owner, f.name), int | float) and value != f.default
+    ]
+    return ("p", " ".join(told)) if told else ("steps", steps)
 
 
 def forward(

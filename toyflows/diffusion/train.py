@@ -26,6 +26,7 @@ from toyflows.diffusion.denoisers import Floats, ImageNet, Labels, Net, PointNet
 from toyflows.diffusion.processes import VE, Process, process
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
+from toyflows.images.base import checked_size
 from toyflows.images.sgld import stream
 from toyflows.limits import FASTEST, check_seed, check_workers
 from toyflows.nn import training
@@ -83,12 +84,15 @@ class Config:
             self._demand(name, getattr(self, name) >= 1, "1 or more")
         self._demand("rate", 0 < self.rate <= FASTEST, f"0 < rate ≤ {FASTEST:g}")
         self._demand("norm", 0 < self.norm < math.inf, "a positive number")
-        self._demand("levels", self.levels >= 2, "2 or more")
+        self._demand("levels", 2 <= self.levels <= 100_000, "2 … 100000")
+        self._demand("depth", self.depth <= 100, "100 or less")
+        self._demand("spread", 0 < self.spread < math.inf, "a positive number")
         self._demand("average", 0 <= self.average < 1, "0 ≤ average < 1")
         self._demand("unlabelled", 0 < self.unlabelled < 1, "0 < unlabelled < 1")
         self._demand("cosine", self.cosine >= 0, "0 or more")
-        if self.size and self.width % 32:
-            self._demand("width", False, "a multiple of 32 for images")
+        if self.size:
+            checked_size(self.size)
+            self._demand("width", self.width % 32 == 0, "a multiple of 32 for images")
         check_seed(self.seed)
         _ = self.process
 

@@ -108,15 +108,12 @@ class Model:
 
         Raises InputError("checkpoint") for anything else, and for a run of none of these kinds.
         """
-        _, header = checkpoint.load(path, kinds or KINDS)
-        told = {k: v for k, v in header.configuration.items() if k in Config.__annotations__}
-        try:
-            tuples = {name: tuple(told[name]) for name in ("classes", "centre")}
-            config = Config(**{**told, **tuples})
-            state = begin(config)
-            state.history = np.zeros((header.step, len(SEEN)), np.float32)
-        except (TypeError, KeyError, InputError) as error:
-            raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
+        arrays, header = checkpoint.load(path, kinds or KINDS)
+        config = checkpoint.configured(Config, header, arrays, path)
+        if not config.size and len(config.centre) != 2:
+            raise InputError("checkpoint", path, f"has points of {len(config.centre)} numbers")
+        state = begin(config)
+        state.history = np.broadcast_to(np.float32(0), (header.step, len(SEEN)))
         ended = list(header.arrays) == ["θ"]
         arrays, _ = checkpoint.load(path, (), {"θ": state.θ} if ended else state.arrays())
         if ended:

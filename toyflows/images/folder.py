@@ -11,13 +11,13 @@ to `size` by a filter that averages (Lanczos), the rest filled with the grey of 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from toyflows import archive
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
@@ -238,18 +238,25 @@ def fitted(grey: Array, size: int) -> Array:
 
 
 def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
-    # Opened here: numpy leaves the file open where it is no whole archive.
-    with path.open("rb") as raw:
-        if raw.read(2) != b"PK":
-            _refuse(path, "is not a numpy archive (.npz)")
-        raw.seek(0)
-        archive = _unpack(path, lambda: np.load(raw, allow_pickle=False))
-        if "images" not in archive.files:
-            held = ", ".join(archive.files) or "nothing"
+    def chosen(names: list[str]) -> list[str]:
+        if "images" not in names:
+            held = ", ".join(names) or "nothing"
             _refuse(path, f"holds no array named images (n, h, w), but {held}")
-        values = _unpack(path, lambda: archive["images"])
-        named = _unpack(path, lambda: archive["labels"]) if "labels" in archive.files else None
-    if not isinstance(values, np.ndarray) or values.ndim != 3:
+        return [name for name in ("images", "labels") if name in names]
+
+    try:
+        raw = path.read_bytes()
+        if not raw.startswith(b"PK"):
+            _refuse(path, "is not a numpy archive (.npz)")
+        found = archive.arrays(raw, chosen)
+    except PermissionError:
+        _refuse(path, "may not be read (permission denied)")
+    except OSError as error:
+        _refuse(path, f"cannot be read ({error.strerror})")
+    except archive.Unreadable as error:
+        _refuse(path, str(error))
+    values, named = found["images"], found.get("labels")
+    if values.ndim != 3:
         _refuse(path, f"images has shape {np.shape(values)}; must be (n, h, w)")
     try:
         grey = _unit(values)
@@ -269,14 +276,3 @@ def _classes(path: Path, named: Any, n: int) -> tuple[Labels, tuple[str, ...]]:
         _refuse(path, f"labels holds {named.dtype} values; must be integers or text")
     names, y = np.unique(named, return_inverse=True)
     return y.astype(np.int64), tuple(map(str, names.tolist()))
-
-
-def _unpack(path: Path, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except PermissionError:
-        _refuse(path, "may not be read (permission denied)")
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
-        if "allow_pickle" in str(error):
-            _refuse(path, "holds pickled Python objects, which are never loaded")
-        _refuse(path, "is damaged: numpy cannot read it as an archive")

@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows import archive
 from toyflows.cloud import Array
 from toyflows.files import keep_cached, user_cache
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
@@ -214,12 +214,11 @@ def _place(size: int, seed: int) -> Path | None:
 
 def _cached(path: Path) -> Glyphs | None:
     try:
-        # Opened here: numpy leaves the file open where it is no whole archive.
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            train, valid, test, held_out = (
-                Images(pixels(file[f"{part}_x"]), file[f"{part}_y"]) for part in PARTS
-            )
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
+        file = archive.arrays(path)
+        train, valid, test, held_out = (
+            Images(pixels(file[f"{part}_x"]), file[f"{part}_y"]) for part in PARTS
+        )
+    except (OSError, ValueError, KeyError):
         return None  # not there, or not whole: the archive has a checksum of each array
     return Glyphs(train, valid, test, tuple(CLASSES), held_out)
 

@@ -105,9 +105,9 @@ def load(name: str) -> Shipped:
 def read(path: Path) -> Shipped:
     """The weights in a file that `ship` wrote."""
     arrays, header = file.load(path)
-    told = dict(header.configuration)
-    command, losses, scores = (told.pop(key) for key in ("command", "losses", "scores"))
-    config = Config(**{**told, "classes": tuple(told["classes"])})
+    told = header.configuration
+    command, losses, scores = (told[key] for key in ("command", "losses", "scores"))
+    config = file.configured(Config, header, arrays, path)
     return Shipped(config, arrays["θ"], header.step, command, tuple(losses), scores, header.data)
 
 

@@ -27,7 +27,16 @@ import numpy as np
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, free_memory
 from toyflows.images import energy, folder, glyphs
-from toyflows.images.base import Images, Labels, Levels, Parts, Pixels, levels, pixels
+from toyflows.images.base import (
+    Images,
+    Labels,
+    Levels,
+    Parts,
+    Pixels,
+    checked_size,
+    levels,
+    pixels,
+)
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Chain, Engine, noise, stream
 from toyflows.limits import FASTEST, check_seed
@@ -96,6 +105,7 @@ class Config:
         if not self.step:
             object.__setattr__(self, "step", STEP.get(self.kind, STEP["ebm"]))
         check_seed(self.seed)
+        checked_size(self.size)
         _ = self.chain
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:
@@ -323,15 +333,14 @@ class Model:
     def load(cls, path: str | Path, *kinds: str) -> Model:
         """The run that `save` wrote. Raises InputError("checkpoint") for anything else, and for a
         run of none of these kinds."""
-        _, header = checkpoint.load(path, kinds or KINDS)
-        told = header.configuration
-        try:
-            config = Config(**{**told, "classes": tuple(told["classes"])})
-            like = State.new(config)
-            like.history = np.zeros((header.step, len(SEEN)), np.float32)
-        except (TypeError, KeyError, InputError) as error:
-            raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
-        arrays, _ = checkpoint.load(path, kinds or KINDS, like.arrays())
+        arrays, header = checkpoint.load(path, kinds or KINDS)
+        config = checkpoint.configured(Config, header, arrays, path)
+        like = State.new(dataclasses.replace(config, sampler="short-run"))
+        if config.sampler == "persistent" and config.sampled:
+            shape = (config.buffer, config.size, config.size)
+            like.more["buffer"] = np.broadcast_to(np.uint8(0), shape)
+        history = np.broadcast_to(np.float32(0), (header.step, len(SEEN)))
+        checkpoint.load(path, kinds or KINDS, like.arrays() | {"history": history})
         return cls(config, State.of(arrays, like.adam, like.mean), header.data)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows import display
+from toyflows.cloud import finite_or_refused
 from toyflows.errors import InputError
 from toyflows.files import whole_file
 from toyflows.images.base import Labels, Levels, Pixels, levels
@@ -44,7 +45,7 @@ class Sampler:
 
     def follow(self, x: Pixels, snapshots: int = 1) -> Iterator[Snapshot]:
         """(steps done, x) at the start and at this many equal distances, the last at the end."""
-        return self._walk(x, snapshots, None)
+        return self._walk(x, snapshots, None, ("steps", self.chain.steps))
 
     def inpaint(
         self, x: Pixels, known: NDArray[np.bool_], snapshots: int = 1
@@ -57,7 +58,7 @@ class Sampler:
         def restored(z: Pixels) -> Pixels:
             return np.where(known, x, z)
 
-        return self._walk(restored(start), snapshots, restored)
+        return self._walk(restored(start), snapshots, restored, ("steps", self.chain.steps))
 
     def denoise(self, x: Pixels, pull: float, snapshots: int = 1) -> Iterator[Snapshot]:
         """Chains from x of the energy E(z) + (pull/2)|z − x|²: at the temperature T the posterior
@@ -69,24 +70,26 @@ class Sampler:
         def pulled(z: Pixels) -> Pixels:
             return ((z + near * x) / (1 + near)).astype(x.dtype)  # implicit: stable for any pull
 
-        return self._walk(x, snapshots, pulled)
+        return self._walk(x, snapshots, pulled, ("pull", pull))
 
     def pull(self, σ: float) -> float:
         """T/σ²: the pull of `denoise` for noise of the spread σ, at the chain's temperature."""
         return self.chain.temperature / σ**2
 
     def _walk(
-        self, x: Pixels, snapshots: int, after: Callable[[Pixels], Pixels] | None
-    ) -> Iterator[Snapshot]:
-        """`after` changes x after each step."""
+        self, x: Pixels, snapshots: int, after: Callable[[Pixels], Pixels] | None,
+        setting: tuple[str, object],
+    ) -> Iterator[Snapshot]:  # fmt: skip
+        """`after` changes x after each step; `setting` is blamed where it is no number any more."""
         marks = np.unique(np.linspace(0, self.chain.steps, snapshots + 1).round().astype(int))
         done = 0
         yield done, x
         for mark in marks[1:].tolist():
             while done < mark:
                 some = mark - done if after is None else 1
-                x = self._run(x, done, some)
-                x = x if after is None else after(x)
+                with finite_or_refused(*setting, f"after step {done + some}") as judge:
+                    x = self._run(x, done, some)
+                    x = judge(x if after is None else after(x))
                 done += some
             yield done, x
 

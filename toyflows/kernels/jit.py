@@ -7,15 +7,20 @@
 * error_model="numpy": a division needs no branch, so loops vectorise.
 * cache: numba does not notice a change in ANOTHER file, so the cache folder carries the hash of all
   kernel sources, below the user's cache directory; where that is not writable, nothing is cached.
+  Each file of it ends with the digest of its bytes: one that is damaged is deleted, and compiled
+  again, since machine code with a wrong bit in it is not even an error.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
+import io
+import multiprocessing
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,9 +29,11 @@ import numba
 import numpy as np
 from numba import types
 from numba.core import config
+from numba.core.caching import IndexDataCacheFile
 from numba.extending import intrinsic, register_jitable
 
 from toyflows import kernels
+from toyflows.errors import say
 from toyflows.files import user_cache
 
 
@@ -69,6 +76,57 @@ if kernels.own_process:
     without_blas()
 
 
+class Damaged(Exception):
+    """A file of the cache is not as it was written."""
+
+
+class Sealed(IndexDataCacheFile):
+    """Numba's cache of one function, each of its files behind a seal."""
+
+    told = False  # once is enough
+
+    def load(self, key: Any) -> Any:
+        """What was saved; None where it is to be compiled."""
+        try:
+            return super().load(key)
+        except Damaged:
+            folder, index = Path(self._cache_path), Path(self._index_path)
+            with contextlib.suppress(OSError):
+                for path in [index, *folder.glob(f"{index.stem}.*.nbc")]:
+                    path.unlink(missing_ok=True)
+            if not Sealed.told and multiprocessing.parent_process() is None:
+                say(f"a kernel in {folder} was damaged: it is compiled again")
+            Sealed.told = True
+            return None
+
+    def save(self, key: Any, data: Any) -> None:
+        """A cache that cannot be written is no cache."""
+        with contextlib.suppress(OSError, Damaged):
+            super().save(key, data)
+
+    def _load_index(self) -> Any:
+        _check_seal(Path(self._index_path))
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check_seal(Path(self._data_path(name)))
+        return super()._load_data(name)
+
+    @contextlib.contextmanager
+    def _open_for_write(self, path: str) -> Iterator[io.BytesIO]:
+        whole = io.BytesIO()
+        yield whole
+        with super()._open_for_write(path) as file:
+            file.write(whole.getvalue() + hashlib.sha256(whole.getvalue()).digest())
+
+
+def _check_seal(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        raw = path.read_bytes()
+        if hashlib.sha256(raw[:-32]).digest() != raw[-32:]:
+            raise Damaged
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -79,7 +137,10 @@ def kernel(f: F) -> F:
     config.CACHE_DIR = str(CACHE_FOLDER or theirs)
     try:
         compiled: Any = numba.njit(nogil=True, error_model="numpy", cache=CACHE_FOLDER is not None)
-        return cast(F, compiled(f))
+        made = compiled(f)
+        if CACHE_FOLDER is not None:
+            made._cache._cache_file.__class__ = Sealed
+        return cast(F, made)
     finally:
         config.CACHE_DIR = theirs
 

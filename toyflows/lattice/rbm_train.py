@@ -38,6 +38,7 @@ from toyflows.nn import checkpoint
 from toyflows.nn.optimise import Schedule
 
 KIND = "rbm"
+CHAINED = ("pcd", "tempering")  # samplers whose chains go on from step to step
 JUDGED = 500  # images of a part that the likelihood is reported for
 EXACT = 16  # units of the smaller layer: up to here the likelihood on the way is exact
 
@@ -77,7 +78,7 @@ class State:
     def new(cls, config: Config, data: Data) -> State:
         """Before the first step. The chains begin at coin flips."""
         rbm = RBM.new(data.train, config.hidden, stream(config.seed, "weights"))
-        rows = len(config.β) if config.sampler in ("pcd", "tempering") else 0
+        rows = len(config.β) if config.sampler in CHAINED else 0
         h = stream(config.seed, "chains").integers(0, 2, (rows, config.hidden))
         return cls(rbm, h.astype(np.float32), np.zeros((0, len(Seen._fields))))
 
@@ -230,15 +231,13 @@ class Model:
     def load(cls, path: str | Path) -> Model:
         """The run that `save` wrote. Raises InputError("checkpoint") for anything else."""
         arrays, header = checkpoint.load(path, [KIND])
-        try:
-            config = Config(**header.configuration)
-            n, m = config.size**2, config.hidden
-            like = State(RBM(*(np.zeros(s, np.float32) for s in ((n, m), n, m))),
-                         np.zeros((0, m)), np.zeros((0, len(Seen._fields))))  # fmt: skip
-            shapes = like.arrays() | {k: arrays[k][...] for k in ("h", "history")}
-        except (TypeError, KeyError, InputError) as error:
-            raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
-        checkpoint.load(path, [KIND], shapes)
+        config = checkpoint.configured(Config, header, arrays, path)
+        n, m = config.size**2, config.hidden
+        kept = len(config.β) if config.sampler in CHAINED else 0
+        zeros = (np.broadcast_to(np.float32(0), s) for s in ((n, m), n, m))
+        rows = len(arrays.get("history", ()))
+        like = State(RBM(*zeros), np.zeros((kept, m)), np.zeros((rows, len(Seen._fields))))
+        checkpoint.load(path, [KIND], like.arrays())
         rbm = RBM(arrays["W"], arrays["a"], arrays["b"])
         h = arrays["h"].astype(np.float32)
         return cls(config, State(rbm, h, arrays["history"], header.step), header.data)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from toyflows import doubt
+from toyflows.cloud import finite_or_refused
 from toyflows.errors import InputError, nearest
 from toyflows.files import whole_file
 from toyflows.images.sgld import stream
@@ -63,7 +64,9 @@ class Chains:
             v = rng.integers(0, 2, (self.count, len(rbm.a))).astype(np.float32)
         rows, p, done = {"sweep 0": v}, v, 0
         for at in np.linspace(0, self.sweeps, min(self.snapshots, self.sweeps) + 1)[1:]:
-            v, p = rbm.gibbs(v, round(at) - done, self.seed, done, self.β, progress)
+            with finite_or_refused("temperature", 1 / self.β, f"after sweep {round(at)}") as judge:
+                v, p = rbm.gibbs(v, round(at) - done, self.seed, done, self.β, progress)
+                judge(p)
             done = round(at)
             rows[f"sweep {done}"] = v
         return rows | {"probability": p}

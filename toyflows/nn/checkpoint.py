@@ -13,22 +13,30 @@ import json
 import platform
 import zipfile
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import numpy as np
 
 import toyflows
-from toyflows.errors import InputError
+from toyflows import archive
+from toyflows.errors import InputError, printable
 from toyflows.files import whole_file
 from toyflows.nn.layers import Array
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 FORMAT = 1
 SEAL = b"toyflows checkpoint, sha256 of all before: "
 DIGITS = 64
-HEADER = "header"
+HEADER, HISTORY = "header", "history"  # what a run saw may be nan
+LONGEST = 10**12  # steps
+SIZES = ("size", "hidden", "pool", "width", "depth")
 FOREIGN = "is not a toyflows checkpoint, or is cut short"
+
+C = TypeVar("C", bound="DataclassInstance")
 
 
 @dataclass(frozen=True)
@@ -54,9 +62,7 @@ def save(path: str | Path, arrays: Mapping[str, Array], header: Header) -> Path:
     path = Path(path)
     if HEADER in arrays:
         raise InputError("arrays", HEADER, "is the header's name")
-    told = asdict(header) | {"versions": _versions(), "arrays": {}}
-    for name, values in arrays.items():
-        told["arrays"][name] = [list(values.shape), values.dtype.str, digest(values)]
+    told = asdict(header) | {"versions": _versions(), "arrays": _outlines(arrays)}
     text = json.dumps(told, ensure_ascii=False, allow_nan=False)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
@@ -89,14 +95,18 @@ def load(
     """
     raw = _sealed(path)
     try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        header = Header(**json.loads(str(arrays.pop(HEADER))))
+        arrays = archive.arrays(raw)
+        header = _header(str(arrays.pop(HEADER)))
         written = header.versions["format"]
-    except (ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError("checkpoint", path, FOREIGN) from None
     if written != FORMAT:
         raise InputError("checkpoint", path, f"has format {written}; this toyflows reads {FORMAT}")
+    if header.arrays != _outlines(arrays):
+        raise InputError("checkpoint", path, "holds other arrays than its header says")
+    for name, values in arrays.items():
+        if values.dtype.kind == "f" and name != HISTORY and not np.isfinite(values).all():
+            raise InputError("checkpoint", path, f"{name} has numbers that are not finite")
     if kinds and header.kind not in kinds:
         wanted = " or ".join(kinds)
         raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is {wanted}")
@@ -105,6 +115,74 @@ def load(
         if found != wanted:
             raise InputError("checkpoint", path, f"{name}: there is {found}, wanted is {wanted}")
     return arrays, header
+
+
+def _outlines(arrays: Mapping[str, Array]) -> dict[str, list[Any]]:
+    return {name: [list(x.shape), x.dtype.str, digest(x)] for name, x in arrays.items()}
+
+
+def _header(text: str) -> Header:
+    """Raises ValueError, TypeError or RecursionError where the text is no header."""
+    told = json.loads(text, parse_constant=_foreign)
+    header = Header(**_plain(told))
+    for f in fields(Header):
+        value = getattr(header, f.name)
+        if type(value).__name__ != f.type.partition("[")[0]:
+            _foreign(f.name)
+    if not (header.seed >= 0 and 0 <= header.step <= LONGEST):
+        _foreign("seed, step")
+    return header
+
+
+def _plain(value: Any) -> Any:
+    """JSON whose numbers are finite and at most of 128 bits, as a generator's state has them, its
+    texts without commands to a terminal."""
+    if isinstance(value, dict):
+        return {printable(name): _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, str):
+        return printable(value)
+    if value is not None and not abs(value) < 2**128:
+        _foreign(value)
+    return value
+
+
+def _foreign(what: object) -> NoReturn:
+    raise ValueError(what)
+
+
+def configured(config: type[C], header: Header, arrays: Mapping[str, Array], path: object) -> C:
+    """The configuration in the header, of the types that its fields have; what says how large a
+    network is (SIZES) is not more than the file has numbers.
+
+    Raises InputError("checkpoint", path).
+    """
+    numbers, given = sum(x.size for x in arrays.values()), dict[str, Any]()
+    try:
+        for f in fields(config):
+            value = _like(f.default, header.configuration.get(f.name, f.default))
+            if f.name in SIZES and value > numbers:
+                raise ValueError(f"{f.name} = {value}")
+            given[f.name] = value
+        made = config(**given)
+        if (network := getattr(made, "network", None)) and network().size != arrays["θ"].size:
+            raise ValueError(f"its network has {network().size} weights")
+        return made
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
+        raise InputError("checkpoint", path, f"has no usable configuration ({error})") from None
+
+
+def _like(default: Any, value: Any) -> Any:
+    """The value, if its type is that of a field with this default; a tuple has none but texts,
+    where it is not of numbers."""
+    if isinstance(default, tuple) and isinstance(value, list | tuple):
+        return tuple(_like(default[0] if default else "", inner) for inner in value)
+    if isinstance(default, float) and type(value) is int:
+        return float(value)
+    if type(value) is not type(default):
+        raise TypeError(f"{value} for {default!r}")
+    return value
 
 
 def digest(values: Array) -> str:

@@ -27,6 +27,7 @@ from toyflows.nn.passes import Grid, layout
 Floats = NDArray[np.float32]
 Upstream = Floats | Callable[[Floats, slice], Floats]
 SHARES = 8  # partial sums of a gradient; also the most threads that can work on one
+HEARING = 64  # steps of 16 images in one call: compiled code is deaf to Ctrl-C, here for 0.1 s
 
 
 class Fast:
@@ -116,11 +117,14 @@ class Fast:
         network = *tables, *image, plan.y.at(), plan.gy.at(), self.classes
         sizes = np.float32(step), np.float32(noise), np.float32(clip), seed
 
-        def job(here: slice, space: Floats) -> None:
-            mine, block = _lanes_of(labels[here]), here.start // LANES
-            walk(x[here], mine, block, steps, start, *sizes, network, space, weights)
+        for first in range(start, start + steps, HEARING):
+            some = min(HEARING, start + steps - first)
 
-        self._blocks(job, len(x), threads)
+            def job(here: slice, space: Floats, some: int = some, first: int = first) -> None:
+                mine, block = _lanes_of(labels[here]), here.start // LANES
+                walk(x[here], mine, block, some, first, *sizes, network, space, weights)
+
+            self._blocks(job, len(x), threads)
         return x
 
     def gradients(
@@ -258,4 +262,8 @@ def parallel(f: Callable[[int], None], count: int, threads: int) -> None:
             f(k)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(f, range(count)))
+        try:
+            list(pool.map(f, range(count)))
+        except BaseException:  # Ctrl-C: do not wait for what has not begun
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

@@ -65,7 +65,7 @@ class Record(Protocol):
     @property
     def lost(self) -> str: ...
 
-    def _replace(self, *, step: int) -> Any: ...
+    def _replace(self, *, step: int = ..., lost: str = ...) -> Any: ...
 
 
 R = TypeVar("R", bound=Record)
@@ -98,6 +98,8 @@ def steps(
     good = state.copy()
     while not end or state.step < end:
         record = advance()
+        if not record.lost and not np.isfinite(state.θ).all():
+            record = record._replace(lost="weights that are not finite")
         if record.lost:
             if good.rollbacks == ROLLBACKS:
                 raise Lost(record.lost)

@@ -119,7 +119,10 @@ class Result:
         if told["format"] != FORMAT:
             raise ValueError(told["format"])
         values = {name: np.asarray(arrays[name]) for name in told["says"]}
-        return cls(Plan.from_dict(told["plan"]), values, told["versions"])
+        plan = Plan.from_dict(told["plan"])
+        if any(x.shape[: len(plan.shape)] != plan.shape for x in values.values()):
+            raise ValueError("shapes")
+        return cls(plan, values, told["versions"])
 
     def to_xarray(self) -> Any:
         """An xarray.Dataset with the same names; extra `cluster`."""

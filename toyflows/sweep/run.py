@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.errors import InputError
-from toyflows.files import free_memory
+from toyflows.files import free_memory, goes_on_with
 from toyflows.sweep.engines import Engine, make_engine
 from toyflows.sweep.plan import Over, Plan
 from toyflows.sweep.point import Chunk, Refused, Rows, kept, versions
 from toyflows.sweep.result import Result
 from toyflows.sweep.settings import SETTINGS
-from toyflows.sweep.store import Store
+from toyflows.sweep.store import Store, parts_of
 
 PILOTS = 5  # runs of each method that are measured first; they count
 # A chunk costs its worker about 10 ms beside its runs: 4 % of the shortest. The longest is what a
@@ -77,8 +77,7 @@ def sweep(
 
 def carry_out(plan: Plan, out: Path, engine: Engine, report: Report | None = None) -> Result:
     """Computes what `out` has not, and writes it."""
-    _check_memory(plan)
-    store = Store(out, plan, plan.keys())
+    store = _opened(plan, out)
     missing = store.missing()
 
     def done(rows: Iterator[Rows | Refused]) -> Iterator[Rows]:
@@ -104,8 +103,7 @@ def carry_out(plan: Plan, out: Path, engine: Engine, report: Report | None = Non
 
 def estimate(plan: Plan, out: Path, engine: Engine) -> Estimate:
     """Measures the pilot; writes nothing."""
-    _check_memory(plan)
-    store = Store(out, plan, plan.keys())
+    store = _opened(plan, out)
     missing = store.missing()
     if not missing.size:
         return Estimate(store.total, 0, 0.0, 0, 0, _bytes(plan))
@@ -120,6 +118,13 @@ def estimate(plan: Plan, out: Path, engine: Engine) -> Estimate:
     seconds = float(Cost.measured(plan, pilots, rows).of(missing).sum()) / jobs
     memory = jobs * max(r.peak for r in rows) + 3 * _bytes(plan)
     return Estimate(store.total, missing.size, seconds, jobs, memory, _bytes(plan))
+
+
+def _opened(plan: Plan, out: Path) -> Store:
+    _check_memory(plan)
+    for path in (out, parts_of(out)):
+        goes_on_with(path)
+    return Store(out, plan, plan.keys())
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,17 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.errors import InputError
-from toyflows.files import check_writable, whole_file
+from toyflows import archive
+from toyflows.errors import InputError, say
+from toyflows.files import check_writable, reads, whole_file
 from toyflows.sweep.plan import Plan, differences
 from toyflows.sweep.point import Rows, kept, versions
 from toyflows.sweep.result import Result
+from toyflows.sweep.settings import KEY
 
 SUFFIXES = (".npz", ".nc", ".zarr")
 PLAN = "plan.json"
@@ -40,6 +41,7 @@ class Store:
 
     def __init__(self, out: Path, plan: Plan, keys: NDArray[np.bytes_]):
         self.out, self.plan = out, plan
+        self.parts = parts_of(out)
         check_out(out)
         self.parts = out.with_name(out.name + ".parts")
         self._unique, self._place = np.unique(keys, return_inverse=True)
@@ -114,8 +116,8 @@ class Store:
                     for n, a in old.values.items()}  # fmt: skip
             yield old.plan.keys(), rows
         for path in self._part_files():
-            with np.load(path) as part:
-                yield part["key"], {name: part[name] for name in kept(self.plan.keep)}
+            if (part := self._part(path)) is not None:
+                yield part.keys, part.values
 
     def _open_parts(self) -> None:
         try:
@@ -129,11 +131,26 @@ class Store:
             raise InputError("out", self.parts, "is in the way, and is no sweep") from None
         self._check(plan, written, self.parts)
         for path in self._part_files():
-            with np.load(path) as part:
-                self._mark(part["key"])
+            if (part := self._part(path)) is None:
+                say(f"left out {path}: it is damaged, and its runs are still to be done")
+            else:
+                self._mark(part.keys)
 
     def _part_files(self) -> list[Path]:
         return sorted(self.parts.glob("[!.]*.npz")) if self.parts.exists() else []
+
+    def _part(self, path: Path) -> Rows | None:
+        """The rows in this file; None unless they are whole, and the plan's."""
+        try:
+            found = archive.arrays(path)
+            keys = found.pop("key")
+            wanted = {n: ((keys.size, *c.size), np.dtype(c.dtype))
+                      for n, c in kept(self.plan.keep).items()}  # fmt: skip
+            whole = {n: (x.shape, x.dtype) for n, x in found.items()} == wanted
+            mine = keys.dtype == KEY and bool(np.isin(keys, self._unique).all())
+        except (OSError, ValueError, KeyError):
+            return None
+        return Rows(keys, found) if whole and mine else None
 
     def _mark(self, keys: NDArray[np.bytes_]) -> None:
         self._saved |= np.isin(self._unique, keys)
@@ -152,12 +169,19 @@ class Store:
     def _full_disk_told(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        except (OSError, InputError) as raised:
+            error = raised.__cause__ if isinstance(raised, InputError) else raised
+            full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+            if not isinstance(error, OSError) or error.errno not in full:
                 raise
             why = f"{error.strerror}: {self.saved:,} of {self.total:,} runs are kept in "
             why += f"{self.parts.name}, and the same command goes on from there"
             raise InputError("out", self.out, why) from None
+
+
+def parts_of(out: Path) -> Path:
+    """The folder of its parts."""
+    return out.with_name(out.name + ".parts")
 
 
 def check_out(out: Path) -> None:
@@ -193,7 +217,7 @@ def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
     Raises InputError("path").
     """
     path = Path(path)
-    parts = path.with_name(path.name + ".parts")
+    parts = parts_of(path)
     if not (parts / PLAN).exists():
         result = load(path)
         return result, np.ones(result.plan.shape, bool)
@@ -212,9 +236,9 @@ def load(path: str | Path) -> Result:
         raise InputError("path", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     try:
         if path.suffix == ".npz":
-            with np.load(path) as file:
-                return Result.from_arrays(dict(file))
+            return Result.from_arrays(archive.arrays(path))
         _needs(path)
+        reads(path)
         import xarray
 
         if path.suffix == ".nc":
@@ -224,7 +248,7 @@ def load(path: str | Path) -> Result:
             return Result.from_xarray(data.load())
     except FileNotFoundError:
         raise InputError("path", path, "there is no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError("path", path, "is no sweep of toyflows") from None

@@ -1,0 +1,81 @@
+"""Ctrl-C and SIGTERM end a command within a second, whatever it is at.
+
+Python hears of a signal only between two of its own instructions, so that a long call of compiled
+code is deaf. But the system's handler writes a byte at once (signal.set_wakeup_fd): a second thread
+reads it, leaves time for an orderly end, and where none comes ends the process itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from toyflows import files
+from toyflows.errors import say
+
+GRACE = 0.6  # seconds for the orderly end
+WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal of WORDS."""
+
+    def __init__(self, number: int):
+        super().__init__(WORDS[signal.Signals(number)])
+        self.code = 128 + number
+
+
+@contextlib.contextmanager
+def heeding() -> Iterator[None]:
+    """Within, the signals raise Stopped, once; a second one is not heard, as the end is sure."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    theirs = {n: signal.getsignal(n) for n in WORDS}
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(reader, over), daemon=True)
+    watch.start()
+    for n, handler in theirs.items():
+        if handler is not signal.SIG_IGN:  # as of a program that nohup or a shell's & began
+            signal.signal(n, _stop)
+    try:
+        yield
+    finally:
+        over.set()
+        signal.set_wakeup_fd(woken)
+        os.close(writer)
+        for n, handler in theirs.items():
+            signal.signal(n, handler)
+
+
+def _stop(number: int, _: Any) -> NoReturn:
+    for n in WORDS:
+        signal.signal(n, signal.SIG_IGN)
+    raise Stopped(number)
+
+
+def _watch(reader: int, over: threading.Event) -> None:
+    """Reads until the pipe is closed, which is the end without a signal."""
+    with open(reader, "rb", buffering=0) as heard:
+        while (byte := heard.read(1)) and byte[0] not in WORDS:
+            pass
+    if not byte:
+        return
+    time.sleep(GRACE)
+    for path in list(files.BEGUN):
+        path.unlink(missing_ok=True)
+    if running := sys.modules.get("multiprocessing"):
+        for child in running.active_children():
+            child.kill()
+    if not over.is_set():
+        say(WORDS[signal.Signals(byte[0])])
+    os._exit(128 + byte[0])

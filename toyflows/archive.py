@@ -1,0 +1,64 @@
+"""Arrays out of an .npz, whoever made it: nothing in it is run, and it takes no more memory than
+its size allows."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toyflows.errors import InputError
+
+# Unpacked, a file may have this many bytes, and this many times its own: real ones have ten.
+ROOM, RATIO = 2**25, 20
+PLAIN = "biufcSU"  # kinds of dtype: numbers and text, no objects and no records
+
+
+class Unreadable(ValueError):
+    """Why there are no arrays to be had: half a sentence."""
+
+
+def arrays(
+    source: str | Path | bytes, choose: Callable[[list[str]], Collection[str]] | None = None
+) -> dict[str, NDArray[Any]]:
+    """Those of the file that `choose` takes of their names, else all of them.
+
+    Raises Unreadable, and OSError where there is no file to read.
+    """
+    raw = source if isinstance(source, bytes) else Path(source).read_bytes()
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+            _check_room(packed.infolist(), len(raw))
+        with np.load(io.BytesIO(raw), allow_pickle=False) as file:
+            names = choose(list(file.files)) if choose else file.files
+            return {name: _plain(file[name]) for name in names}
+    except (Unreadable, InputError):
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on a damaged file
+        raise Unreadable(why(error)) from None
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a file that numpy cannot read."""
+    if "allow_pickle" in str(error):
+        return "holds pickled Python objects, which are never loaded"
+    return "is damaged: numpy cannot read it"
+
+
+def _check_room(entries: list[zipfile.ZipInfo], size: int) -> None:
+    unpacked, most = sum(e.file_size for e in entries), max(ROOM, RATIO * size)
+    if unpacked > most:
+        raise Unreadable(f"unpacks {size:,} bytes to {unpacked:,}, allowed are {most:,}")
+
+
+def _plain(values: Any) -> NDArray[Any]:
+    if not isinstance(values, np.ndarray):  # another kind of file in the zip
+        raise Unreadable("holds no array")
+    if values.dtype.kind not in PLAIN:
+        raise Unreadable(f"holds {values.dtype} values; allowed are numbers and text")
+    return values
