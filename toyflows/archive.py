@@ -53,12 +53,12 @@ def why(error: Exception) -> str:
 def _check_room(entries: list[zipfile.ZipInfo], size: int) -> None:
     unpacked, most = sum(e.file_size for e in entries), max(ROOM, RATIO * size)
     if unpacked > most:
-        raise Unreadable(f"unpacks {size:,} bytes to {unpacked:,}, allowed are {most:,}")
+        raise Unreadable(f"unpacks {size:,} bytes to {unpacked:,}, must be at most {most:,}")
 
 
 def _plain(values: Any) -> NDArray[Any]:
     if not isinstance(values, np.ndarray):  # another kind of file in the zip
         raise Unreadable("holds no array")
     if values.dtype.kind not in PLAIN:
-        raise Unreadable(f"holds {values.dtype} values; allowed are numbers and text")
+        raise Unreadable(f"holds {values.dtype} values, must be numbers or text")
     return values

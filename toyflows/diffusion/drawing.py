@@ -164,7 +164,7 @@ def guided(
 ) -> guidance.Score:
     """The subject's score; of a class if one is given, and with w ≠ 0 more than of the class."""
     if not abs(w) <= STRONGEST:
-        raise InputError("guidance", w, f"allowed is −{STRONGEST:g} … {STRONGEST:g}")
+        raise InputError("guidance", w, f"must be −{STRONGEST:g} … {STRONGEST:g}")
     mine = subject.score(threads, label)
     if w == 0:
         return mine
