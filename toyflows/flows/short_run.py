@@ -100,7 +100,7 @@ class ShortRun(CD):
         The ridge's width as a normal law of mean −vθ/d and variance v about it. Steps √(2h) that
         are wider leave about g of the variance and ½(1+g) of the mean (fitted to the chain
         y ← y + ½H tanh(y/2) + √(2H)ξ, y = du, H = hd²; where h is the run's dt, 0.05 is taken).
-        What remains, for d ≥ 8, h ≤ 0.2 and θ up to half the basin's end, is at most the share
+        What remains, for d ≥ 8, h ≤ 0.2 and θ up to 0.4 of the basin's end, is at most the share
         ¼(π/d)²(1 + 1/(2s²)) of θ while no chain crosses: 2.6 % at d = 12 and s = 1.
         """
         mix, there = target.mixture, self.separated_rest(target)
