@@ -12,7 +12,7 @@ import typer
 
 from toyflows.errors import Diverged, InputError
 
-ALIASES = {"path": "file", "figure": "figures"}  # names in the library of a command's arguments
+ALIASES = {"path": "file"}  # name in the library of a command's argument
 
 
 def say(text: str) -> None:

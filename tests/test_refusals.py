@@ -151,7 +151,8 @@ DROPPED = [
      "--sampler ddim: is for --direction reverse"),
     ("hopfield --decay 3", "--decay 3.0: is for --rule gradient"),
     ("ising --size 8 denoise R", "--size 8: is not for denoise"),
-    ("lab --list --port 3", "--port 3: is for a server"),
+    ("map .", "result .: must be a file that toyflows sweep wrote"),
+    ("lab --list --port 3", "--port 3: is not for --list"),
 ]  # fmt: skip
 ODD = [
     ("modes --loss ml --positions 0;3 --theta-star 0,1 --spreads 1e300", "--spreads 1e+300: must"),
