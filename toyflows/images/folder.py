@@ -45,7 +45,8 @@ def load(
     """The images of a folder or of an .npz, 70 % / 15 % / 15 % of each class by the seed.
 
     `labelled` asks for two classes or more; `known` are names of other sets that may be meant.
-    Equal files give equal parts, in whatever order the system lists them. Raises InputError: "size", or "data" for what cannot be learned from.
+    Equal files give equal parts, in whatever order the system lists them. Raises InputError:
+    "size", or "data" for what cannot be learned from.
     """
     checked_size(size)
     path = Path(source)
