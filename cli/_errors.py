@@ -11,7 +11,7 @@ import typer
 
 from toyflows.errors import Diverged, InputError, say
 
-ALIASES = {"path": "file", "figure": "figures"}  # names in the library of a command's arguments
+ALIASES = {"path": "file"}  # name in the library of a command's argument
 
 
 def refuse(error: InputError) -> NoReturn:

@@ -45,6 +45,8 @@ def draw(
     Example: toyflows map phase.npz --x separation --y rate --out phase.pdf
     """
     with refusing():
+        if not result.name:
+            raise InputError("result", result, "must be a file that toyflows sweep wrote")
         places = out or ([] if json else [result.with_suffix(".png")])
         for path in places:
             _check_out(path)

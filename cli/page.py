@@ -12,6 +12,8 @@ import typer
 
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
 
+OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
+
 
 def register(app: typer.Typer) -> None:
     """Adds this family's command."""
@@ -67,8 +69,8 @@ def page(
         pages.check_out(out)
         check_workers(jobs=jobs)
         if file:
-            refuse_typed(set(typed()) - {"out", "file", "title"}, f"{file[0]} is a saved run, with "
-                         "settings of its own")  # fmt: skip
+            others = [name for name in typed() if name not in OF_SAVED]
+            refuse_typed(others, f"{file[0]} is a saved run, with settings of its own")
             count = _saved(out, file, title)
         else:
             refuse_swept(text.partition("=")[0] for text in over or ())

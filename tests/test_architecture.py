@@ -59,7 +59,7 @@ LAYERS = [
     "toyflows.modes.plane", "toyflows.modes.follow", "toyflows.modes.ahead",
     "toyflows.figures", "toyflows.run",
     "toyflows.modes.result", "toyflows.modes.run", "toyflows.modes", "toyflows.film",
-    "toyflows.pages", "toyflows.lab", "toyflows.cli",
+    "toyflows.pages", "toyflows.lab", "toyflows.cli", "toyflows.__main__",
 ]  # fmt: skip
 # Upward on purpose: the picture of a Run names its type.
 ALLOWED = {("toyflows.figures._signature", "toyflows.run")}

@@ -113,7 +113,7 @@ def test_files_hold_the_path(tmp_path: Path) -> None:
         (["--temperature", "-1"], "--temperature -1.0: must be 0 or more"),
         (["--temperature", "nan"], "--temperature nan"),
         (["--sweeps", "0"], "--sweeps 0: must be 1 to 10000"),
-        (["--seed", "-1"], "--seed -1: must be 0 or more"),
+        (["--seed", "-1"], "--seed -1: must be 0 ≤ seed < 2^63"),
         (["--out", "{here}/a.txt"], "the suffix must be one of .csv .png .npz"),
         (["--out", "{here}/no/a.csv"], "there is no folder"),
         (["{here}"], "patterns /"),

@@ -746,7 +746,7 @@ BAD = [
     (["all", "--jobs", "0"], "--jobs 0: must be 1 to 256"),
     (["all", "--format", "gif"], "--format gif: must be png, pdf, svg"),
     (["all", "--format", "png,"], "--format '': must be png, pdf, svg"),
-    (["all", "--format", ""], "--format '': must be png, pdf, svg"),
+    (["all", "--format", ""], "--format '': must not be empty"),
     (["one", "alpa"], "figure alpa: unknown; did you mean alpha?"),
     (["one", "alpha", "zzz"], "figure zzz: unknown; choose from alpha"),
     (["one", "../alpha"], "figure ../alpha: unknown; did you mean alpha?"),

@@ -61,14 +61,13 @@ REFUSED = [
     ([], "--loss (none): must be a method"),
     (["--loss", "pcd", "--over", "separation="], "--over separation=: a value is missing"),
     (["--loss", "pcd", "--over", "colour=1"], "--over colour: is no parameter of pcd"),
-    (["--loss", "pcd", "--over", "theta-star=1,2"], "--theta-star 1.4: is what --over varies"),
-    (["--loss", "pcd", "--jobs", "0"], "--jobs 0: must be 1 or more"),
+    (["--loss", "pcd", "--over", "theta-star=1,2"], "--theta-star 1.4: is given by --over too"),
+    (["--loss", "pcd", "--jobs", "0"], "--jobs 0: must be 1 to 256"),
     (["--loss", "pcd", "--over", "separation=4:20:50", "--over", "seed=1,2,3"],
      "--over 150 runs (methods × values): the page would have"),
     (["--loss", "pcd", "--frames", "1000", "--over", "separation=4:20:20"],
      "--frames 1000: the page would have"),
-    (["none.npz"], "file none.npz: is not a saved run"),
-    (["none.npz", "--loss", "pcd"], "file none.npz: saved runs go without --loss and --over"),
+    (["none.npz"], "--theta-star 1.4: none.npz is a saved run, with settings of its own"),
 ]  # fmt: skip
 
 
@@ -82,6 +81,12 @@ def test_one_line_and_nothing_written(call, words: list[str], why: str) -> None:
     assert err.startswith("toyflows: " + why), err
     assert err.count("\n") == 1
     assert list(Path().iterdir()) == []
+
+
+def test_a_file_that_is_no_run(call) -> None:
+    code, out, err = call("none.npz", "--out", "page.html")
+    assert (code, out) == (2, "")
+    assert err.startswith("toyflows: file none.npz: is not a saved run")
 
 
 def test_a_page_needs_a_place(call) -> None:

@@ -151,8 +151,21 @@ DROPPED = [
      "--sampler ddim: is for --direction reverse"),
     ("hopfield --decay 3", "--decay 3.0: is for --rule gradient"),
     ("ising --size 8 denoise R", "--size 8: is not for denoise"),
-    ("lab --list --port 3", "--port 3: is for a server"),
+    ("map .", "result .: must be a file that toyflows sweep wrote"),
+    ("lab --list --port 3", "--port 3: is not for --list"),
 ]  # fmt: skip
+MEANT = [
+    ("flow --loss ml --data old-faithfull", "--data old-faithfull: no such file", "old-faithful?"),
+    ("train ebm --data glyhps --out y.npz", "--data glyhps: there is no such folder", "glyphs?"),
+    (
+        "rbm train --data bars-and-stripe --out y.npz",
+        "--data bars-and-stripe: ",
+        "bars-and-stripes?",
+    ),
+    ("hopfield leters", "patterns leters: there is no such file", "letters or cities?"),
+    ("train ddpm --target swis-roll --out y.npz", "--target swis-roll: ", "swiss-roll or spirals?"),
+    ("sample ebm27 --out y.png", "checkpoint ebm27: ", "ebm28 or jem28?"),
+]
 ODD = [
     ("modes --loss ml --positions 0;3 --theta-star 0,1 --spreads 1e300", "--spreads 1e+300: must"),
     ("likelihood --exact swiss-roll --count 100000000000000000000",
@@ -177,6 +190,13 @@ def test_the_option_as_typed_and_why(words: str, said: str, refused, tmp_path: P
     """§ is a blank inside a word."""
     (tmp_path / "deep.toml").write_text("a = " + "[" * 20_000)
     assert f"toyflows: {said}" in refused(*(word.replace("§", " ") for word in words.split()))
+
+
+@pytest.mark.parametrize(("words", "said", "meant"), MEANT, ids=str)
+def test_a_name_that_is_nearly_one_of_ours(words: str, said: str, meant: str, refused) -> None:
+    line = refused(*words.split())
+    assert line.startswith(f"toyflows: {said}")
+    assert line.endswith(f"did you mean {meant}\n")
 
 
 @pytest.mark.parametrize("wrong", [0, -1, MOST_THREADS + 1])

@@ -79,7 +79,7 @@ def test_a_plan_file_says_the_same(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "--loss : is missing"),
+        ([], "--loss (none): must be a method"),
         (["--loss", "pdc"], "did you mean pcd"),
         (["--loss", "pcd", "--over", "seperation=2:4:2"], "--over seperation: "),
         (["--loss", "pcd", "--over", "separation=2:4:0"], "the range is empty"),

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from toyflows import archive
 from toyflows.cloud import Array
-from toyflows.errors import InputError
+from toyflows.errors import InputError, near
 
 PACKAGED = "old-faithful"
 FEWEST = 4  # values: the mixture has four parameters
@@ -90,7 +90,7 @@ def _read(source: str, text: bool) -> bytes:
                 _refuse(source, "is a binary file; must be text, .npy, .npz")
             return head + file.read()
     except FileNotFoundError:
-        _refuse(source, f"no such file (must be a file, or {PACKAGED})")
+        _refuse(source, f"no such file (must be a file, or {PACKAGED}){near(source, [PACKAGED])}")
     except IsADirectoryError:
         _refuse(source, "is a directory, not a file")
     except PermissionError:

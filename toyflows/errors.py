@@ -23,6 +23,12 @@ def nearest(word: str, known: Collection[str]) -> str:
     return f"did you mean {' or '.join(near)}?" if near else "choose from " + ", ".join(known)
 
 
+def near(word: str, known: Collection[str]) -> str:
+    """What to add where the word may be a wrong spelling of one of these; nothing where not."""
+    found = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
 class InputError(ValueError):
     """A value the user gave cannot be used: `name` is the option's Python name, `why` what must
     hold (one line). The command line turns `theta_star` into `--theta-star`."""

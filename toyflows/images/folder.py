@@ -19,7 +19,7 @@ import numpy as np
 
 from toyflows import archive
 from toyflows.cloud import Array
-from toyflows.errors import InputError
+from toyflows.errors import InputError, near
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
 
 if TYPE_CHECKING:
@@ -39,11 +39,14 @@ class Folder(Parts):
     __repr__ = Parts.__repr__
 
 
-def load(source: str, size: int, seed: int = 0, labelled: bool = False) -> Folder:
+def load(
+    source: str, size: int, seed: int = 0, labelled: bool = False, known: Collection[str] = ()
+) -> Folder:
     """The images of a folder or of an .npz, 70 % / 15 % / 15 % of each class by the seed.
 
-    `labelled` asks for two classes or more. Equal files give equal parts, in whatever order the
-    system lists them. Raises InputError: "size", or "data" for what cannot be learned from.
+    `labelled` asks for two classes or more; `known` are names of other sets that may be meant.
+    Equal files give equal parts, in whatever order the system lists them. Raises InputError:
+    "size", or "data" for what cannot be learned from.
     """
     checked_size(size)
     path = Path(source)
@@ -55,7 +58,7 @@ def load(source: str, size: int, seed: int = 0, labelled: bool = False) -> Folde
             x, y, classes = _read_archive(path, size)
         else:
             there = "is neither a folder nor" if path.exists() else "there is no such folder, nor"
-            _refuse(source, f"{there} an .npz file")
+            _refuse(source, f"{there} an .npz file{near(source, known)}")
     except OSError as error:
         _refuse(source, f"cannot be read ({error.strerror or error})")
     if labelled and len(classes) < 2:

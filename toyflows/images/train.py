@@ -136,7 +136,7 @@ class Config:
         """The data; where classes are learned there must be two."""
         if self.data == "glyphs":
             return glyphs.load(self.size)
-        return folder.load(self.data, self.size, labelled=self.labelled)
+        return folder.load(self.data, self.size, labelled=self.labelled, known=["glyphs"])
 
 
 @dataclass

@@ -81,7 +81,8 @@ def load(source: str, size: int, threshold: float = 0.5) -> Data:
     if source == BARS:
         bars = bars_and_stripes(size)
         return Data(bars, bars[:0], size)
-    parts = glyphs.load(size) if source == "glyphs" else folder.load(source, size)
+    known = ("glyphs", BARS)
+    parts = glyphs.load(size) if source == "glyphs" else folder.load(source, size, known=known)
     train, valid = (cut(part.x, threshold) for part in (parts.train, parts.valid))
     if train.min() == train.max():
         raise InputError("p", f"threshold={threshold}", "all pixels are on one side of it")
