@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 
 STEPS = {"points": 4000, "images": 20_000}  # where neither --steps nor --minutes is given
 SIZE = 28
-SPELLED = ("kind", "target", "size", "seed")  # options that are not given by -p
+SPELLED = (
+    "kind",
+    "target",
+    "columns",
+    "skip_missing",
+    "size",
+    "seed",
+)  # options that are not given by -p
 FILLED = ("classes", "centre", "spread")  # fields of Config that the data fill
 JUDGED = 2000  # points that a trained model is judged by
 
@@ -57,7 +64,7 @@ def _begun(given: dict[str, Any], length: _training.Length) -> Model:
     steps = length.or_steps(STEPS["images" if given.get("size") else "points"]).steps
     chosen: dict[str, Any] = {"cosine": steps or 0} | given
     config = Config(**chosen)
-    return Model.new(config, sources.find(config.target, config.size, config.labels))
+    return Model.new(config, sources.find(*config.asked))
 
 
 def _warned(config: Config) -> str | None:

@@ -26,7 +26,7 @@ def say(text: str) -> None:
 def refuse(error: InputError) -> NoReturn:
     """Names the option, the value and what is allowed; exit code 2."""
     option = SPELLING.get(error.name, "--" + error.name.replace("_", "-"))
-    say(f"{option} {error.value}: {error.why}")
+    say(f"{option} {error.value}".rstrip() + f": {error.why}")
     raise typer.Exit(2)
 
 
