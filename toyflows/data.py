@@ -33,6 +33,9 @@ MERGED = 1e-3
 QUADRATIC = 1e-8
 # A curvature per point that rounding alone can make: the likelihood does not determine the fit.
 FLAT = 1e-12
+SPLITS = 6  # starts of the fit, besides 2-means and those at QUANTILES
+LARGE = 20_000  # points beyond which a start costs much, and two beside 2-means have to do
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BACKTRACKS = 10  # down to 4⁻⁹ of a Newton step; beyond that EM does better
 
 
@@ -164,11 +167,12 @@ def fit(
     with np.errstate(under="ignore"):
         u = (x - low) / scale  # (n,)
         try:
-            if held:
-                start = _nearest_start(u, (held[0] - low) / scale, (held[1] - low) / scale)
-            else:
-                start = _split_start(u)
-            mixture, iterations = _maximise(u, start, bool(held), tol, max_iter)
+            starts = (
+                [_nearest_start(u, (held[0] - low) / scale, (held[1] - low) / scale)]
+                if held
+                else _split_starts(u)
+            )
+            mixture, iterations = _best(u, starts, bool(held), tol, max_iter)
         except _Degenerate as error:
             if held:
                 raise InputError("modes", f"{held[0]:g} {held[1]:g}", str(error)) from None
@@ -197,16 +201,35 @@ def _checked_modes(modes: tuple[float, float] | None) -> tuple[float, float] | t
     return a, b
 
 
-def _split_start(u: Array) -> _Mixture:
-    """The exact 2-means solution: the split k of the sorted data with the most between groups,
-    k (n−k) (mean_b − mean_a)² (Fisher 1958), all k at once from prefix sums."""
+def _split_starts(u: Array) -> list[_Mixture]:
+    """Splits k of the sorted data into two groups, the exact 2-means solution first: the most
+    between groups, k (n−k) (mean_b − mean_a)² (Fisher 1958). It overlooks small groups, so the
+    others are the highest local maxima of the likelihood with labels,
+
+        −(n/2) log Σ(within) + k log k + (n−k) log(n−k),
+
+    and the quantiles; all k at once from prefix sums."""
     u = np.sort(u)
     n = u.size
     k = np.arange(1, n)  # (n−1,) points in the lower group
     below = np.cumsum(u)[:-1]
     gap = (u.sum() - below) / (n - k) - below / k
-    in_b = np.arange(n) >= k[np.argmax(k * (n - k) * gap**2)]
-    return _labelled_start(u, in_b, float(np.mean(u[~in_b])), float(np.mean(u[in_b])))
+    between = k * (n - k) * gap**2 / n
+    within = np.maximum(np.var(u) * n - between, SMALLEST_SPREAD)
+    likely = -n / 2 * np.log(within) + k * np.log(k) + (n - k) * np.log(n - k)
+    edged = np.concatenate([[-np.inf], likely, [-np.inf]])
+    peaks = np.flatnonzero((likely >= edged[:-2]) & (likely >= edged[2:]))
+    many = n <= LARGE
+    peaks = peaks[np.argsort(-likely[peaks], kind="stable")][: SPLITS if many else 2]
+    quantiles = [int(n * q) - 1 for q in QUANTILES if n * q >= 1 and many]
+    chosen = dict.fromkeys([int(np.argmax(between)), *peaks.tolist(), *quantiles])
+    return [_split(u, k0 + 1) for k0 in chosen]
+
+
+def _split(u: Array, k: int) -> _Mixture:
+    """Of the sorted data the first k in the one group."""
+    in_b = np.arange(u.size) >= k
+    return _labelled_start(u, in_b, float(np.mean(u[:k])), float(np.mean(u[k:])))
 
 
 def _nearest_start(u: Array, a: float, b: float) -> _Mixture:
@@ -219,6 +242,22 @@ def _labelled_start(u: Array, in_b: NDArray[np.bool_], a: float, b: float) -> _M
     n_b = min(max(int(in_b.sum()), 1), u.size - 1)
     s = float(np.sqrt(np.mean((u - np.where(in_b, b, a)) ** 2)))
     return _Mixture(a, b, s, math.log(n_b / (u.size - n_b)))
+
+
+def _best(
+    u: Array, starts: list[_Mixture], held: bool, tol: float, max_iter: int
+) -> tuple[_Mixture, int]:
+    """The highest of the maxima that the starts lead to. Raises the first's _Degenerate where all
+    end in one."""
+    found, failed = [], []
+    for start in starts:
+        try:
+            found.append(_maximise(u, start, held, tol, max_iter))
+        except _Degenerate as error:
+            failed.append(error)
+    if not found:
+        raise failed[0]
+    return max(found, key=lambda f: _log_likelihood(u, f[0]))
 
 
 def _maximise(

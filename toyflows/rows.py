@@ -26,6 +26,8 @@ from toyflows.numerals import (
 
 SEPARATORS = (";", "\t", "|", None, ",")  # None: blanks
 TAIL = 20  # lines, the last ones, by which the separator is chosen
+CONTROL = bytes([*range(9), *range(14, 32)])  # characters of no text
+CONTROLS = f"[{CONTROL.decode()}]"
 COMMENT = re.compile(r"(#(?!n/?a\b|value!|div/0!|ref!|num!|null!|name\?)|%|//)", re.IGNORECASE)
 INLINE = re.compile(r"\s(#(?!n/?a\b)|//|%\s*[^\W\d])[^\"]*$", re.IGNORECASE)
 INTEGER = re.compile(r"[+-]?\d{1,18}")
@@ -74,7 +76,7 @@ def decoded(raw: bytes) -> str:
             raise Unreadable("is not whole text in UTF-16") from None
         text = raw.decode("latin-1")
     text = text.rstrip("\x1a")  # DOS ends files so
-    if re.search(r"[\x00-\x08\x0e-\x1f]", text):
+    if len(raw.translate(None, CONTROL)) != len(raw) and re.search(CONTROLS, text):
         raise Unreadable("is a binary file; allowed: text, .npy, .npz")
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

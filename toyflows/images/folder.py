@@ -1,7 +1,7 @@
 """A user's own images: a folder of classes, or a NumPy archive, as the parts a model learns from.
 
     letters/a/01.png  letters/a/02.jpg  letters/b/x.tif …     a class is a subfolder
-    digits.npz: images (n, h, w), labels (n,) or none         integers are 0 … 255, or 0 … 65535
+    digits.npz, train-images-idx3-ubyte.gz …                  arrays; whole numbers fill their bits
 
 Grey only: colours become their luma, what is transparent becomes white. The longer side is fitted
 to `size` by a filter that averages (Lanczos), the rest filled with the grey of the border. Black is
@@ -11,7 +11,7 @@ to `size` by a filter that averages (Lanczos), the rest filled with the grey of 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -20,6 +20,8 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.images import arrays
+from toyflows.images.arrays import Unusable
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+WHITES = (1, 15, 16, 255, 1023, 4095, 16383, 65535)
+DIM = 32  # of 255: a set without a lighter pixel was kept in other units
+CURE = "divide them by what is white, and save floats from 0 to 1 in an .npz"
 LARGEST = 64_000_000  # pixels of a picture: a file of a few bytes can claim any number
 FEWEST = 4  # images of a class that leave one to judge by
 
@@ -51,13 +56,16 @@ def load(source: str, size: int, seed: int = 0, labelled: bool = False) -> Folde
     try:
         if path.is_dir():
             x, y, classes = _read_folder(path, size, skipped)
-        elif path.suffix.lower() == ".npz" and path.is_file():
-            x, y, classes = _read_archive(path, size)
+        elif path.is_file():
+            x, y, classes = _read_arrays(path, size)
         else:
-            there = "is neither a folder nor" if path.exists() else "there is no such folder, nor"
-            _refuse(source, f"{there} an .npz file")
+            _refuse(source, "there is no such folder, nor an .npz, .npy or idx file")
     except OSError as error:
         _refuse(source, f"cannot be read ({error.strerror or error})")
+    except Unusable as error:
+        _refuse(source, str(error))
+    if 0 < x.max() < DIM:
+        _refuse(source, f"its lightest pixel is {x.max()} of 255: {CURE}")
     if labelled and len(classes) < 2:
         _refuse(source, "has one class only; a classifier needs a subfolder (or a label) for each")
     train, valid, test = split(y, seed)
@@ -87,13 +95,14 @@ def _read_folder(
             folder, "is empty; allowed is a subfolder of PNG, JPEG or TIFF files for each class"
         )
     grouped = inside if any(map(_any_picture, inside.values())) else {folder.name: loose}
+    white = _depth(f for files in grouped.values() for f in files)
     told = loose if grouped is inside else [f for files in inside.values() for f in files]
     skipped += [(_relative(f, folder), "is not in the subfolder of a class") for f in told]
     images: list[Levels] = []
     labels: list[int] = []
     classes: list[str] = []
     for name, files in grouped.items():
-        made = [x for f in files if (x := _image(f, folder, size, skipped)) is not None]
+        made = [x for f in files if (x := _image(f, folder, size, skipped, white)) is not None]
         if made:
             images += made
             labels += [len(classes)] * len(made)
@@ -102,6 +111,28 @@ def _read_folder(
         first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
         _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}")
     return np.stack(images), np.array(labels), tuple(classes)
+
+
+def _depth(files: Iterable[Path]) -> int | None:
+    """What is white in the pictures of 16 bits: one number for all of them."""
+    high = max(map(_brightest, files), default=0)
+    return _white(0, high, deep=True) if high else None
+
+
+def _brightest(path: Path) -> int:
+    """The largest number in a picture of 16 bits; 0 for any other, and for what is none."""
+    from PIL import Image
+
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return 0
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as picture:
+            warnings.simplefilter("ignore")
+            if not picture.mode.startswith("I") or picture.width * picture.height > LARGEST:
+                return 0
+            return min(65535, int(np.asarray(picture).max()))
+    except Exception:  # told when it is read
+        return 0
 
 
 def _is_class(path: Path) -> bool:
@@ -127,20 +158,18 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) -> Levels | None:
+def _image(
+    path: Path, folder: Path, size: int, skipped: list[tuple[str, str]], white: int | None = None
+) -> Levels | None:
     """The picture as grey levels (size, size), or None and a line in `skipped`."""
     try:
-        return levels(2.0 * fitted(_grey(path, LARGEST), size) - 1.0)
+        return levels(2.0 * fitted(_grey(path, LARGEST, white), size) - 1.0)
     except Unusable as error:
         skipped.append((_relative(path, folder), str(error)))
         return None
 
 
 # ---- one picture
-
-
-class Unusable(Exception):
-    """Why a file gives no image."""
 
 
 def picture(source: str, option: str, largest: int) -> Array:
@@ -151,7 +180,7 @@ def picture(source: str, option: str, largest: int) -> Array:
         raise InputError(option, source, str(error)) from None
 
 
-def _grey(path: Path, largest: int) -> Array:
+def _grey(path: Path, largest: int, white: int | None = None) -> Array:
     """The picture's grey (h, w) in [0, 1], turned as its camera says."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
@@ -168,7 +197,7 @@ def _grey(path: Path, largest: int) -> Array:
             with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > largest:
                     raise Unusable(f"has more than {largest:,} pixels")
-                return luma(ImageOps.exif_transpose(picture))
+                return luma(ImageOps.exif_transpose(picture), white)
     except Unusable:
         raise
     except Image.DecompressionBombError:
@@ -181,12 +210,13 @@ def _grey(path: Path, largest: int) -> Array:
         raise Unusable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
 
 
-def luma(picture: Image) -> Array:
+def luma(picture: Image, top: int | None = None) -> Array:
+    """Its grey (h, w) in [0, 1]; `top` is white of 16 bits, by default as its own numbers say."""
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
             raise Unusable("has more than 16 bits a pixel")
-        return values / 65535
+        return values / (top or _white(0, values.max(), deep=True))
     if picture.mode == "F":
         return _unit(np.asarray(picture, np.float64))
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
@@ -207,16 +237,25 @@ def _unit(values: np.ndarray) -> Array:
     if not values.size:
         raise Unusable("holds no pixel")
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and not (high > 1 and (values == np.rint(values)).all()):
         if 0 <= low <= high <= 1:
             return values.astype(np.float64)
         if -1 <= low <= high <= 1:
             return (values.astype(np.float64) + 1) / 2
         raise Unusable(f"holds {low:g} … {high:g}; allowed for floats: [0, 1] or [−1, 1]")
-    top = 65535 if high > 255 or values.dtype == np.uint16 else 255
+    return values / _white(low, high, values.dtype == np.uint16)
+
+
+def _white(low: float, high: float, deep: bool = False) -> int:
+    """What is white among whole numbers that reach from low to high: the last number of the bits
+    that they fill (or 16, of scikit-learn's digits); `deep`: they are kept in 16 bits. Raises
+    Unusable where none fits."""
+    top = next((t for t in WHITES if high == t), 65535 if deep or high > 255 else 255)
     if low < 0 or high > top:
         raise Unusable(f"holds {low:g} … {high:g}; allowed for integers: 0 … 255 or 0 … 65535")
-    return values / top
+    if 0 < high < (top + 1) / 2:
+        raise Unusable(f"holds {low:g} … {high:g} where white may be {top}; {CURE}")
+    return top
 
 
 def fitted(grey: Array, size: int) -> Array:
@@ -236,27 +275,15 @@ def fitted(grey: Array, size: int) -> Array:
     return np.clip(square, 0.0, 1.0)  # Lanczos overshoots at edges
 
 
-# ---- archives
+# ---- arrays
 
 
-def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
-    # Opened here: numpy leaves the file open where it is no whole archive.
-    with path.open("rb") as raw:
-        if raw.read(2) != b"PK":
-            _refuse(path, "is not a numpy archive (.npz)")
-        raw.seek(0)
-        archive = _unpack(path, lambda: np.load(raw, allow_pickle=False))
-        if "images" not in archive.files:
-            held = ", ".join(archive.files) or "nothing"
-            _refuse(path, f"holds no array named images (n, h, w), but {held}")
-        values = _unpack(path, lambda: archive["images"])
-        named = _unpack(path, lambda: archive["labels"]) if "labels" in archive.files else None
-    if not isinstance(values, np.ndarray) or values.ndim != 3:
-        _refuse(path, f"images has shape {np.shape(values)}; allowed: (n, h, w)")
+def _read_arrays(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
+    values, named = arrays.load(path)
     try:
         grey = _unit(values)
     except Unusable as error:
-        _refuse(path, f"images {error}")
+        raise Unusable(f"images {error}") from None
     x = np.stack([levels(2.0 * fitted(image, size) - 1.0) for image in grey])
     return x, *_classes(path, named, len(x))
 
@@ -271,14 +298,3 @@ def _classes(path: Path, named: Any, n: int) -> tuple[Labels, tuple[str, ...]]:
         _refuse(path, f"labels holds {named.dtype} values; allowed: integers or text")
     names, y = np.unique(named, return_inverse=True)
     return y.astype(np.int64), tuple(map(str, names.tolist()))
-
-
-def _unpack(path: Path, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except PermissionError:
-        _refuse(path, "may not be read (permission denied)")
-    except Exception as error:  # numpy, zipfile and zlib raise a dozen kinds on a damaged file
-        if "allow_pickle" in str(error):
-            _refuse(path, "holds pickled Python objects, which are never loaded")
-        _refuse(path, "is damaged: numpy cannot read it as an archive")

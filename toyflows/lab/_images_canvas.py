@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.images.arrays import Unusable
 from toyflows.images.base import Levels, Pixels
-from toyflows.images.folder import FORMATS, SUFFIXES, Unusable, fitted, luma
+from toyflows.images.folder import FORMATS, SUFFIXES, fitted, luma
 from toyflows.images.glyphs import INK, PAPER
 from toyflows.lab._packed import pack_bits, unpack_bits
 
