@@ -88,8 +88,8 @@ def _encoding(raw: bytes) -> str:
         return "utf-16"
     head = raw[:4096]
     for first, name in ((1, "utf-16-le"), (0, "utf-16-be")):
-        halves = head[first::2], head[1 - first :: 2]
-        if halves[0] and not halves[0].strip(b"\0") and b"\0" not in halves[1]:
+        empty, full = head[first::2], head[1 - first :: 2]
+        if 2 * empty.count(0) > len(empty) and 0 not in full:
             return name
     return "utf-8-sig"
 
@@ -175,9 +175,7 @@ def _framed(rows: list[Row], mark: str | None, lines: dict[int, str]) -> Sheet |
     cut = mark == "," and all(CUT.fullmatch(",".join(cells)) for _, cells in body)
     if cut or not all(_is_prose(lines[n]) for n, _ in prose) or (prose and len(body) == 1):
         _refuse_ragged(rows, mark)
-    if names:
-        return Sheet(names, body, mark)
-    return _headed(body, mark, ())
+    return _below(names, body, mark) if names else _headed(body, mark, ())
 
 
 def _row_names(body: list[Row], mark: str | None, lines: dict[int, str]) -> bool:
@@ -185,7 +183,8 @@ def _row_names(body: list[Row], mark: str | None, lines: dict[int, str]) -> bool
     first = [cells[0] for _, cells in body]
     if all(lines[n].lstrip().startswith('"') for n, _ in body):
         return True
-    if mark == "," and all(INTEGER.fullmatch(c) for _, cells in body for c in cells):
+    pairs = [[",".join(cells[j : j + 2]) for _, cells in body] for j in range(len(body[0][1]) - 1)]
+    if mark == "," and any(all(map(CUT.fullmatch, pair)) for pair in pairs):
         return False  # 3,6 below the one name it belongs to
     counted = first == [str(i) for i in range(1, len(body) + 1)]
     return counted or not any(map(like_number, first))
@@ -215,7 +214,22 @@ def _headed(rows: list[Row], mark: str | None, wanted: Sequence[str]) -> Sheet:
             raise Unreadable(f"holds only a header (line {line})")
         return Sheet([], rows, mark)
     header = _is_header(line, first, [cells for _, cells in body], wanted)
-    return Sheet(first, body, mark) if header else Sheet([], rows, mark)
+    return _below(first, body, mark) if header else Sheet([], rows, mark)
+
+
+def _below(names: list[str], body: list[Row], mark: str | None) -> Sheet:
+    """The sheet of a header, unless a row of years follows, which may be its names."""
+    (line, first), *rest = body
+    years = [j for j, cell in enumerate(first) if INTEGER.fullmatch(cell)]
+    stand_out = [_is_year(first[j], [cells[j] for _, cells in rest]) for j in years]
+    if len(rest) >= FEW and stand_out and all(stand_out):
+        raise Unreadable(_names_or_numbers(line, first))
+    return Sheet(names, body, mark)
+
+
+def _names_or_numbers(line: int, cells: list[str]) -> str:
+    return (f"line {line}: is {', '.join(cells)[:60]} a row of numbers or of names? "
+            "Write 1.0 for a number 1, or names that begin with a letter")  # fmt: skip
 
 
 def _is_header(line: int, first: list[str], body: list[list[str]], wanted: Sequence[str]) -> bool:
@@ -239,8 +253,7 @@ def _is_header(line: int, first: list[str], body: list[list[str]], wanted: Seque
         return not any(map(like_number, first))
     columns = [[cells[j] for cells in body] for j in said]
     if len(body) >= FEW and _like_names([first[j] for j in said], columns):
-        raise Unreadable(f"line {line}: is {', '.join(first)[:60]} a row of numbers or of names? "
-                         "Write 1.0 for a number 1, or names that begin with a letter")  # fmt: skip
+        raise Unreadable(_names_or_numbers(line, first))
     return False
 
 
@@ -250,16 +263,16 @@ def _like_names(first: list[str], columns: list[list[str]]) -> bool:
         return False
     if len(first) > 1 and first == [str(j) for j in range(len(first))]:
         return True
-    if first == ["0"] and all(
-        v > 0 for v in _whole(columns[0])
-    ):  # pandas, of a column without a name
-        return True
-    return all(map(_stands_out, first, columns))
+    if first == ["0"] and all(v > 0 for v in _whole(columns[0])):
+        return True  # pandas, of a column without a name
+    return all(
+        not _whole(below) or _is_year(cell, below)
+        for cell, below in zip(first, columns, strict=True)
+    )
 
 
-def _stands_out(cell: str, below: list[str]) -> bool:
-    whole = _whole(below)
-    return not whole or (int(cell) in CENTURIES and not any(v in CENTURIES for v in whole))
+def _is_year(cell: str, below: list[str]) -> bool:
+    return int(cell) in CENTURIES and not any(v in CENTURIES for v in _whole(below))
 
 
 def _whole(cells: list[str]) -> list[int]:
