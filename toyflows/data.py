@@ -302,8 +302,7 @@ def _em_step(u: Array, mixture: _Mixture, held: bool) -> _Mixture:
 
     q = Σr/n,  μ_a = Σ(1−r)u/Σ(1−r),  μ_b = Σ r u/Σr,  s² = Σ[(1−r)(u−μ_a)² + r(u−μ_b)²]/n
     """
-    if mixture.s < SMALLEST_SPREAD:
-        raise _Degenerate("every point lies on one of two values; modes need a spread")
+    _check_spread(mixture.s)
     if mixture.b - mixture.a < MERGED * mixture.s:
         raise _Degenerate("the two modes merge: next to their spread they cannot be told apart")
     r_a, r_b = _responsibilities(u, mixture)
@@ -312,7 +311,13 @@ def _em_step(u: Array, mixture: _Mixture, held: bool) -> _Mixture:
         raise _Degenerate(f"mode {'a' if n_a < n_b else 'b'} is left without data")
     a, b = (mixture.a, mixture.b) if held else (float(r_a @ u) / n_a, float(r_b @ u) / n_b)
     s = math.sqrt(float(r_a @ (u - a) ** 2 + r_b @ (u - b) ** 2) / u.size)
+    _check_spread(s)
     return _Mixture(a, b, s, math.log(n_b / n_a))
+
+
+def _check_spread(s: float) -> None:
+    if s < SMALLEST_SPREAD:
+        raise _Degenerate("every point lies on one of two values; modes need a spread")
 
 
 def _score(u: Array, mixture: _Mixture) -> tuple[Array, Array]:

@@ -253,7 +253,7 @@ def _numeric(sheet: rows.Sheet) -> list[int]:
 def _chosen(sheet: rows.Sheet, choice: Choice) -> list[int]:
     """The places of the columns that are read."""
     k = len(sheet.rows[0][1])
-    if not choice.columns and choice.width and sheet.one_number_a_row(choice.width > 1):
+    if not choice.columns and sheet.one_number_a_row(choice.width != 1):
         line, cells = sheet.rows[0]
         raise Unreadable(f"line {line}: is {','.join(cells)} one number or {k}? Write a decimal "
                          f"point, or say which column: {choice.way}")  # fmt: skip
