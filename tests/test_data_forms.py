@@ -7,6 +7,7 @@ ends and encodings in all the ways in which they go together.
 from __future__ import annotations
 
 import gzip
+import io
 import itertools
 import re
 from collections.abc import Iterator
@@ -275,3 +276,30 @@ def test_archives_list_what_they_hold(tmp_path: Path) -> None:
     np.testing.assert_array_equal(data.load(str(tmp_path / "b.npz"), "v"), 2 * X)
     both = tables.read(str(tmp_path / "b.npz"), Choice(("v", "u"), width=2)).x
     np.testing.assert_array_equal(both, np.column_stack([2 * X, X]))
+
+
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(b"id,x\n1,3.6\n2,1.8\n3,2.2\n4,4.1\n"))
+    monkeypatch.setattr("sys.stdin", given)
+    np.testing.assert_array_equal(data.load("-", "x"), [3.6, 1.8, 2.2, 4.1])
+
+
+def test_the_preamble_of_faithful_dat(tmp_path: Path) -> None:
+    """As it stands on the shelves of courses: prose, a header without a name for the row numbers."""
+    pairs = [(3.6, 79), (1.8, 54)] * 3
+    rows = "".join(f"{i}     {v:.3f}      {w}\n" for i, (v, w) in enumerate(pairs, 1))
+    prose = """Old Faithful Geyser Data
+
+Description: (From R manual):
+
+     A data frame with 272 observations on 2 variables, from Wyoming,
+     USA.
+
+     Azzalini, A. and Bowman, A. W. (1990) A look at some data on the
+     Old Faithful geyser.  Applied Statistics 39, 357-365.
+
+"""
+    (tmp_path / "faithful.dat").write_text(f"{prose}      eruptions waiting\n{rows}")
+    found = tables.read(str(tmp_path / "faithful.dat"), Choice(width=2))
+    assert found.names == ("eruptions", "waiting")
+    assert found.x.tolist() == [list(pair) for pair in pairs]

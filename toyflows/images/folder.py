@@ -109,7 +109,8 @@ def _read_folder(
             classes.append(name)
     if not images:
         first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}")
+        _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}; an idx file or an archive "
+                 "is given by its own name")  # fmt: skip
     return np.stack(images), np.array(labels), tuple(classes)
 
 
