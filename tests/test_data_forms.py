@@ -285,7 +285,7 @@ def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_preamble_of_faithful_dat(tmp_path: Path) -> None:
-    """As it stands on the shelves of courses: prose, then a header of two names for three columns."""
+    """Prose, then a header of two names for three columns."""
     pairs = [(3.6, 79), (1.8, 54)] * 3
     rows = "".join(f"{i}     {v:.3f}      {w}\n" for i, (v, w) in enumerate(pairs, 1))
     prose = """Old Faithful Geyser Data
