@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 # Where neither --steps nor --minutes is given; and where the rate has fallen to 0 (-p cosine=).
 STEPS = {"points": 4000, "images": 20_000}
 SIZE = 28
-SPELLED = ("kind", "target", "size", "seed")  # options that are not given by -p
+SPELLED = (
+    "kind",
+    "target",
+    "columns",
+    "skip_missing",
+    "size",
+    "seed",
+)  # options that are not given by -p
 FILLED = ("classes", "centre", "spread")  # fields of Config that the data fill
 JUDGED = 2000  # points that a trained model is judged by
 
@@ -60,7 +67,7 @@ def _begun(given: dict[str, Any], length: _training.Length) -> Model:
     end = 0 if length.by_time else STEPS["images" if given.get("size") else "points"]
     chosen: dict[str, Any] = {"cosine": end} | given
     config = Config(**chosen)
-    return Model.new(config, sources.find(config.target, config.size, config.labels))
+    return Model.new(config, sources.find(*config.asked))
 
 
 def _warned(config: Config) -> str | None:

@@ -16,7 +16,7 @@ ALIASES = {"path": "file"}  # name in the library of a command's argument
 
 def refuse(error: InputError) -> NoReturn:
     """Names the option as it is typed, the value and what must hold; exit code 2."""
-    say(f"{_option(error.name)} {error.value}: {error.why}")
+    say(f"{_option(error.name)} {error.value}".rstrip() + f": {error.why}")
     raise typer.Exit(2)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
 from toyflows.registry import named_values
 
@@ -39,7 +40,9 @@ def flow(
     theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
     q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
     theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
+    separation: Annotated[
+        float | None, typer.Option(help="Distance d of the modes, in spreads. Default: 20.")
+    ] = None,
     time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
     dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
     rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
@@ -57,8 +60,11 @@ def flow(
         typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
     ] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="FILE|old-faithful", help="Learn these 1-D numbers.")
+        str | None,
+        typer.Option(metavar="FILE|-|old-faithful", help="Learn these 1-D numbers; -: stdin."),
     ] = None,
+    column: Column = None,
+    skip_missing: SkipMissing = None,
     modes: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
@@ -84,7 +90,8 @@ def flow(
             done = run.flow(
                 loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
                 time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
-                threads=threads, data=data, modes=modes, report=report,
+                threads=threads, data=data, modes=modes, column=column,
+                skip_missing=skip_missing, report=report,
                 options=named_values(p or []),
             )  # fmt: skip
         told(done, out or [], json, show, _print)
@@ -159,6 +166,8 @@ def _print(run: Run, out: list[Path]) -> None:
     mix, target, s = run.target.mixture, run.target, run.settings
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]{s.loss}[/]   {escape(equation(type(run.flow)))}")
+    if run.read is not None:
+        console.print(f"data    {escape(str(run.read))}")
     console.print(f"target  θ* = {target.θ_star:+.4f}   q* = {target.q_star:.4f}   "
                   "(q: weight of mode b; θ > 0 makes mode b light)")  # fmt: skip
     console.print(f"start   θ0 = {s.theta0:+.4f}   q0 = {mix.weight_b(s.theta0):.4f}   "

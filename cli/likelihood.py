@@ -10,6 +10,7 @@ import typer
 
 from toyflows.cli import _drawing
 from toyflows.cli._errors import refuse_typed, refusing
+from toyflows.cli._numbers import Columns, SkipMissing
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -37,6 +38,8 @@ def likelihood(
     data: Annotated[
         str | None, typer.Option(metavar="FILE", help="Points. Default: fresh ones of the target.")
     ] = None,
+    columns: Columns = None,
+    skip_missing: SkipMissing = None,
     count: Annotated[int, typer.Option(help="Points, at most.")] = 1000,
     class_: Annotated[str | None, typer.Option("--class", help="Given this class.")] = None,
     p: Annotated[
@@ -50,8 +53,11 @@ def likelihood(
     Example: toyflows likelihood roll.npz --data mine.csv
     """
     with refusing():
+        from toyflows import tables
+        from toyflows.images.sgld import stream
         from toyflows.limits import check_seed, check_whole
 
+        tables.check_goes_with(data, "data", columns=columns, skip_missing=skip_missing)
         check_whole("count", count, 2, _drawing.MOST["points"])
         check_seed(seed)
         if data is not None:
@@ -62,7 +68,10 @@ def likelihood(
         if len(subject.shape) != 1:
             raise InputError("checkpoint", checkpoint, "is of images; must be models of points")
         label = asked.label(subject)
-        found = _found(subject, label, _points(subject, label, data, count, seed))
+        points = _own(data, columns, skip_missing, subject) if data is not None else None
+        if points is None:
+            points = _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
+        found = _found(subject, label, points[:count])
         if json:
             print_json(found)
             return
@@ -73,17 +82,16 @@ def likelihood(
                   "{largest_difference:.1e}".format(**found))  # fmt: skip
 
 
-def _points(subject: Subject, label: int | None, data: str | None, count: int, seed: int) -> Array:
-    """Those of the file, or fresh ones (n, D); of a class, if one is given."""
-    from toyflows.data import table
-    from toyflows.images.sgld import stream
+def _own(data: str, columns: str | None, skip_missing: bool | None, subject: Subject) -> Array:
+    """The points of the file (n, D)."""
+    from dataclasses import replace
 
-    if data is None:
-        return _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
-    x = table(data)[:count]
-    if x.ndim != 2 or x.shape[1:] != subject.shape or len(x) < 2:
-        why = f"must be 2 rows or more of {subject.shape[0]} numbers"
-        raise InputError("data", data, why)
+    from toyflows.tables import Choice, read
+
+    D = subject.shape[0]
+    x = read(data, replace(Choice.of_points(columns, skip_missing, "data"), width=D)).x
+    if x.shape[1:] != subject.shape or len(x) < 2:
+        raise InputError("data", data, f"must be 2 rows or more of {D} numbers")
     return x
 
 

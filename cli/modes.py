@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from toyflows.modes.result import Run
 
+SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz", ".gz")
+
 
 def register(app: typer.Typer) -> None:
     """Adds this family's command."""
@@ -101,15 +103,12 @@ def _row(name: str, text: str) -> list[float]:
 
 def _positions(text: str, dimension: int | None) -> list[list[float]]:
     """Rows of numbers from the text, or the file of that name, with zeros up to `dimension`."""
-    path = Path(text)
-    if path.suffix in (".csv", ".txt"):
-        try:
-            lines = path.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError("positions", text, f"cannot be read ({error})") from None
+    from toyflows.tables import Choice, read
+
+    if Path(text).suffix in SUFFIXES:
+        rows = read(text, Choice(width=None, option="positions")).x.tolist()
     else:
-        lines = text.split(";")
-    rows = [_row("positions", line) for line in lines if line.strip()]
+        rows = [_row("positions", line) for line in text.split(";") if line.strip()]
     if not rows or any(len(row) != len(rows[0]) for row in rows):
         raise InputError("positions", text, "must be rows of equally many numbers")
     if dimension is None:

@@ -11,6 +11,7 @@ import typer
 
 from toyflows.cli import _training
 from toyflows.cli._errors import refusing, say
+from toyflows.cli._numbers import Columns, SkipMissing
 from toyflows.errors import InputError, nearest
 from toyflows.registry import named_values
 
@@ -47,6 +48,8 @@ def train(
             help="Of ddpm and ncsn: a law by its name, a file of points, a drawing, images.",
         ),
     ] = None,
+    columns: Columns = None,
+    skip_missing: SkipMissing = None,
     sampler: Annotated[
         str | None, typer.Option(help="contrastive-divergence, persistent or short-run.")
     ] = None,
@@ -68,7 +71,7 @@ def train(
     """
     with refusing():
         given = {"kind": kind, "size": size, "data": data, "sampler": sampler, "seed": seed}
-        given["target"] = target
+        given |= {"target": target, "columns": columns, "skip_missing": skip_missing}
         given = {name: value for name, value in given.items() if value is not None}
         _training.check(out, resume, steps, minutes, threads)
         length = _training.Length(steps, minutes)
@@ -86,11 +89,13 @@ def _train(
 ) -> None:  # fmt: skip
     """Energy models and classifiers."""
     from toyflows.images.train import KINDS, Config
+    from toyflows.tables import check_goes_with
 
     if given["kind"] not in KINDS:
         raise InputError("kind", given["kind"], nearest(given["kind"], (*KINDS, *DIFFUSION)))
     if "target" in given:
         raise InputError("target", given["target"], "is for ddpm and ncsn; here it is --data")
+    check_goes_with(None, "target", **{k: given.get(k) for k in ("columns", "skip_missing")})
     given = _training.read(Config, SPELLED, given, pairs)
     model, parts = _resumed(out, given) if resume else _begun(given)
     length.check(model.config.cosine)

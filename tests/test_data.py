@@ -54,6 +54,9 @@ def refusal(call: Callable[[], object], name: str = "data") -> str:
 
 # ---- reading ------------------------------------------------------------------------------------
 
+LINE = " (a missing value is NA, and a line that is no data begins with #)"
+TYPED = " is not a number (write digits and one decimal point; a name begins with a letter)"
+MISSING = ": a value is missing; --skip-missing leaves such rows out"
 VALUES = [3.6, 1.8, 3.333, -2.283e-1, 4.5e2]
 
 
@@ -71,14 +74,14 @@ def write(folder: Path, content: str | bytes, name: str = "points.csv") -> str:
         "eruptions\n3.6\n1.8\n3.333\n-0.2283\n450\n",
         "\ufeff# a comment\r\n\r\neruptions\r\n3.6\r\n1.8\r\n 3.333 \r\n-.2283\r\n450.\r\n\r\n",
         "3.6\r1.8\r3.333\r-.2283\r450\r",
-        "a,b\n3.6,79\n1.8,54\n3.333,74\n-.2283,62\n450,85\n",
+        "a,b\n3.6,x\n1.8,y\n3.333,z\n-.2283,\n450,w\n",
         '"a name, with a comma";b\n3.6;x\n1.8;y\n3.333;\n-.2283;z\n450;nan\n',
-        "3.6\t79\n1.8\t54\n3.333\t74\n-.2283\t62\n450\t85\n",
-        "3.6  79\n  1.8 54\n3.333 74\n-.2283\t 62\n450 85\n".replace("\t", " "),
+        "3.6\tx\n1.8\ty\n3.333\tz\n-.2283\tx y\n450\tz\n",
+        "3.6  x\n  1.8 y\n3.333 z\n-.2283   x\n450 y\n",
         ",eruptions\n0,3.6\n1,1.8\n2,3.333\n3,-.2283\n4,450\n",  # pandas
         '"","eruptions"\n"1",3.6\n"2",1.8\n"3",3.333\n"4",-.2283\n"5",450\n',  # R
         '"3.6"\n"1.8"\n"3.333"\n"-.2283"\n"450"\n',
-        "infant mortality, year\n3.6,1\n1.8,2\n3.333,3\n-.2283,4\n450,5\n",
+        "infant mortality, year\n3.6,y1\n1.8,y2\n3.333,y3\n-.2283,y4\n450,y5\n",
     ],
 )
 def test_text_forms(tmp_path: Path, text: str) -> None:
@@ -90,7 +93,7 @@ def test_text_forms(tmp_path: Path, text: str) -> None:
 def test_line_numbers_count_only_newlines(tmp_path: Path) -> None:
     """A form feed or U+2028 is no line for an editor."""
     source = write(tmp_path, "# \x0c \u2028\n1\n2\nabc\n4\n")
-    assert refusal(lambda: data.load(source)) == "line 4: 'abc' is not a number"
+    assert refusal(lambda: data.load(source)) == "line 4: 'abc' is not a number" + LINE
 
 
 @pytest.mark.parametrize("name", ["points.npy", "points.NPY", "points.npz"])
@@ -119,7 +122,8 @@ def test_text_round_trip(tmp_path: Path, values: list[float], separator: str | N
     """repr() of a float is read back to the last bit."""
     other = "" if separator is None else f"{separator}0.5"
     source = write(tmp_path, "".join(f"{value!r}{other}\n" for value in values))
-    np.testing.assert_array_equal(data.load(source), values)
+    column = None if separator is None else "1"
+    np.testing.assert_array_equal(data.load(source, column, False), values)
 
 
 @pytest.mark.parametrize(
@@ -128,26 +132,39 @@ def test_text_round_trip(tmp_path: Path, values: list[float], separator: str | N
         ("", "is empty: no line holds a number"),
         ("\n \n# only a comment\n", "is empty: no line holds a number"),
         ("\n\neruptions\n\n", "holds only a header (line 3)"),
-        ("x\n1\n2\n# c\n\n3\nabc\n4\n", "line 7: 'abc' is not a number"),
-        ("1.x\n2\n3\n4\n5\n", "line 1: '1.x' is not a number"),
-        ("x\n1\n2\ny\n4\n5\n", "line 4: 'y' is not a number"),
-        ("1_000\n2\n3\n4\n", "line 1: '1_000' is not a number"),
-        ("x;y\n3,6;1\n1,8;2\n", "line 2: '3,6' is not a number (write a decimal point)"),
-        ("3,6\n1,8\n3,3\n2,2\n", "line 1: is 3,6 one number or two? Write a decimal point, or "),
-        ("eruptions\n3,6\n1,8\n", "line 2: 2 columns, but line 1 has 1"),
-        ("1,2\n3,4\n5\n6,7\n", "line 3: 1 columns, but line 1 has 2"),
-        ("a,b\n1,2\n,4\n5,6\n", "line 3: the cell is empty"),
-        ("1\n2\n3\nnan\n5\n", "line 4: nan is not finite"),
-        ("NaN\n2\n3\n4\n5\n", "line 1: nan is not finite"),
+        ("x\n1\n2\n# c\n\n3\nabc\n4\n", "line 7: 'abc' is not a number" + LINE),
+        (
+            "1.x\n2\n3\n4\n5\n",
+            f"line 1: '1.x'{TYPED}",
+        ),
+        ("x\n1\n2\ny\n4\n5\n", "line 4: 'y' is not a number" + LINE),
+        (
+            "1_000\n2\n3\n4\n",
+            f"line 1: '1_000'{TYPED}",
+        ),
+        ("x;y\n3,6;1\n1,8;2\n", "has 2 columns of numbers (x, y); say which: --column NAME|N"),
+        (
+            "x;y\n3,600;a\n1,800;b\n",
+            "is 3,600 3.600 or 3600? Write decimal points, and no marks of thousands",
+        ),
+        ("3,6\n1,8\n3,3\n2,2\n", "line 1: is 3,6 one number or 2? Write a decimal point, or "),
+        (
+            "eruptions\n3,6\n1,8\n",
+            "line 2: 2 columns, but line 1 has 1 (write a decimal point, or ",
+        ),
+        ("1,2\n3,4\n5\n6,7\n", "line 3: 1 columns, but line 1 has 2 (write a decimal point, or "),
+        ("a,b\n1,x\n,y\n5,z\n", f"line 3{MISSING}"),
+        ("1\n2\n3\nnan\n5\n", f"line 4{MISSING}"),
+        ("NaN\n2\n3\n4\n5\n", f"line 1{MISSING}"),
         ("1\n2\n\n-inf\n5\n", "line 4: -inf is not finite"),
         ("1\n2\n3\n4\n1e400\n", "line 5: inf is not finite"),
         ("1\n2\n3\n1e301\n", "line 4: 1e+301 is too large (must be up to 1e+300 in size)"),
         ("1\n2\n3\n", "too few values (3); at least 4 are needed"),
         ("2.5\n2.5\n2.5\n2.5\n", "all 4 values are equal (2.5); two modes need a spread"),
-        (b"1\n2\n\xff\xfe\n", "line 3: not text in UTF-8"),
+        (b"1\n2\n\xff\xfe\n", "line 3: 'ÿþ' is not a number" + LINE),
         (b"1\n2\n3\x00\n4\n", "is a binary file; must be text, .npy, .npz"),
         ('1,"' + "9" * 200_000 + '"\n', "line 1: field larger than field limit"),
-        ("1\n2\n3\n" + "x" * 99 + "\n", "line 4: '" + "x" * 40 + "' is not a number"),
+        ("1\n2\n3\n" + "x" * 99 + "\n", "line 4: '" + "x" * 40 + "' is not a number" + LINE),
     ],
 )
 def test_bad_text(tmp_path: Path, content: str | bytes, why: str) -> None:
@@ -162,7 +179,7 @@ def test_bad_paths(tmp_path: Path) -> None:
     assert refusal(lambda: data.load("")) == "is a directory, not a file"
     for name in ("none.csv", "none.npy", "none.npz"):
         why = refusal(lambda name=name: data.load(str(tmp_path / name)))
-        assert why == "no such file (must be a file, or old-faithful)"
+        assert why == "no such file (must be a file, - for stdin, or old-faithful)"
     assert refusal(lambda: data.load("a\0b")) == "is not a file name"
     assert refusal(lambda: data.load("x" * 5000)).startswith("cannot be read (File name too long")
 
@@ -184,12 +201,13 @@ def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         (np.arange(8) * 1j, "holds complex128 values; must be real numbers"),
         (np.array(["1", "2"]), "holds <U1 values; must be real numbers"),
         (np.array([True, False] * 4), "holds bool values; must be real numbers"),
-        (np.arange(8.0).reshape(8, 1), "has shape (8, 1); must be (n,)"),
+        (np.arange(8.0).reshape(2, 4), "has 4 columns of numbers (1, 2, 3, 4); say which: "),
+        (np.arange(8.0).reshape(2, 2, 2), "has shape (2, 2, 2); must be (n,)"),
         (np.array(1.0), "has shape (); must be (n,)"),
         (np.array([]), "too few values (0); at least 4 are needed"),
         (np.arange(3), "too few values (3); at least 4 are needed"),
         (np.full(5, 7), "all 5 values are equal (7); two modes need a spread"),
-        (np.array([1, 2, np.nan, 4]), "entry [2]: nan is not finite"),
+        (np.array([1, 2, np.nan, 4]), f"entry [2]{MISSING}"),
         (np.array([1, 2, 3, np.inf]), "entry [3]: inf is not finite"),
         (np.array([1, 2, 3, np.longdouble("1e400")]), "entry [3]: inf is not finite"),
     ],
@@ -207,9 +225,9 @@ def test_bad_archives(tmp_path: Path) -> None:
 
     two = {"u": np.arange(5.0), "v": np.arange(5.0)}
     np.savez(tmp_path / "two.npz", **two)
-    assert why("two.npz") == "holds 2 arrays; exactly one must be named x or data"
+    assert why("two.npz") == "holds u (5,), v (5,); say which: --column NAME|N"
     np.savez(tmp_path / "both.npz", x=np.arange(5.0), data=np.arange(5.0))
-    assert why("both.npz") == "holds 2 arrays; exactly one must be named x or data"
+    assert why("both.npz") == "holds x (5,), data (5,); say which: --column NAME|N"
     np.savez(tmp_path / "none.npz")
     assert why("none.npz") in ("holds no array", "is damaged: numpy cannot read it")
     with zipfile.ZipFile(tmp_path / "other.npz", "w") as archive:
@@ -412,7 +430,7 @@ def test_split_start_is_the_best_of_all_splits() -> None:
         within = [np.sum((u[:k] - u[:k].mean()) ** 2) + np.sum((u[k:] - u[k:].mean()) ** 2)
                   for k in range(1, 12)]  # fmt: skip
         k = int(np.argmin(within)) + 1
-        start = data._split_start(u)
+        start = data._split_starts(u)[0]
         assert start.a == pytest.approx(u[:k].mean(), rel=1e-13)
         assert start.b == pytest.approx(u[k:].mean(), rel=1e-13)
         assert start.s == pytest.approx(math.sqrt(min(within) / 12), rel=1e-12)
@@ -430,6 +448,34 @@ def test_one_mode_is_fitted_or_refused_but_never_half_fitted(seed: int) -> None:
         assert why.startswith("the two modes merge")
         return
     assert data.standardise(x, fit).q_star == pytest.approx(fit.weight_b, abs=1e-9)
+
+
+def light_far_mode(seed: int) -> Array:
+    """198 of N(0, 1) and 2 near ±7, or other light modes 4 to 12 spreads away."""
+    rng = np.random.default_rng(seed)
+    if seed % 2:
+        return np.concatenate([rng.standard_normal(198), 7 + rng.standard_normal(2)])
+    few = rng.uniform(4, 12) * rng.choice([-1, 1]) + 0.7 * rng.standard_normal(seed % 3 + 1)
+    return np.concatenate([rng.standard_normal(int(rng.integers(20, 400))), few])
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_no_random_start_is_better(seed: int) -> None:
+    """The fit against the best of 50 starts; of 1,000 samples by hand none had a better one."""
+    x, rng, best = light_far_mode(seed), np.random.default_rng(seed + 1000), -math.inf
+    u = (x - x.min()) / (x.max() - x.min())
+    with np.errstate(under="ignore"):
+        for _ in range(50):
+            a, b = np.sort(rng.uniform(0, 1, 2)).tolist()
+            start = data._Mixture(a, b, u.std() * rng.uniform(0.2, 1), 2 * rng.standard_normal())
+            try:
+                found = data._maximise(u, start, False, 1e-13, 3000)[0]
+            except data._Degenerate:
+                continue
+            best = max(best, data._log_likelihood(u, found))
+    fit = data.fit(x)
+    assert fit.log_likelihood >= x.size * (best - math.log(x.max() - x.min())) - 1e-6
+    assert fit.mean_b - fit.mean_a > 3 * fit.spread
 
 
 def test_an_outlier_is_a_mode() -> None:

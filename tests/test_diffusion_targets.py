@@ -256,9 +256,9 @@ def test_paper_is_no_ink(tmp_path: Path) -> None:
 
 TEXTS = {
     "1\n2\n3\n": "2 rows or more of 2",
-    "1,2,3\n4,5,6\n": "2 rows of 3",
+    "1,2,3\n4,5,6\n": "has 3 columns of numbers (1, 2, 3); say which: --columns A,B",
     "1,2\n": "1 rows of 2",
-    "1,2\nnan,4\n": "line 2: nan is not finite",
+    "1,2\nnan,4\n": "line 2: a value is missing",
     "1,2\n3,inf\n": "line 2: inf is not finite",
     "1,2\n3,4\n5\n": "line 3: 1 columns",
     "1,2\n3,four\n": "'four' is not a number",
@@ -290,7 +290,7 @@ def test_bad_numpy_files(tmp_path: Path) -> None:
     np.save(tmp_path / "none.npy", np.zeros((0, 2)))
     assert "0 rows" in refusal(tmp_path / "none.npy")
     np.save(tmp_path / "nan.npy", np.array([[0.0, 1.0], [np.nan, 2.0]]))
-    assert "row [1]: nan is not finite" in refusal(tmp_path / "nan.npy")
+    assert "row [1]: a value is missing" in refusal(tmp_path / "nan.npy")
 
 
 def test_what_is_not_there(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import zipfile
@@ -276,10 +277,17 @@ def test_sixteen_bits_are_not_cut(tmp_path: Path, suffix: str) -> None:
     assert np.array_equal(one(tmp_path / f"a{suffix}"), np.rint(ramp / 257).astype(np.uint8))
 
 
-def test_dark_sixteen_bits_are_dark(tmp_path: Path) -> None:
-    """Values up to 200 of 65535 are not taken for 8 bits."""
-    Image.fromarray(np.full((SIZE, SIZE), 200, np.uint16)).save(tmp_path / "a.png")
-    assert one(tmp_path / "a.png").max() <= 1
+def test_sixteen_bits_that_are_not_filled(tmp_path: Path) -> None:
+    """Twelve bits are read as such where the lightest pixel says so, and asked about else."""
+    for number, high in enumerate((4095, 3000)):
+        ramp = np.tile(np.linspace(0, high, SIZE).astype(np.uint16), (SIZE, 1))
+        for k in range(4):
+            (tmp_path / str(number)).mkdir(exist_ok=True)
+            Image.fromarray(ramp // (1 + k)).save(tmp_path / str(number) / f"{k}.png")
+    x = folder.load(str(tmp_path / "0"), SIZE).train.x
+    assert {int(levels(image).max()) for image in x} <= {255, 127, 85, 64, 63}
+    why = refusal(lambda: folder.load(str(tmp_path / "1"), SIZE))
+    assert why.startswith("holds 0 … 3000 where white may be 65535; divide them by")
 
 
 def test_float_tiff_and_more_than_sixteen_bits(tmp_path: Path) -> None:
@@ -349,20 +357,25 @@ def archive(path: Path, **arrays: object) -> str:
     return str(path / "own.npz")
 
 
-GREY = np.tile(np.arange(20, dtype=np.uint8)[:, None, None], (1, SIZE, SIZE))
+GREY = np.tile(np.arange(236, 256, dtype=np.uint8)[:, None, None], (1, SIZE, SIZE))
 
 
 @pytest.mark.parametrize(
     ("images", "expected"),
     [
-        (GREY, range(20)),
-        (GREY.astype(np.int64), range(20)),
-        (GREY.astype(np.uint16) * 257, range(20)),
-        (GREY.astype(np.uint16), [0] * 20),  # dark, but of 65535
-        (GREY.astype(np.int32) * 257 * 13, range(0, 260, 13)),
-        (GREY / 255, range(20)),
-        ((GREY / 255 * 2 - 1).astype(np.float32), range(20)),
-        (GREY > 9, [0] * 10 + [255] * 10),
+        (GREY, range(236, 256)),
+        (GREY.astype(np.int64), range(236, 256)),
+        (GREY.astype(np.uint16) * 257, range(236, 256)),
+        (GREY.astype(np.uint16), range(236, 256)),  # eight bits in sixteen
+        ((GREY - 236).astype(np.int32) * 257 * 13, range(0, 260, 13)),
+        (GREY / 255, range(236, 256)),
+        (GREY * 1.0, range(236, 256)),
+        (((GREY - 236) * 13 / 255 * 2 - 1).astype(np.float32), range(0, 260, 13)),
+        (GREY > 245, [0] * 10 + [255] * 10),
+        ((GREY > 245) * 1, [0] * 10 + [255] * 10),
+        ((GREY > 245) * 16.0, [0] * 10 + [255] * 10),  # scikit-learn's digits
+        ((GREY > 245) * 15, [0] * 10 + [255] * 10),
+        ((GREY > 245) * 4095, [0] * 10 + [255] * 10),
     ],
 )
 def test_numbers_of_every_usual_kind(tmp_path: Path, images, expected) -> None:
@@ -383,27 +396,33 @@ def test_labels_are_numbers_or_text(tmp_path: Path, labels) -> None:
 
 
 def test_images_of_an_archive_are_fitted_too(tmp_path: Path) -> None:
-    found = folder.load(archive(tmp_path, images=np.full((9, 30, 10), 60, np.uint8)), 24)
+    found = folder.load(archive(tmp_path, images=np.full((9, 30, 10), 160, np.uint8)), 24)
     assert found.train.x.shape == (7, 24, 24)
-    assert (levels(found.train.x) == 60).all()
+    assert (levels(found.train.x) == 160).all()
 
 
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"pictures": GREY}, "holds no array named images (n, h, w), but pictures"),
+        ({"u": GREY, "v": GREY}, "holds no array named images (n, h, w), but u, v; usual names"),
+        ({"images": GREY - 236}, "images holds 0 … 19 where white may be 255; divide them by"),
+        (
+            {"images": GREY.astype(int) * 12},
+            "images holds 2832 … 3060 where white may be 65535; divide",
+        ),
+        ({"images": (GREY - 236) / 255}, "its lightest pixel is 19 of 255: divide them by"),
         ({}, "but nothing"),
-        ({"images": GREY[0]}, "images has shape (16, 16); must be (n, h, w)"),
-        ({"images": GREY[..., None]}, "images has shape (20, 16, 16, 1); must be (n, h, w)"),
+        ({"images": GREY[0, :, :15]}, "images has shape (16, 15); must be (n, h, w)"),
+        ({"images": GREY[:, :, :8]}, ""),
         ({"images": GREY[:0]}, "images holds no pixel"),
         ({"images": GREY[:, :0]}, "images holds no pixel"),
-        ({"images": GREY * 1.0}, "images holds 0 … 19; must be, for floats"),
-        ({"images": GREY.astype(int) - 1}, "images holds -1 … 18; must be, for integers"),
+        ({"images": GREY * 1.5}, "images holds 354 … 382.5; must be, for floats"),
+        ({"images": GREY.astype(int) - 237}, "images holds -1 … 18; must be, for integers"),
         ({"images": GREY * np.nan}, "images holds nan … nan; must be, for floats"),
         ({"images": GREY.astype(complex)}, "images holds complex128 values"),
         ({"images": GREY.astype(object)}, "pickled Python objects, which are never loaded"),
         ({"images": GREY, "labels": np.zeros(19, int)}, "labels has shape (19,); must be (20,)"),
-        ({"images": GREY, "labels": np.zeros(20)}, "labels holds float64 values"),
+        ({"images": GREY, "labels": np.full(20, 0.5)}, "labels holds float64 values"),
         ({"images": GREY[:3]}, "at most 3 images a class"),
         ({"images": GREY, "labels": np.zeros(20, int)}, ""),
     ],
@@ -414,16 +433,13 @@ def test_archives_that_are_refused(tmp_path: Path, arrays, said: str) -> None:
     assert said in why if said else "one class only" in why
 
 
-@pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped", "npy", "foreign"])
+@pytest.mark.parametrize("damage", ["empty", "text", "cut", "flipped", "foreign"])
 def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     path = Path(archive(tmp_path, images=GREY))
     raw = bytearray(path.read_bytes())
     raw[len(raw) // 2] ^= 0xFF
     contents = {"empty": b"", "text": b"no", "cut": bytes(raw[:999]), "flipped": bytes(raw)}
-    if damage == "npy":
-        with path.open("wb") as file:
-            np.save(file, GREY)
-    elif damage == "foreign":
+    if damage == "foreign":
         with zipfile.ZipFile(path, "w") as zipped:
             zipped.writestr("images", "x")
     else:
@@ -446,3 +462,48 @@ def test_seed_and_labels_of_the_split_are_by_class(tmp_path: Path) -> None:
     images = np.zeros((44, SIZE, SIZE), np.uint8)
     found = folder.load(archive(tmp_path, images=images, labels=np.repeat([0, 1], [40, 4])), SIZE)
     assert np.bincount(found.test.y).tolist() == np.bincount(found.valid.y).tolist() == [6, 1]
+
+
+# ---- what courses hand out
+
+
+def idx(array: np.ndarray) -> bytes:
+    """MNIST's format."""
+    head = b"\0\0\x08" + bytes([array.ndim])
+    return head + b"".join(n.to_bytes(4) for n in array.shape) + array.astype(np.uint8).tobytes()
+
+
+LABELS = np.arange(20) % 4
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_mnist_as_it_is_handed_out(tmp_path: Path, packed: str) -> None:
+    write = gzip.compress if packed else bytes
+    images = tmp_path / f"train-images-idx3-ubyte{packed}"
+    images.write_bytes(write(idx(GREY)))
+    assert folder.load(str(images), SIZE).classes == (images.stem,)
+    (tmp_path / f"train-labels-idx1-ubyte{packed}").write_bytes(write(idx(LABELS)))
+    found = folder.load(str(images), SIZE, labelled=True)
+    x, y = everything(found)
+    assert found.classes == ("0", "1", "2", "3")
+    assert np.array_equal(levels(x[:, 0, 0]) % 4, y)
+    images.write_bytes(write(idx(GREY)[:-1]))
+    assert "is damaged: an idx file" in refusal(lambda: folder.load(str(images), SIZE))
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"x_train": GREY, "y_train": LABELS, "x_test": GREY[:2], "y_test": LABELS[:2]},
+        {"X": GREY.reshape(20, -1), "y": LABELS},
+        {"images": GREY[..., None], "labels": LABELS[:, None]},
+        {"images": GREY[:, None], "labels": np.eye(4)[LABELS]},
+        {"images": np.repeat(GREY[..., None], 3, axis=-1), "labels": LABELS * 1.0},
+        {"arr_0": GREY / 255, "arr_1": LABELS},
+    ],
+)
+def test_usual_layouts_of_archives(tmp_path: Path, arrays) -> None:
+    found = folder.load(archive(tmp_path, **arrays), SIZE, labelled=True)
+    x, y = everything(found)
+    assert sorted(levels(x[:, 3, 3]).tolist()) == list(range(236, 256))
+    assert np.array_equal(levels(x[:, 0, 0]) % 4, y)

@@ -154,7 +154,9 @@ def test_real_data_is_learned_by_maximum_likelihood_alone() -> None:
     run = toyflows.flow("ml", data="old-faithful", time=200.0, walkers=20_000)
     assert run.backends["grid"].θ[-1] == pytest.approx(run.target.θ_star, abs=1e-6)
     assert run.target.q_star == pytest.approx(0.640081, abs=1e-6)
-    assert run.to_dict()["data"] == {"source": "old-faithful", "points": 272}
+    told = run.to_dict()["data"]
+    assert (told["source"], told["points"], told["name"]) == ("old-faithful", 272, "eruptions")
+    assert told["read"] == "272 points of eruptions: modes 2.05 and 4.30, spread 0.364"
     biased = toyflows.flow("nce", data="old-faithful", backends=["grid"], time=200.0)
     assert biased.verdict.kind == "biased"
 

@@ -16,7 +16,7 @@ from toyflows.errors import InputError
 
 # Unpacked, a file may have this many bytes, and this many times its own: real ones have ten.
 ROOM, RATIO = 2**25, 20
-PLAIN = "biufcSU"  # kinds of dtype: numbers and text, no objects and no records
+PLAIN = "biufcSU"  # kinds of dtype: numbers and text, no objects; a record has names
 
 
 class Unreadable(ValueError):
@@ -43,6 +43,16 @@ def arrays(
         raise Unreadable(why(error)) from None
 
 
+def array(raw: bytes) -> NDArray[Any]:
+    """The one array of an .npy. Raises Unreadable."""
+    try:
+        return _plain(np.load(io.BytesIO(raw), allow_pickle=False))
+    except Unreadable:
+        raise
+    except Exception as error:  # of a dozen kinds, too
+        raise Unreadable(why(error)) from None
+
+
 def why(error: Exception) -> str:
     """What is wrong with a file that numpy cannot read."""
     if "allow_pickle" in str(error):
@@ -59,6 +69,6 @@ def _check_room(entries: list[zipfile.ZipInfo], size: int) -> None:
 def _plain(values: Any) -> NDArray[Any]:
     if not isinstance(values, np.ndarray):  # another kind of file in the zip
         raise Unreadable("holds no array")
-    if values.dtype.kind not in PLAIN:
+    if values.dtype.kind not in PLAIN and not values.dtype.names:
         raise Unreadable(f"holds {values.dtype} values, must be numbers or text")
     return values

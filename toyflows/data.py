@@ -1,4 +1,4 @@
-"""Real 1-D data as the target: read a file, fit two modes of common spread, standardise.
+"""Real 1-D data as the target: read them, fit two modes of common spread, standardise.
 
     p(x) = (1−q) N(x; μ_a, s²) + q N(x; μ_b, s²),     μ_a < μ_b
 
@@ -10,26 +10,19 @@ spread and modes ∓d/2, where the only parameter left is the weight of the mode
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows import archive
+from toyflows import tables
 from toyflows.cloud import Array
-from toyflows.errors import InputError, near
+from toyflows.errors import InputError
+from toyflows.tables import Choice, Table
 
-PACKAGED = "old-faithful"
 FEWEST = 4  # values: the mixture has four parameters
-LARGEST = 1e300  # in absolute value: the range of the data stays a float
 # In units of the range of the data: below it the modes are points, and the likelihood is infinite.
 SMALLEST_SPREAD = 1e-10
 # In points: EM starts each mode with at least one, and a mode that dwindles to this is not there.
@@ -40,239 +33,81 @@ MERGED = 1e-3
 QUADRATIC = 1e-8
 # A curvature per point that rounding alone can make: the likelihood does not determine the fit.
 FLAT = 1e-12
+SPLITS = 6  # starts of the fit, besides 2-means and those at QUANTILES
+LARGE = 20_000  # points beyond which a start costs much, and two beside 2-means have to do
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BACKTRACKS = 10  # down to 4⁻⁹ of a Newton step; beyond that EM does better
 
 
 # ---- reading ------------------------------------------------------------------------------------
 
 
-def load(source: str) -> Array:
-    """Data points (n,) of a file, or of the packaged data set `old-faithful` (eruptions, minutes).
-
-    .npy, .npz: one 1-D array of real numbers; of several in an .npz, the one named x or data.
-    Anything else is text: one number a line, or columns separated by commas, semicolons, tabs or
-    blanks, of which the first is read; with a header, the first that has a name (so that the row
-    numbers written by pandas and R are passed over). Blank lines and lines beginning with # are
-    skipped. Raises InputError("data", source, why), with the line number where there is one.
-    """
-    if source == PACKAGED:
-        raw = resources.files("toyflows.datasets").joinpath("old_faithful.csv").read_bytes()
-        return _parse_text(raw, source)
-    array = _unpacked(source)
-    if isinstance(array, bytes):
-        return _parse_text(array, source)
-    return _checked(_real(array, 1, "(n,)", source), source, lambda i: f"entry [{i}]")
+def load(source: Any, column: str | None = None, skip_missing: bool | None = None) -> Array:
+    """Data points (n,) of whatever `tables.read` reads. Raises InputError("data", source, why)."""
+    return read(source, column, skip_missing).x[:, 0]
 
 
-def table(source: str) -> Array:
-    """Points (n, columns) of a file: a 2-D array in .npy or .npz, or every column of a text as
-    `load` reads it, those without a name in a header left out. Raises InputError("data")."""
-    array = _unpacked(source)
-    if not isinstance(array, bytes):
-        x = _real(array, 2, "(n, columns)", source)
-        return _finite(x, source, lambda i: f"row [{i // x.shape[1]}]")
-    names, body = _body(array, source)
-    columns = [k for k in range(len(body[0][1])) if not names or names[k]] or [0]
-    rows = [[_number(cells[k], line, source) for k in columns] for line, cells in body]
-    return _finite(np.array(rows), source, lambda i: f"line {body[i // len(columns)][0]}")
+def read(source: Any, column: str | None = None, skip_missing: bool | None = None) -> Table:
+    """The same, with the name of the column and the number of rows that were left out."""
+    columns = () if column is None else (column,)
+    found = tables.read(source, Choice(columns, skip_missing))
+    _checked(found.x[:, 0], tables.told(source))
+    return found
 
 
 def _refuse(source: str, why: str) -> NoReturn:
     raise InputError("data", source, why)
 
 
-def _read(source: str, text: bool) -> bytes:
-    try:
-        with Path(source).open("rb") as file:
-            head = file.read(4096)
-            # Seen before the rest is read: a film, or /dev/zero, must not fill the memory.
-            if text and b"\0" in head:
-                _refuse(source, "is a binary file; must be text, .npy, .npz")
-            return head + file.read()
-    except FileNotFoundError:
-        _refuse(source, f"no such file (must be a file, or {PACKAGED}){near(source, [PACKAGED])}")
-    except IsADirectoryError:
-        _refuse(source, "is a directory, not a file")
-    except PermissionError:
-        _refuse(source, "may not be read (permission denied)")
-    except OSError as error:
-        _refuse(source, f"cannot be read ({error.strerror})")
-    except InputError:
-        raise
-    except ValueError:  # a NUL character in the path
-        _refuse(source, "is not a file name")
-
-
-def _finite(x: Array, source: str, place: Callable[[int], str]) -> Array:
-    """x if its values are numbers to compute with; place(i) says where x.flat[i] was read."""
-    unusable = np.flatnonzero(~(np.abs(x) <= LARGEST))  # nan compares false
-    if unusable.size:
-        i = int(unusable[0])
-        value = x.flat[i]
-        too_large = f"too large (must be up to {LARGEST:g} in size)"
-        _refuse(
-            source, f"{place(i)}: {value:g} is {too_large if np.isfinite(value) else 'not finite'}"
-        )
-    return x
-
-
-def _checked(x: Array, source: str, place: Callable[[int], str]) -> Array:
-    """The values x (n,) if a mixture can be fitted to them; place(i) says where x[i] was read."""
-    _finite(x, source, place)
+def _checked(x: Array, source: str) -> None:
+    """Raises InputError unless a mixture can be fitted to the values x (n,)."""
+    beyond = np.flatnonzero(~(np.abs(x) <= tables.LARGEST))  # nan compares false
+    if beyond.size:
+        _refuse(source, f"entry [{beyond[0]}]: {tables.unusable(x[beyond[0]])}")
     if x.size < FEWEST:
         _refuse(source, f"too few values ({x.size}); at least {FEWEST} are needed")
     if x.min() == x.max():
         _refuse(source, f"all {x.size} values are equal ({x[0]:g}); two modes need a spread")
-    return x
 
 
-# ---- text
+@dataclass(frozen=True)
+class Read:
+    """What was read and fitted, in the data's units; `name` is the column's, or the source."""
+
+    name: str
+    points: int
+    left_out: int
+    modes: tuple[float, float]
+    spread: float
+
+    @classmethod
+    def of(cls, source: str, table: Table, fit: Fit) -> Read:
+        """Of a column of `source` and the fit to it."""
+        name, modes = table.names[0] or source, (fit.mean_a, fit.mean_b)
+        return cls(name, len(table.x), table.left_out, modes, fit.spread)
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Read:
+        """That which `to_dict` told."""
+        low, high = told["modes"]
+        return cls(told["name"], told["points"], told["left_out"], (low, high), told["spread"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain numbers, and the line under "read"."""
+        return {"name": self.name, "points": self.points, "left_out": self.left_out,
+                "modes": list(self.modes), "spread": self.spread, "read": str(self)}  # fmt: skip
+
+    def __str__(self) -> str:
+        a, b = (_rounded(mode, self.spread, 2) for mode in self.modes)
+        out = f" ({self.left_out} left out: missing)" if self.left_out else ""
+        return (f"{self.points} points of {self.name}{out}: modes {a} and {b}, "
+                f"spread {_rounded(self.spread, self.spread, 3)}")  # fmt: skip
 
 
-def _parse_text(raw: bytes, source: str) -> Array:
-    names, body = _body(raw, source)
-    if not names:
-        _refuse_decimal_commas(raw, body, source)
-    column = next((k for k, name in enumerate(names) if name), 0)
-    x = np.array([_number(cells[column], line, source) for line, cells in body])
-    return _checked(x, source, lambda i: f"line {body[i][0]}")
-
-
-def _body(raw: bytes, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The names of the columns, [] without a header, and (line number, cells) of each row."""
-    rows = _rows(raw, source)
-    if not rows:
-        _refuse(source, "is empty: no line holds a number")
-    first_line, first = rows[0]
-    header = not any(_like_number(cell) for cell in first)
-    body = rows[1:] if header else rows
-    if not body:
-        _refuse(source, f"holds only a header (line {first_line})")
-    for line, cells in body:
-        if len(cells) != len(first):
-            _refuse(
-                source, f"line {line}: {len(cells)} columns, but line {first_line} has {len(first)}"
-            )
-    return first if header else [], body
-
-
-def _rows(raw: bytes, source: str) -> list[tuple[int, list[str]]]:
-    """(line number, cells) of each line that is neither blank nor a comment."""
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        _refuse(source, f"line {line}: not text in UTF-8")
-    # Not splitlines(): it also breaks at form feeds and the like, which editors do not count.
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    kept = [
-        (number, line)
-        for number, line in enumerate(lines, start=1)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    if not kept:
-        return []
-    # The second line rather than the first: a header may have commas or blanks in its names.
-    sample = kept[min(1, len(kept) - 1)][1]
-    separator = next((mark for mark in ";\t," if mark in sample), None)
-    return [(number, _cells(line, separator, number, source)) for number, line in kept]
-
-
-def _cells(line: str, separator: str | None, number: int, source: str) -> list[str]:
-    if separator is None:
-        return [cell.strip('"') for cell in line.split()]
-    try:
-        return [c.strip() for c in next(csv.reader([line], delimiter=separator))]
-    except csv.Error as error:
-        _refuse(source, f"line {number}: {error}")
-
-
-def _like_number(cell: str) -> bool:
-    """Whether a cell of the first line is data, a mistyped number such as 1.x included."""
-    return bool(re.match(r"[+-]?\.?\d|[+-]?(nan|inf|infinity)$", cell, re.IGNORECASE))
-
-
-def _number(cell: str, line: int, source: str) -> float:
-    if not cell:
-        _refuse(source, f"line {line}: the cell is empty")
-    try:
-        if "_" in cell:  # float() takes 1_000
-            raise ValueError
-        return float(cell)
-    except ValueError:
-        hint = " (write a decimal point)" if re.fullmatch(r"[+-]?\d+,\d+", cell) else ""
-        _refuse(source, f"line {line}: {cell[:40]!r} is not a number{hint}")
-
-
-def _refuse_decimal_commas(raw: bytes, body: list[tuple[int, list[str]]], source: str) -> None:
-    """Refuse 3,6 on every line: read as two columns it would silently lose the fraction."""
-    two_integers = re.compile(rb"[+-]?\d+,\d+")
-    if b"." in raw or any(len(cells) != 2 for _, cells in body):
-        return
-    if all(two_integers.fullmatch(",".join(cells).encode()) for _, cells in body):
-        line, cells = body[0]
-        pair = ",".join(cells)
-        _refuse(
-            source,
-            f"line {line}: is {pair} one number or two? Write a decimal point, or add a header",
-        )
-
-
-# ---- numpy files
-
-
-def _unpacked(source: str) -> NDArray[Any] | bytes:
-    """The array of a numpy file, or the bytes of any other."""
-    suffix = Path(source).suffix.lower()
-    raw = _read(source, text=suffix not in (".npy", ".npz"))
-    if suffix == ".npz":
-        return _parse_npz(raw, source)
-    return _parse_npy(raw, source) if suffix == ".npy" else raw
-
-
-def _parse_npy(raw: bytes, source: str) -> NDArray[Any]:
-    if not raw:
-        _refuse(source, "is empty")
-    if not raw.startswith(b"\x93NUMPY"):
-        _refuse(source, "is not a numpy array file (.npy)")
-    try:
-        array: NDArray[Any] = np.load(io.BytesIO(raw), allow_pickle=False)
-    except Exception as error:  # of a dozen kinds
-        _refuse(source, archive.why(error))
-    return array
-
-
-def _parse_npz(raw: bytes, source: str) -> NDArray[Any]:
-    if not raw:
-        _refuse(source, "is empty")
-    if not raw.startswith(b"PK"):
-        _refuse(source, "is not a numpy archive (.npz)")
-    try:
-        (array,) = archive.arrays(raw, lambda names: [_chosen(names, source)]).values()
-    except archive.Unreadable as error:
-        _refuse(source, str(error))
-    return array
-
-
-def _chosen(names: list[str], source: str) -> str:
-    if not names:
-        _refuse(source, "holds no array")
-    if len(names) == 1:
-        return names[0]
-    preferred = [name for name in ("x", "data") if name in names]
-    if len(preferred) != 1:
-        _refuse(source, f"holds {len(names)} arrays; exactly one must be named x or data")
-    return preferred[0]
-
-
-def _real(array: NDArray[Any], axes: int, shape: str, source: str) -> Array:
-    if array.dtype.kind not in "iuf":
-        _refuse(source, f"holds {array.dtype} values; must be real numbers")
-    if array.ndim != axes:
-        _refuse(source, f"has shape {array.shape}; must be {shape}")
-    # A long double beyond the floats becomes inf, which is refused by its index.
-    with np.errstate(over="ignore", under="ignore"):
-        return np.asarray(array, np.float64)
+def _rounded(value: float, spread: float, digits: int) -> str:
+    """The value to `digits` digits of the spread."""
+    places = digits - 1 - math.floor(math.log10(spread))
+    return f"{value:.{max(places, 0)}f}" if -6 < places < 12 else f"{value:.{digits + 1}g}"
 
 
 # ---- maximum likelihood -------------------------------------------------------------------------
@@ -324,7 +159,7 @@ def fit(
     described = f"{x.size} values"
     if x.ndim != 1:
         _refuse(described, f"has shape {x.shape}; must be (n,)")
-    _checked(x, described, lambda i: f"entry [{i}]")
+    _checked(x, described)
     held = _checked_modes(modes)
     low, high = min([x.min(), *held]), max([x.max(), *held])
     scale = high - low
@@ -332,11 +167,12 @@ def fit(
     with np.errstate(under="ignore"):
         u = (x - low) / scale  # (n,)
         try:
-            if held:
-                start = _nearest_start(u, (held[0] - low) / scale, (held[1] - low) / scale)
-            else:
-                start = _split_start(u)
-            mixture, iterations = _maximise(u, start, bool(held), tol, max_iter)
+            starts = (
+                [_nearest_start(u, (held[0] - low) / scale, (held[1] - low) / scale)]
+                if held
+                else _split_starts(u)
+            )
+            mixture, iterations = _best(u, starts, bool(held), tol, max_iter)
         except _Degenerate as error:
             if held:
                 raise InputError("modes", f"{held[0]:g} {held[1]:g}", str(error)) from None
@@ -356,23 +192,44 @@ def _checked_modes(modes: tuple[float, float] | None) -> tuple[float, float] | t
     if modes is None:
         return ()
     a, b = map(float, modes)
-    if not (abs(a) <= LARGEST and abs(b) <= LARGEST):
-        raise InputError("modes", f"{a:g} {b:g}", f"both must be finite, up to {LARGEST:g} in size")
+    if not (abs(a) <= tables.LARGEST and abs(b) <= tables.LARGEST):
+        raise InputError(
+            "modes", f"{a:g} {b:g}", f"both must be finite, up to {tables.LARGEST:g} in size"
+        )
     if a >= b:
         raise InputError("modes", f"{a:g} {b:g}", "the first must lie below the second")
     return a, b
 
 
-def _split_start(u: Array) -> _Mixture:
-    """The exact 2-means solution: the split k of the sorted data with the most between groups,
-    k (n−k) (mean_b − mean_a)² (Fisher 1958), all k at once from prefix sums."""
+def _split_starts(u: Array) -> list[_Mixture]:
+    """Splits k of the sorted data into two groups, the exact 2-means solution first: the most
+    between groups, k (n−k) (mean_b − mean_a)² (Fisher 1958). It overlooks small groups, so the
+    others are the highest local maxima of the likelihood with labels,
+
+        −(n/2) log Σ(within) + k log k + (n−k) log(n−k),
+
+    and the quantiles; all k at once from prefix sums."""
     u = np.sort(u)
     n = u.size
     k = np.arange(1, n)  # (n−1,) points in the lower group
     below = np.cumsum(u)[:-1]
     gap = (u.sum() - below) / (n - k) - below / k
-    in_b = np.arange(n) >= k[np.argmax(k * (n - k) * gap**2)]
-    return _labelled_start(u, in_b, float(np.mean(u[~in_b])), float(np.mean(u[in_b])))
+    between = k * (n - k) * gap**2 / n
+    within = np.maximum(np.var(u) * n - between, SMALLEST_SPREAD)
+    likely = -n / 2 * np.log(within) + k * np.log(k) + (n - k) * np.log(n - k)
+    edged = np.concatenate([[-np.inf], likely, [-np.inf]])
+    peaks = np.flatnonzero((likely >= edged[:-2]) & (likely >= edged[2:]))
+    many = n <= LARGE
+    peaks = peaks[np.argsort(-likely[peaks], kind="stable")][: SPLITS if many else 2]
+    quantiles = [int(n * q) - 1 for q in QUANTILES if n * q >= 1 and many]
+    chosen = dict.fromkeys([int(np.argmax(between)), *peaks.tolist(), *quantiles])
+    return [_split(u, k0 + 1) for k0 in chosen]
+
+
+def _split(u: Array, k: int) -> _Mixture:
+    """Of the sorted data the first k in the one group."""
+    in_b = np.arange(u.size) >= k
+    return _labelled_start(u, in_b, float(np.mean(u[:k])), float(np.mean(u[k:])))
 
 
 def _nearest_start(u: Array, a: float, b: float) -> _Mixture:
@@ -385,6 +242,22 @@ def _labelled_start(u: Array, in_b: NDArray[np.bool_], a: float, b: float) -> _M
     n_b = min(max(int(in_b.sum()), 1), u.size - 1)
     s = float(np.sqrt(np.mean((u - np.where(in_b, b, a)) ** 2)))
     return _Mixture(a, b, s, math.log(n_b / (u.size - n_b)))
+
+
+def _best(
+    u: Array, starts: list[_Mixture], held: bool, tol: float, max_iter: int
+) -> tuple[_Mixture, int]:
+    """The highest of the maxima that the starts lead to. Raises the first's _Degenerate where all
+    end in one."""
+    found, failed = [], []
+    for start in starts:
+        try:
+            found.append(_maximise(u, start, held, tol, max_iter))
+        except _Degenerate as error:
+            failed.append(error)
+    if not found:
+        raise failed[0]
+    return max(found, key=lambda f: _log_likelihood(u, f[0]))
 
 
 def _maximise(
@@ -429,8 +302,7 @@ def _em_step(u: Array, mixture: _Mixture, held: bool) -> _Mixture:
 
     q = Σr/n,  μ_a = Σ(1−r)u/Σ(1−r),  μ_b = Σ r u/Σr,  s² = Σ[(1−r)(u−μ_a)² + r(u−μ_b)²]/n
     """
-    if mixture.s < SMALLEST_SPREAD:
-        raise _Degenerate("every point lies on one of two values; modes need a spread")
+    _check_spread(mixture.s)
     if mixture.b - mixture.a < MERGED * mixture.s:
         raise _Degenerate("the two modes merge: next to their spread they cannot be told apart")
     r_a, r_b = _responsibilities(u, mixture)
@@ -439,7 +311,13 @@ def _em_step(u: Array, mixture: _Mixture, held: bool) -> _Mixture:
         raise _Degenerate(f"mode {'a' if n_a < n_b else 'b'} is left without data")
     a, b = (mixture.a, mixture.b) if held else (float(r_a @ u) / n_a, float(r_b @ u) / n_b)
     s = math.sqrt(float(r_a @ (u - a) ** 2 + r_b @ (u - b) ** 2) / u.size)
+    _check_spread(s)
     return _Mixture(a, b, s, math.log(n_b / n_a))
+
+
+def _check_spread(s: float) -> None:
+    if s < SMALLEST_SPREAD:
+        raise _Degenerate("every point lies on one of two values; modes need a spread")
 
 
 def _score(u: Array, mixture: _Mixture) -> tuple[Array, Array]:

@@ -31,12 +31,14 @@ from toyflows.flows import Flow, make
 from toyflows.limits import check_ranges
 from toyflows.registry import options_of
 from toyflows.state import Particles, State, Trajectory
+from toyflows.tables import check_goes_with, told
 from toyflows.target import Target
 from toyflows.verdict import Verdict, changes, judge
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+SEPARATION = 20.0  # of the modes, where none is given
 BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
 COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
@@ -58,9 +60,11 @@ class Settings:
     walkers: int
     seed: int
     theta_star: float | None = None
-    separation: float = 20.0
+    separation: float = SEPARATION
     data: str | None = None
     modes: tuple[float, float] | None = None
+    column: str | None = None
+    skip_missing: bool | None = None
 
     @property
     def steps(self) -> int:
@@ -86,10 +90,12 @@ class Run:
     flow: Flow
     backends: dict[str, Trajectory]
     threads: int = 1
+    read: datasets.Read | None = None
 
     def __repr__(self) -> str:
         ends = ", ".join(f"{tr.θ[-1]:.4g} on {name}" for name, tr in self.backends.items())
-        return f"Run({self._setting}: θ = {self.settings.theta0:g} → {ends})"
+        read = "" if self.read is None else f"; {self.read}"
+        return f"Run({self._setting}: θ = {self.settings.theta0:g} → {ends}{read})"
 
     def _repr_html_(self) -> str:
         from toyflows.figures._signature import picture_png
@@ -102,6 +108,7 @@ class Run:
                              f"dt = {self.settings.dt:g}, rate {self.settings.rate:g}")  # fmt: skip
         return display.page(
             display.words(self.verdict.says, f"{self.verdict.kind}."), drawn, told,
+            *([] if self.read is None else [display.words(str(self.read))]),
             display.table(rows, ("", "θ", "weight of b")),
             *(display.words(alarm, "alarm:") for alarm in self.alarms),
         )  # fmt: skip
@@ -151,7 +158,8 @@ class Run:
         if settings.steps <= self.settings.steps:
             raise InputError("time", time, f"must be more than the {self.settings.time:g} done")
         names = list(self.backends)
-        return _run(settings, self.target, self.flow, names, self.threads, report, self)
+        done = _run(settings, self.target, self.flow, names, self.threads, report, self)
+        return replace(done, read=self.read)
 
     def plot(self) -> Figure:
         """The signature picture: θ(t) on all backends, as a matplotlib Figure."""
@@ -176,6 +184,7 @@ class Run:
         }
         if s.data is not None:
             out["data"] = {"source": s.data, "points": self.target.data.x.size}
+            out["data"] |= {} if self.read is None else self.read.to_dict()
         out["backends"] = {name: _columns(run) for name, run in self.backends.items()}
         out["verdict"] = dataclasses.asdict(self.verdict)
         λ = self.eigenvalues
@@ -211,7 +220,7 @@ def flow(
     theta_star: float | None = None,
     q_star: float | None = None,
     theta0: float = 0.0,
-    separation: float = 20.0,
+    separation: float | None = None,
     time: float = 100.0,
     dt: float = 0.05,
     rate: float = 1.0,
@@ -219,14 +228,17 @@ def flow(
     walkers: int = 100_000,
     seed: int = 0,
     threads: int | None = None,
-    data: str | None = None,
+    data: Any = None,
     modes: tuple[float, float] | None = None,
+    column: str | int | None = None,
+    skip_missing: bool | None = None,
     report: Report | None = None,
     options: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Run:
     """Runs the training method `loss` towards θ* (or q* = p_b(θ*)) or towards data, from θ0.
 
+    `data` are a file's name, an array, a list, a Series, or the `column` of a DataFrame or file.
     θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
     steps of the same dt. Further arguments, or `options`, are the method's own (docs/methods.md;
     only `options` can hold a gan's "loss"). Raises InputError for whatever cannot be run, before
@@ -235,19 +247,28 @@ def flow(
     options = {**(options or {}), **more}
     method = make(loss, **options)
     names = _checked_backends(backends)
-    for name, value in {"theta_star": theta_star, "q_star": q_star}.items():
-        if value is not None and not math.isfinite(value):
+    said = {"theta_star": theta_star, "q_star": q_star, "separation": separation}
+    given = {name: value for name, value in said.items() if value is not None}
+    for name, value in given.items():
+        if not math.isfinite(value):
             raise InputError(name, value, "must be a finite number")
-    check_ranges(theta0, time, dt, rate, walkers, seed, threads, separation=separation)
+    check_ranges(theta0, time, dt, rate, walkers, seed, threads)
     names = _applicable(method, names, backends, data)
-    target = _target(theta_star, q_star, separation, data, modes)
+    column = None if column is None else str(column)
+    if data is None:
+        check_goes_with(None, "data", column=column, skip_missing=skip_missing)
+        target, read = _target(given, modes), None
+    else:
+        target, read = _fitted(given, data, modes, column, skip_missing)
     settings = Settings(
         loss, options, float(theta0), float(time), float(dt), float(rate), int(walkers), int(seed),
-        target.θ_star, target.mixture.d, data, modes,
+        target.θ_star, target.mixture.d, None if data is None else told(data), modes, column,
+        skip_missing,
     )  # fmt: skip
     if "walkers" in names:
         check_memory(method, walkers)
-    return _run(settings, target, method, names, _threads(threads, walkers), report)
+    done = _run(settings, target, method, names, _threads(threads, walkers), report)
+    return replace(done, read=read)
 
 
 def _run(
@@ -288,29 +309,33 @@ def _walkers(target: Target, s: Settings, threads: int) -> Any:
     return Walkers(target, s.dt, s.walkers, s.seed, threads)
 
 
-def _target(
-    theta_star: float | None,
-    q_star: float | None,
-    separation: float,
-    data: str | None,
-    modes: tuple[float, float] | None,
-) -> Target:
-    given = [n for n, v in (("theta_star", theta_star), ("q_star", q_star)) if v is not None]
-    if data is not None:
-        if given:
-            raise InputError(given[0], theta_star or q_star, "is fitted when --data is given")
-        x = datasets.load(data)
-        fitted = datasets.standardise(x, datasets.fit(x, modes))
-        return Target.of_points(fitted.x, fitted.a, fitted.b, fitted.θ_star)
+def _fitted(
+    given: Mapping[str, float], data: Any, modes: tuple[float, float] | None, column: str | None,
+    skip_missing: bool | None,
+) -> tuple[Target, datasets.Read]:  # fmt: skip
+    """The data in units of their modes' spread, and what was read."""
+    for name, value in given.items():
+        raise InputError(name, value, "is fitted when --data is given")
+    table = datasets.read(data, column, skip_missing)
+    fitted = datasets.standardise(table.x[:, 0], datasets.fit(table.x[:, 0], modes))
+    try:
+        target = Target.of_points(fitted.x, fitted.a, fitted.b, fitted.θ_star)
+    except InputError as error:
+        why = f"its modes are {error.value:.4g} of their spreads apart; {error.why}"
+        raise InputError("data", told(data), why) from None
+    return target, datasets.Read.of(told(data), table, fitted.fit)
+
+
+def _target(given: Mapping[str, float], modes: tuple[float, float] | None) -> Target:
     if modes is not None:
         raise InputError("modes", f"{modes[0]:g} {modes[1]:g}", "goes with --data")
-    if len(given) != 1:
-        which = "both are given" if given else "neither is given"
+    if ("theta_star" in given) == ("q_star" in given):
+        which = "both are given" if "q_star" in given else "neither is given"
         raise InputError("theta_star", "and --q-star", f"{which}; must be one of the two")
-    if theta_star is not None:
-        return Target.exact(theta_star, separation)
-    assert q_star is not None
-    return Target.from_q(q_star, separation)
+    separation = given.get("separation", SEPARATION)
+    if "theta_star" in given:
+        return Target.exact(given["theta_star"], separation)
+    return Target.from_q(given["q_star"], separation)
 
 
 def _checked_backends(backends: Sequence[str] | None) -> list[str]:
@@ -321,11 +346,13 @@ def _checked_backends(backends: Sequence[str] | None) -> list[str]:
 
 
 def _applicable(
-    method: Flow, names: list[str], asked: Sequence[str] | None, data: str | None
+    method: Flow, names: list[str], asked: Sequence[str] | None, data: Any
 ) -> list[str]:
     """The backends on which the method runs; InputError where none of those asked for is."""
     if data is not None and method.needs_density:
-        raise InputError("data", data, f"{method.name} needs the density of the data, not points")
+        raise InputError(
+            "data", told(data), f"{method.name} needs the density of the data, not points"
+        )
     left = [name for name in names if method.sampled or name != "walkers"]
     if asked and not left:
         raise InputError("backend", "walkers", f"{method.name} is a quadrature; take grid")
@@ -386,6 +413,8 @@ def _arrays(run: Run) -> dict[str, Any]:
         "modes": [run.target.mixture.a, run.target.mixture.b],
         "theta_star": run.target.θ_star,
     }
+    if run.read is not None:
+        out["read"] = json.dumps(run.read.to_dict(), ensure_ascii=False)
     for name, tr in run.backends.items():
         for column in COLUMNS:
             out[f"{name}/{column}"] = getattr(tr, "θ" if column == "theta" else column)
@@ -438,7 +467,8 @@ def _from_arrays(a: dict[str, Any]) -> Run:
     )
     names = [name for name in BACKENDS if f"{name}/t" in a]
     runs = {name: _trajectory(a, name, s) for name in names}
-    return Run(s, target, method, runs, int(a["threads"]))
+    read = datasets.Read.from_dict(json.loads(str(a["read"]))) if "read" in a else None
+    return Run(s, target, method, runs, int(a["threads"]), read)
 
 
 def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:

@@ -55,7 +55,7 @@ def make(name: str, folder: Path, threads: int | None, tell: Callable[[Record], 
 
 def new(config: Config) -> Model:
     """A run before its first step."""
-    return Model.new(config, sources.find(config.target, config.size, config.labels))
+    return Model.new(config, sources.find(*config.asked))
 
 
 def _keep(model: Model, path: Path) -> Callable[[State], Any]:

@@ -25,6 +25,7 @@ from toyflows.images.base import Parts
 from toyflows.images.sgld import stream
 from toyflows.images.train import order
 from toyflows.nn import checkpoint
+from toyflows.tables import check_goes_with
 
 MEASURED = 20_000  # points whose mean and spread are taken for the law's
 
@@ -145,18 +146,28 @@ def holds_images(source: str) -> bool:
     return source == "glyphs" or Path(source).is_dir()
 
 
-def find(source: str, size: int, labelled: bool) -> Source:
-    """The data of this name: images where a size is given, else points.
+def find(
+    source: str, size: int, labelled: bool, columns: str = "", skip_missing: bool | None = None
+) -> Source:
+    """The data of this name: images where a size is given, else points, for which the last two say
+    how a file is read.
 
     Raises InputError("target") for what there is not.
     """
-    found: Source = _pictures(source, size, labelled) if size else _points(source)
+    found: Source
+    if size or holds_images(source):
+        check_goes_with(None, "target FILE", columns=columns, skip_missing=skip_missing)
+        found = _pictures(source, size, labelled)
+    else:
+        found = _points(source, columns, skip_missing)
     if labelled and len(found.classes) < 2:
         raise InputError("p", "labels=True", f"{source} has no classes")
     return found
 
 
 def _pictures(source: str, size: int, labelled: bool) -> Pictures:
+    if not size:
+        raise InputError("target", source, "has images: --size says of how many pixels a side")
     if source == "glyphs":
         return Pictures(glyphs.load(size))
     try:
@@ -166,10 +177,8 @@ def _pictures(source: str, size: int, labelled: bool) -> Pictures:
         raise InputError(name, error.value, error.why) from None
 
 
-def _points(source: str) -> Points:
-    if holds_images(source):
-        raise InputError("target", source, "has images: --size says of how many pixels a side")
-    target = targets.find(source)
+def _points(source: str, columns: str, skip_missing: bool | None) -> Points:
+    target = targets.find(source, columns, skip_missing)
     if source in targets.TARGETS:
         return Points(target, checkpoint.digest(target.sample(1000, stream(0, "digest"))))
     return Points(target, hashlib.sha256(Path(source).read_bytes()).hexdigest())

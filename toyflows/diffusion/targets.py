@@ -28,12 +28,12 @@ from pathlib import Path
 import numpy as np
 
 from toyflows.cloud import Array
-from toyflows.data import table
 from toyflows.diffusion.gaussians import Gaussians, song_ermon
 from toyflows.errors import InputError, nearest
 from toyflows.images.base import Labels
 from toyflows.images.folder import SUFFIXES, picture
 from toyflows.images.sgld import stream
+from toyflows.tables import STDIN, Choice, check_goes_with, read
 
 TABLES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz")
 LARGEST = 1e100  # a coordinate whose square is still a float
@@ -80,17 +80,23 @@ def target(source: str, n: int, seed: int = 0) -> Array:
     return find(source).sample(n, stream(seed, "target"))
 
 
-def find(source: str) -> Target:
+def find(source: str, columns: str = "", skip_missing: bool | None = None) -> Target:
     """A law by name; of a picture file its dark pixels; of any other file its rows, each equally
-    likely. Raises InputError("target")."""
-    if source in TARGETS:
-        return TARGETS[source]
+    likely, of which `columns` names two. Raises InputError("target")."""
     path = Path(source)
     suffix = path.suffix.lower()
+    if source in TARGETS or suffix in SUFFIXES:
+        check_goes_with(None, "target FILE", columns=columns, skip_missing=skip_missing)
+    if source in TARGETS:
+        return TARGETS[source]
+    if source == STDIN:
+        raise InputError("target", source, "must be a file, which a run can go on with")
     if not path.exists():
         why = "there is no such file" if suffix in TABLES + SUFFIXES else nearest(source, TARGETS)
         raise InputError("target", source, why)
-    return drawn(source) if suffix in SUFFIXES else points(source)
+    if suffix in SUFFIXES:
+        return drawn(source)
+    return points(source, Choice.of_points(columns, skip_missing, "target"))
 
 
 # ---- laws ---------------------------------------------------------------------------------------
@@ -207,12 +213,9 @@ TARGETS = {
 # ---- files --------------------------------------------------------------------------------------
 
 
-def points(source: str) -> Target:
+def points(source: str, choice: Choice) -> Target:
     """The rows (x, y) of a table, drawn with equal chances, again and again."""
-    try:
-        rows = table(source)
-    except InputError as error:
-        raise InputError("target", source, error.why) from None
+    rows = read(source, choice).x
     if rows.shape[1:] != (2,) or len(rows) < 2:
         found = f"{len(rows)} rows of {rows.shape[1]}"
         raise InputError("target", source, f"has {found} numbers; must be 2 rows or more of 2")

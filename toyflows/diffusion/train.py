@@ -70,6 +70,8 @@ class Config:
     width: int = 0  # of a layer; of a U-Net's channels at full size
     depth: int = 3  # layers, of points
     every: int = 0  # steps between checkpoints
+    columns: str = ""  # of a file of points: the two that are read, A,B
+    skip_missing: bool | None = None  # of a file of points
     classes: tuple[str, ...] = ()  # of the data; none unless they are learned
     centre: tuple[float, ...] = (0.0,)  # of the data
     spread: float = 1.0
@@ -99,6 +101,11 @@ class Config:
     def _demand(self, name: str, good: bool, allowed: str) -> None:
         if not good:
             raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
+
+    @property
+    def asked(self) -> tuple[str, int, bool, str, bool | None]:
+        """What sources.find takes."""
+        return self.target, self.size, self.labels, self.columns, self.skip_missing
 
     @property
     def process(self) -> Process:

@@ -54,7 +54,7 @@ class Model:
     def source(self) -> Source:
         """The data. Raises InputError("target") if they are not those that it learned from."""
         c = self.config
-        found = sources.find(c.target, c.size, c.labels)
+        found = sources.find(*c.asked)
         if found.data_hash != self.data_hash:
             raise InputError("target", c.target, "has changed since the run began")
         return found

@@ -1,7 +1,7 @@
 """A user's own images: a folder of classes, or a NumPy archive, as the parts a model learns from.
 
     letters/a/01.png  letters/a/02.jpg  letters/b/x.tif …     a class is a subfolder
-    digits.npz: images (n, h, w), labels (n,) or none         integers are 0 … 255, or 0 … 65535
+    digits.npz, train-images-idx3-ubyte.gz …                  arrays; whole numbers fill their bits
 
 Grey only: colours become their luma, what is transparent becomes white. The longer side is fitted
 to `size` by a filter that averages (Lanczos), the rest filled with the grey of the border. Black is
@@ -11,15 +11,17 @@ to `size` by a filter that averages (Lanczos), the rest filled with the grey of 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from toyflows import archive
+from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError, near
+from toyflows.images import arrays
 from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "TIFF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+WHITES = (1, 15, 16, 255, 1023, 4095, 16383, 65535)
+DIM = 32  # of 255: a set without a lighter pixel was kept in other units
+CURE = "divide them by what is white, and save floats from 0 to 1 in an .npz"
 LARGEST = 64_000_000  # pixels of a picture: a file of a few bytes can claim any number
 FEWEST = 4  # images of a class that leave one to judge by
 
@@ -54,13 +59,17 @@ def load(
     try:
         if path.is_dir():
             x, y, classes = _read_folder(path, size, skipped)
-        elif path.suffix.lower() == ".npz" and path.is_file():
-            x, y, classes = _read_archive(path, size)
+        elif path.is_file():
+            x, y, classes = _read_arrays(path, size)
         else:
             there = "is neither a folder nor" if path.exists() else "there is no such folder, nor"
-            _refuse(source, f"{there} an .npz file{near(source, known)}")
+            _refuse(source, f"{there} an .npz, .npy or idx file{near(source, known)}")
     except OSError as error:
         _refuse(source, f"cannot be read ({error.strerror or error})")
+    except Unreadable as error:
+        _refuse(source, str(error))
+    if 0 < x.max() < DIM:
+        _refuse(source, f"its lightest pixel is {x.max()} of 255: {CURE}")
     if labelled and len(classes) < 2:
         _refuse(source, "has one class only; a classifier needs a subfolder (or a label) for each")
     train, valid, test = split(y, seed)
@@ -88,21 +97,45 @@ def _read_folder(
     if not loose and not any(inside.values()):
         _refuse(folder, "is empty; must be a subfolder of PNG, JPEG or TIFF files for each class")
     grouped = inside if any(map(_any_picture, inside.values())) else {folder.name: loose}
+    white = _depth(f for files in grouped.values() for f in files)
     told = loose if grouped is inside else [f for files in inside.values() for f in files]
     skipped += [(_relative(f, folder), "is not in the subfolder of a class") for f in told]
     images: list[Levels] = []
     labels: list[int] = []
     classes: list[str] = []
     for name, files in grouped.items():
-        made = [x for f in files if (x := _image(f, folder, size, skipped)) is not None]
+        made = [x for f in files if (x := _image(f, folder, size, skipped, white)) is not None]
         if made:
             images += made
             labels += [len(classes)] * len(made)
             classes.append(name)
     if not images:
         first = f"; {skipped[0][0]}: {skipped[0][1]}" if skipped else ""
-        _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}")
+        _refuse(folder, f"has no readable PNG, JPEG or TIFF file{first}; an idx file or an archive "
+                 "is given by its own name")  # fmt: skip
     return np.stack(images), np.array(labels), tuple(classes)
+
+
+def _depth(files: Iterable[Path]) -> int | None:
+    """What is white in the pictures of 16 bits: one number for all of them."""
+    high = max(map(_brightest, files), default=0)
+    return _white(0, high, deep=True) if high else None
+
+
+def _brightest(path: Path) -> int:
+    """The largest number in a picture of 16 bits; 0 for any other, and for what is none."""
+    from PIL import Image
+
+    if path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return 0
+    try:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as picture:
+            warnings.simplefilter("ignore")
+            if not picture.mode.startswith("I") or picture.width * picture.height > LARGEST:
+                return 0
+            return min(65535, int(np.asarray(picture).max()))
+    except Exception:  # told when it is read
+        return 0
 
 
 def _is_class(path: Path) -> bool:
@@ -128,11 +161,13 @@ def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
-def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) -> Levels | None:
+def _image(
+    path: Path, folder: Path, size: int, skipped: list[tuple[str, str]], white: int | None = None
+) -> Levels | None:
     """The picture as grey levels (size, size), or None and a line in `skipped`."""
     try:
-        return levels(2.0 * fitted(_grey(path, LARGEST), size) - 1.0)
-    except Unusable as error:
+        return levels(2.0 * fitted(_grey(path, LARGEST, white), size) - 1.0)
+    except Unreadable as error:
         skipped.append((_relative(path, folder), str(error)))
         return None
 
@@ -140,54 +175,51 @@ def _image(path: Path, folder: Path, size: int, skipped: list[tuple[str, str]]) 
 # ---- one picture
 
 
-class Unusable(Exception):
-    """Why a file gives no image."""
-
-
 def picture(source: str, option: str, largest: int) -> Array:
     """The grey (h, w) in [0, 1] of one file of at most `largest` pixels, or InputError(option)."""
     try:
         return _grey(Path(source), largest)
-    except Unusable as error:
+    except Unreadable as error:
         raise InputError(option, source, str(error)) from None
 
 
-def _grey(path: Path, largest: int) -> Array:
+def _grey(path: Path, largest: int, white: int | None = None) -> Array:
     """The picture's grey (h, w) in [0, 1], turned as its camera says."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     if path.suffix.lower() not in SUFFIXES:
-        raise Unusable(f"is not named {', '.join(SUFFIXES)}")
+        raise Unreadable(f"is not named {', '.join(SUFFIXES)}")
     if not path.is_file():  # a pipe would be waited for, for ever
-        raise Unusable("is not a file")
+        raise Unreadable("is not a file")
     if not path.stat().st_size:
-        raise Unusable("is empty")
+        raise Unreadable("is empty")
     try:
         with warnings.catch_warnings():
             # Of metadata that do not matter; a picture that is too large is refused below.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=FORMATS) as picture:
                 if picture.width * picture.height > largest:
-                    raise Unusable(f"has more than {largest:,} pixels")
-                return luma(ImageOps.exif_transpose(picture))
-    except Unusable:
+                    raise Unreadable(f"has more than {largest:,} pixels")
+                return luma(ImageOps.exif_transpose(picture), white)
+    except Unreadable:
         raise
     except Image.DecompressionBombError:
-        raise Unusable(f"has more than {largest:,} pixels") from None
+        raise Unreadable(f"has more than {largest:,} pixels") from None
     except UnidentifiedImageError:
-        raise Unusable("is no PNG, JPEG or TIFF") from None
+        raise Unreadable("is no PNG, JPEG or TIFF") from None
     except PermissionError:
-        raise Unusable("may not be read (permission denied)") from None
+        raise Unreadable("may not be read (permission denied)") from None
     except Exception as error:  # Pillow and its decoders raise a dozen kinds on a damaged file
-        raise Unusable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
+        raise Unreadable(f"is damaged ({' '.join(str(error).split())[:80]})") from None
 
 
-def luma(picture: Image) -> Array:
+def luma(picture: Image, top: int | None = None) -> Array:
+    """Its grey (h, w) in [0, 1]; `top` is white of 16 bits, by default as its own numbers say."""
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:
-            raise Unusable("has more than 16 bits a pixel")
-        return values / 65535
+            raise Unreadable("has more than 16 bits a pixel")
+        return values / (top or _white(0, values.max(), deep=True))
     if picture.mode == "F":
         return _unit(np.asarray(picture, np.float64))
     if "transparency" in picture.info or picture.mode in ("LA", "PA", "RGBA", "La", "RGBa"):
@@ -204,20 +236,29 @@ def _unit(values: np.ndarray) -> Array:
     if values.dtype.kind == "b":
         return values.astype(np.float64)
     if values.dtype.kind not in "iuf":
-        raise Unusable(f"holds {values.dtype} values; must be numbers")
+        raise Unreadable(f"holds {values.dtype} values; must be numbers")
     if not values.size:
-        raise Unusable("holds no pixel")
+        raise Unreadable("holds no pixel")
     low, high = float(values.min()), float(values.max())
-    if values.dtype.kind == "f":
+    if values.dtype.kind == "f" and not (high > 1 and (values == np.rint(values)).all()):
         if 0 <= low <= high <= 1:
             return values.astype(np.float64)
         if -1 <= low <= high <= 1:
             return (values.astype(np.float64) + 1) / 2
-        raise Unusable(f"holds {low:g} … {high:g}; must be, for floats: [0, 1] or [−1, 1]")
-    top = 65535 if high > 255 or values.dtype == np.uint16 else 255
+        raise Unreadable(f"holds {low:g} … {high:g}; must be, for floats: [0, 1] or [−1, 1]")
+    return values / _white(low, high, values.dtype == np.uint16)
+
+
+def _white(low: float, high: float, deep: bool = False) -> int:
+    """What is white among whole numbers that reach from low to high: the last number of the bits
+    that they fill (or 16, of scikit-learn's digits); `deep`: they are kept in 16 bits. Raises
+    Unreadable where none fits."""
+    top = next((t for t in WHITES if high == t), 65535 if deep or high > 255 else 255)
     if low < 0 or high > top:
-        raise Unusable(f"holds {low:g} … {high:g}; must be, for integers: 0 … 255 or 0 … 65535")
-    return values / top
+        raise Unreadable(f"holds {low:g} … {high:g}; must be, for integers: 0 … 255 or 0 … 65535")
+    if 0 < high < (top + 1) / 2:
+        raise Unreadable(f"holds {low:g} … {high:g} where white may be {top}; {CURE}")
+    return top
 
 
 def fitted(grey: Array, size: int) -> Array:
@@ -237,34 +278,15 @@ def fitted(grey: Array, size: int) -> Array:
     return np.clip(square, 0.0, 1.0)  # Lanczos overshoots at edges
 
 
-# ---- archives
+# ---- arrays
 
 
-def _read_archive(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
-    def chosen(names: list[str]) -> list[str]:
-        if "images" not in names:
-            held = ", ".join(names) or "nothing"
-            _refuse(path, f"holds no array named images (n, h, w), but {held}")
-        return [name for name in ("images", "labels") if name in names]
-
-    try:
-        raw = path.read_bytes()
-        if not raw.startswith(b"PK"):
-            _refuse(path, "is not a numpy archive (.npz)")
-        found = archive.arrays(raw, chosen)
-    except PermissionError:
-        _refuse(path, "may not be read (permission denied)")
-    except OSError as error:
-        _refuse(path, f"cannot be read ({error.strerror})")
-    except archive.Unreadable as error:
-        _refuse(path, str(error))
-    values, named = found["images"], found.get("labels")
-    if values.ndim != 3:
-        _refuse(path, f"images has shape {np.shape(values)}; must be (n, h, w)")
+def _read_arrays(path: Path, size: int) -> tuple[Levels, Labels, tuple[str, ...]]:
+    values, named = arrays.load(path)
     try:
         grey = _unit(values)
-    except Unusable as error:
-        _refuse(path, f"images {error}")
+    except Unreadable as error:
+        raise Unreadable(f"images {error}") from None
     x = np.stack([levels(2.0 * fitted(image, size) - 1.0) for image in grey])
     return x, *_classes(path, named, len(x))
 

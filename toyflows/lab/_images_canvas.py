@@ -11,10 +11,11 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.images.base import Levels, Pixels
-from toyflows.images.folder import FORMATS, SUFFIXES, Unusable, fitted, luma
+from toyflows.images.folder import FORMATS, SUFFIXES, fitted, luma
 from toyflows.images.glyphs import INK, PAPER
 from toyflows.lab._packed import pack_bits, unpack_bits
 
@@ -122,7 +123,7 @@ def _grey(content: bytes) -> NDArray[np.float64]:
                 return luma(ImageOps.exif_transpose(picture))
     except InputError:
         raise
-    except Unusable as error:
+    except Unreadable as error:
         raise refuse(str(error)) from None
     except Image.DecompressionBombError:
         raise refuse(large) from None

@@ -15,16 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from toyflows.archive import Unreadable
 from toyflows.cloud import Array
-from toyflows.data import _body, _number
 from toyflows.diffusion.gaussian_law import cdf
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.diffusion.sources import Points, Units
-from toyflows.diffusion.targets import TARGETS, Target
+from toyflows.diffusion.targets import LARGEST, TARGETS, Target
 from toyflows.errors import InputError
 from toyflows.images.base import Labels
 from toyflows.images.sgld import stream
 from toyflows.lab._packed import pack_points, unpack_points
+from toyflows.tables import Choice, content
 
 DRAWN = "points"
 NAMES = (*(name for name, target in TARGETS.items() if target.as_mixture), DRAWN)
@@ -138,22 +139,20 @@ def points(text: str) -> Array:
     return x
 
 
-def of_file(content: bytes) -> str:
+def of_file(raw: bytes) -> str:
     """The text of an uploaded table of points: two columns of numbers, of which it keeps MOST rows
     by a fixed seed, moved to mean 0 and scaled to spread 1, or less where they would not fit."""
     try:
-        names, body = _body(content, "file")
-        columns = [k for k in range(len(body[0][1])) if not names or names[k]]
-        if len(columns) != 2:
-            raise InputError("data", "file", f"has {len(columns)} columns; must be 2")
-        x = np.array([[_number(cells[k], line, "file") for k in columns] for line, cells in body])
-        if not np.abs(x).max() <= 1e100:
-            raise InputError("data", "file", "has numbers too large, or that are none")
-        x = x - x.mean(axis=0)
-        if not np.abs(x).max() > 0:
-            raise InputError("data", "file", f"all {len(x)} points are equal")
-    except InputError as error:
-        raise InputError("points", error.value, error.why) from None
+        x = content(raw, "file", Choice(width=2, way="leave two of them")).x
+    except Unreadable as error:
+        raise InputError("points", "file", str(error)) from None
+    if x.shape[1] != 2:
+        raise InputError("points", "file", f"has {x.shape[1]} columns; must be 2")
+    if not np.abs(x).max() <= LARGEST:
+        raise InputError("points", "file", "has numbers too large")
+    x = x - x.mean(axis=0)
+    if not np.abs(x).max() > 0:
+        raise InputError("points", "file", f"all {len(x)} points are equal")
     x /= np.abs(x).max()
     x *= min(1 / math.sqrt(x.var(axis=0).mean()), 0.99 * REACH)
     if len(x) > MOST:

@@ -108,7 +108,7 @@ def _one(source: str, size: int) -> Patterns:
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
-        _refuse(source, "cannot be read as text")
+        _refuse(source, "cannot be read as text; pictures may be PNG, JPEG or TIFF")
     lines = [line.rstrip() for line in lines]
     if not any(lines):
         _refuse(source, "holds no pattern")

@@ -189,7 +189,9 @@ def again(run: Run) -> str:
         subject = f"--theta-star {_exact(run.target.θ_star)} --separation {_exact(s.separation)}"
     else:
         modes = f" --modes {s.modes[0]!r} {s.modes[1]!r}" if s.modes else ""
-        subject = f"--data {shlex.quote(s.data)}{modes}"
+        column = f" --column {shlex.quote(s.column)}" if s.column else ""
+        skip = {None: "", True: " --skip-missing", False: " --no-skip-missing"}[s.skip_missing]
+        subject = f"--data {shlex.quote(s.data)}{column}{skip}{modes}"
     numbers = {"theta0": s.theta0, "time": s.time, "dt": s.dt, "rate": s.rate}
     words = ["toyflows flow --loss", s.loss, subject]
     words += [f"--{name} {_exact(value)}" for name, value in numbers.items()]

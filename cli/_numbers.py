@@ -1,0 +1,23 @@
+"""The options that say how a file of numbers is read, alike in every command."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Column = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|N|all", help="The column of --data to learn, by name or number."),
+]
+Columns = Annotated[
+    str | None, typer.Option(metavar="A,B", help="The file's columns, by names or numbers.")
+]
+SkipMissing = Annotated[
+    bool | None,
+    typer.Option(
+        "--skip-missing/--no-skip-missing",
+        help="Leave out missing values; or take codes such as -999 for numbers.",
+        show_default=False,
+    ),
+]

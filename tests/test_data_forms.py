@@ -1,0 +1,305 @@
+"""Numbers as people have them: what is read is right, and what is refused tells the cure.
+
+Files are made by a small grammar: numerals, separators, further columns, headers, comments, line
+ends and encodings in all the ways in which they go together.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import toyflows
+from toyflows import data, tables
+from toyflows.errors import InputError
+from toyflows.tables import Choice
+
+CURES = re.compile(r"--column|--skip-missing|[Ww]rite |begin|save |has the columns")
+VALUES = {
+    "small": [3.6, 1.85, -3.333, 2.283, 4.533, 2.883],
+    "thousands": [1234.0, 2345.0, 3456.0, 4567.0, 5678.0, 1016789.0],
+    "fractions": [1234.5, 2345.25, 987.5, 4567.75, 5678.5, 6789.25],
+    "milli": [3.600, 1.800, 3.333, 2.283, 4.533, 2.883],
+}
+NUMERALS = {
+    "point": lambda v: f"{v:.3f}",
+    "short": lambda v: f"{v:.10g}",
+    "comma": lambda v: f"{v:.3f}".replace(".", ","),
+    "english": lambda v: f"{v:,.10g}",
+    "german": lambda v: f"{v:,.10g}".translate(str.maketrans(".,", ",.")),
+    "minus": lambda v: f"{v:.10g}".replace("-", "\u2212"),
+}
+# Cells of a row with the value v and its number i, and the names of the columns.
+COLUMNS = {
+    "alone": (lambda i, v: [v], ["eruptions"]),
+    "numbered": (lambda i, v: [str(i), v], ["id", "eruptions"]),
+    "labelled": (lambda i, v: [v, "ab"[i % 2]], ["eruptions", "kind"]),
+    "dated": (lambda i, v: [f"2024-01-{i:02}", v], ["day", "eruptions"]),
+}
+SEPARATORS = (",", ";", "\t", " ")
+HEADERS = ("none", "names", "quoted", "pandas", "R", "years")
+FRAMES = {
+    "plain": "{}",
+    "comment": "# Tabelle 3.2, 5 Spalten\n{}",
+    "percent": "% made by hand\n\n{}",
+    "prose": "Eruptions of a geyser in Wyoming.\nFrom a book, in minutes.\n\n{}",
+}
+
+
+def written(values: list[float], way: tuple[str, ...]) -> str:
+    """The text of the values in that way."""
+    numeral, columns, separator, header, frame = way
+    cells, names = COLUMNS[columns]
+    rows = [cells(i, NUMERALS[numeral](v)) for i, v in enumerate(values, 1)]
+    if header in ("pandas", "R"):
+        rows = [[str(i - (header == "pandas")), *row] for i, row in enumerate(rows, 1)]
+    head = {"none": [], "names": names, "pandas": ["", *names], "R": names,
+            "quoted": [f'"{name} x"' for name in names],
+            "years": ["2019", "2020"][: len(names)]}[header]  # fmt: skip
+    lines = ([head] if head else []) + rows
+    return FRAMES[frame].format("".join(separator.join(line) + "\n" for line in lines))
+
+
+def ways() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """All, thinned evenly to about 230 (a prime step meets each choice in each place)."""
+    every = itertools.product(VALUES, NUMERALS, COLUMNS, SEPARATORS, HEADERS, FRAMES)
+    for kind, *way in itertools.islice(every, 0, None, 41):
+        yield kind, tuple(way)
+
+
+WAYS = list(ways())
+
+
+def outcome(path: Path, choice: Choice) -> tuple[list[float] | None, str]:
+    """The first column, or None and why it is refused, in one line."""
+    try:
+        return tables.read(str(path), choice).x[:, 0].tolist(), ""
+    except InputError as error:
+        assert_one_line(str(error))
+        return None, error.why
+
+
+def assert_one_line(text: str) -> None:
+    assert "\n" not in text
+
+
+@pytest.mark.parametrize("number", range(len(WAYS)))
+def test_a_file_is_read_rightly_or_refused_with_the_cure(tmp_path: Path, number: int) -> None:
+    kind, way = WAYS[number]
+    path = tmp_path / "own.txt"
+    path.write_text(written(VALUES[kind], way), encoding="utf-8")
+    wanted = [float(f"{v:.10g}") for v in VALUES[kind]]
+    for column in (None, "eruptions", "eruptions x"):
+        found, why = outcome(path, Choice((column,) if column else ()))
+        if found is None:
+            assert CURES.search(why), why
+        else:
+            assert found == wanted
+
+
+def test_most_of_them_are_read(tmp_path: Path) -> None:
+    """Of those with names and decimal points every one, where the column is said."""
+    path, names = tmp_path / "own.txt", [w for w in WAYS if w[1][3] in ("names", "pandas", "R")]
+    for kind, way in names:
+        if way[0] not in ("point", "short", "minus") or (way[2] == " " and way[3] == "pandas"):
+            continue
+        if way[4] != "prose" and (way[2], way[3]) != (",", "R"):  # 1,1234 may be one number
+            path.write_text(written(VALUES[kind], way), encoding="utf-8")
+            assert tables.read(str(path), Choice(("eruptions",))).names == ("eruptions",)
+
+
+READ = [
+    ("sep=;\neruptions;n\n3,6;a\n1,8;b\n", [3.6, 1.8]),
+    ('"1,234.5"\n"987.5"\n', [1234.5, 987.5]),
+    ("1.234,5;a\n987,5;b\n", [1234.5, 987.5]),
+    ("eruption time\n3.6\n1.8\n", [3.6, 1.8]),
+    ("3.6 # long\n1.8 // short\n", [3.6, 1.8]),
+    ("; an ini file\n3.6\n1.8\n", [3.6, 1.8]),
+    (";eruptions\n0;3.6\n1;1.8\n", [3.6, 1.8]),
+    ("3.6,\n1.8,\n", [3.6, 1.8]),
+    ('"x"\n"1",3.6\n"2",1.8\n', [3.6, 1.8]),
+    ("\u22123.6\n\u22121.8\n", [-3.6, -1.8]),
+]
+
+
+@pytest.mark.parametrize(("text", "wanted"), READ)
+@pytest.mark.parametrize("code", ["utf-8-sig", "utf-16", "utf-16-le", "gz"])
+def test_forms_that_are_read(tmp_path: Path, text: str, wanted: list[float], code: str) -> None:
+    raw = gzip.compress(text.encode()) if code == "gz" else text.encode(code)
+    (tmp_path / "a.dat").write_bytes(raw)
+    found = tables.read(str(tmp_path / "a.dat"), Choice())
+    np.testing.assert_array_equal(found.x[:, 0], wanted)
+
+
+ASKED = [
+    ("# Tabelle 3.2\n3,600\n1,800\n3,333\n", "is 3,600 one number or 2?"),
+    ("id,eruptions\n1,3.6\n2,1.8\n", "(id, eruptions); say which: --column NAME|N"),
+    ("3.6 1.8 2.2\n1.9 4.3 1.1\n", "--column all"),
+    ("3.6 1.8 2.2\n1.9\n", "--column all"),
+    ("150,4,setosa,virginica\n5.1,3.5,1.4,0\n4.9,3.0,1.4,0\n", "has names and numbers (150, 4"),
+    ("569,30,malignant,benign\n" + "1.2,3.4,5.6,7.8,0\n" * 3, "line 2: 5 columns, but line 1"),
+    ("0\n3.6\n1.8\n2.2\n", "is 0 a row of numbers or of names?"),
+    ("0\n54\n79\n62\n", "is 0 a row of numbers or of names?"),
+    ("2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n", "is 2019, 2020 a row of numbers or of names?"),
+    ("$1.4\n3.6\n1.8\n", "'$1.4' is not a number (write digits"),
+    ("O.5\n3.6\n1.8\n", "'O.5' is not a number (write digits"),
+    ("x\n3.6\nNA\n1.8\n", "line 3: a value is missing; --skip-missing"),
+    ("x\n3.6\n#N/A\n1.8\n", "line 3: a value is missing; --skip-missing"),
+    ("x\n3.6\n-999\n1.8\n", "line 3: does -999 stand for a missing value? --skip-missing"),
+    ("3,6;1.5\n1,8;2.5\n", "--column"),
+    ("eruptions\n3,6\n1,8\n2,2\n", "write a decimal point"),
+    ("[3.6, 1.8]\n", "is JSON, or a list of Python"),
+    ("GIF89a\0\0", "PNG, JPEG and TIFF"),
+    ("<svg xmlns=''/>", "PNG, JPEG and TIFF"),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), ASKED)
+def test_forms_that_are_asked_about(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "a.dat").write_text(text)
+    with pytest.raises(InputError) as refused:
+        tables.read(str(tmp_path / "a.dat"), Choice())
+    assert why in refused.value.why
+
+
+ANSWERS = [
+    ("id,eruptions\n1,3.6\n2,1.8\n", Choice(("eruptions",)), [[3.6], [1.8]]),
+    ("id,eruptions\n1,3.6\n2,1.8\n", Choice(("2",)), [[3.6], [1.8]]),
+    ("3.6 1.8\n1.9\n", Choice(("all",)), [[3.6], [1.8], [1.9]]),
+    ("2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n", Choice(("2020",)), [[1.8], [2.3], [3.5]]),
+    ("x\n3.6\nNA\n1.8\n-999\n", Choice((), True), [[3.6], [1.8]]),
+    ("x\n3.6\n1.8\n-999\n", Choice((), False), [[3.6], [1.8], [-999.0]]),
+    ("id,x,y\n7,1,2\n8,3,4\n", Choice(("y", "x"), width=2), [[2, 1], [4, 3]]),
+    ("x,y,label\n1,2,a\n3,4,b\n", Choice(width=2), [[1, 2], [3, 4]]),
+]
+
+
+@pytest.mark.parametrize(("text", "choice", "wanted"), ANSWERS)
+def test_the_answers(tmp_path: Path, text: str, choice: Choice, wanted: list[list[float]]) -> None:
+    (tmp_path / "a.dat").write_text(text)
+    np.testing.assert_array_equal(tables.read(str(tmp_path / "a.dat"), choice).x, wanted)
+
+
+def test_two_columns_are_guarded_too(tmp_path: Path) -> None:
+    for text in ("3,600\n1,800\n", "3,05\n1,8\n", "eruptions\n3,6\n1,8\n", "3,6;1.5\n1,8;2.5\n"):
+        (tmp_path / "a.csv").write_text(text)
+        with pytest.raises(InputError, match=r"decimal point"):
+            tables.read(str(tmp_path / "a.csv"), Choice(width=2))
+
+
+def test_the_short_way_through_a_long_file_is_the_long_one(tmp_path: Path) -> None:
+    """Plain numbers are read by NumPy beyond the first thousand lines, all else cell by cell."""
+    x = np.random.default_rng(0).standard_normal((3000, 2))
+    for separator, header in itertools.product(", ;\t", ("", "a{}b\n")):
+        lines = [separator.join(map(repr, row)) for row in x.tolist()]
+        text = header.format(separator) + "\n".join(lines)
+        for name, end in (("plain", ""), ("quoted", f'\n"1"{separator}2\n')):
+            (tmp_path / name).write_text(text + end)
+            found = tables.read(str(tmp_path / name), Choice(width=2)).x
+            np.testing.assert_array_equal(found[:3000], x)
+    for end in ("1-2", "1.2.3", "e", "1e999", "1 2", ""):
+        (tmp_path / "a").write_text("\n".join(f"{v!r}" for v in x[:, 0].tolist()) + f"\n{end}\n\n")
+        found, why = outcome(tmp_path / "a", Choice())
+        assert "line 3001" in why if end else found == x[:, 0].tolist()
+
+
+# ---- Python -------------------------------------------------------------------------------------
+
+X = data.load("old-faithful")
+
+
+@pytest.mark.parametrize(
+    "source", [X, X.tolist(), tuple(X), X[:, None], X[None], np.ma.array(X), X.astype(object)]
+)
+def test_arrays_and_lists(source: object) -> None:
+    np.testing.assert_array_equal(data.load(source), X)
+
+
+def test_pandas() -> None:
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"eruptions": X, "waiting": 2 * X, "kind": "a"})
+    np.testing.assert_array_equal(data.load(frame["eruptions"]), X)
+    np.testing.assert_array_equal(data.load(frame[["eruptions", "kind"]]), X)
+    assert data.read(frame, "waiting").names == ("waiting",)
+    with pytest.raises(InputError, match=r"\(eruptions, waiting\); say which"):
+        data.load(frame)
+    gap = pd.Series([*X.tolist(), None], dtype="Float64")
+    with pytest.raises(InputError, match="a value is missing"):
+        data.load(gap)
+    assert data.read(gap, skip_missing=True).left_out == 1
+
+
+@pytest.mark.parametrize("source", [["a", "b"], [[1, 2], [3]], object(), np.arange(5) * 1j, [True]])
+def test_what_holds_no_numbers(source: object) -> None:
+    with pytest.raises(InputError):
+        data.load(source)
+
+
+def test_a_run_from_an_array_tells_what_it_read(tmp_path: Path) -> None:
+    run = toyflows.flow("ml", data=X.tolist(), time=1.0, backends=["grid"])
+    said = "272 points of list: modes 2.05 and 4.30, spread 0.364"
+    assert said in repr(run)
+    assert run.to_dict()["data"]["read"] == said
+    kept = toyflows.load(run.save(tmp_path / "run.npz"))
+    assert str(kept.read) == said
+    assert str(kept.resume(2.0).read) == said
+    assert run.to_dict() == kept.to_dict()
+
+
+@pytest.mark.parametrize("name", ["separation", "theta_star", "q_star"])
+def test_what_is_fitted_is_not_given(name: str) -> None:
+    with pytest.raises(InputError, match="is fitted when --data is given") as refused:
+        toyflows.flow("ml", data=X, **{name: 0.5})
+    assert (refused.value.name, refused.value.value) == (name, 0.5)
+
+
+def test_modes_too_far_apart_blame_the_data() -> None:
+    far = [0.0, 1.0, 2.0, 1e6, 1e6 + 1]
+    with pytest.raises(InputError, match="of their spreads apart") as refused:
+        toyflows.flow("ml", data=far)
+    assert refused.value.name == "data"
+
+
+def test_archives_list_what_they_hold(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", X=X[:, None], y=X > 3)
+    np.testing.assert_array_equal(data.load(str(tmp_path / "a.npz")), X)
+    np.savez(tmp_path / "b.npz", u=X, v=2 * X)
+    with pytest.raises(InputError, match=r"holds u \(272,\), v \(272,\); say which: --column"):
+        data.load(str(tmp_path / "b.npz"))
+    np.testing.assert_array_equal(data.load(str(tmp_path / "b.npz"), "v"), 2 * X)
+    both = tables.read(str(tmp_path / "b.npz"), Choice(("v", "u"), width=2)).x
+    np.testing.assert_array_equal(both, np.column_stack([2 * X, X]))
+
+
+def test_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = io.TextIOWrapper(io.BytesIO(b"id,x\n1,3.6\n2,1.8\n3,2.2\n4,4.1\n"))
+    monkeypatch.setattr("sys.stdin", given)
+    np.testing.assert_array_equal(data.load("-", "x"), [3.6, 1.8, 2.2, 4.1])
+
+
+def test_the_preamble_of_faithful_dat(tmp_path: Path) -> None:
+    """Prose, then a header of two names for three columns."""
+    pairs = [(3.6, 79), (1.8, 54)] * 3
+    rows = "".join(f"{i}     {v:.3f}      {w}\n" for i, (v, w) in enumerate(pairs, 1))
+    prose = """Old Faithful Geyser Data
+
+Description: (From R manual):
+
+     A data frame with 272 observations on 2 variables, from Wyoming,
+     USA.
+
+     Azzalini, A. and Bowman, A. W. (1990) A look at some data on the
+     Old Faithful geyser.  Applied Statistics 39, 357-365.
+
+"""
+    (tmp_path / "faithful.dat").write_text(f"{prose}      eruptions waiting\n{rows}")
+    found = tables.read(str(tmp_path / "faithful.dat"), Choice(width=2))
+    assert found.names == ("eruptions", "waiting")
+    assert found.x.tolist() == [list(pair) for pair in pairs]

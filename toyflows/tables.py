@@ -1,0 +1,446 @@
+"""One reader for numbers: a file of text or of NumPy, stdin, or whatever Python has, as a Table.
+
+Which columns are read is asked (Choice) unless only one is sensible; what is missing is left out
+where the user says so. See `rows` for the forms of text. A long plain text is read by NumPy.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import math
+import sys
+import warnings
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toyflows import archive, rows
+from toyflows.archive import Unreadable
+from toyflows.cloud import Array
+from toyflows.errors import InputError
+from toyflows.numerals import Marks, like_number, mostly_numbers
+
+PACKAGED = "old-faithful"
+STDIN = "-"
+LARGEST = 1e300  # in absolute value: the range of the data stays a float
+PACKED = 1 << 29  # bytes of an unpacked .gz: a few bytes can claim any number
+HEAD = 1000  # lines that decide the layout of a plain text
+ALL = "all"  # as a column: every number, in reading order
+# Codes of missing values, asked about where they lie farther off than the others reach.
+CODES = (-9999.0, -999.0, -99.0, -99999.0, -32768.0, 999.0, 9999.0, 99999.0)
+ARRAYS = ("x", "X", "data")  # of several in an .npz, the one that is read
+PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture",
+            b"GIF8": "a GIF picture", b"RIFF": "a WebP picture", b"BM": "a BMP picture",
+            b"II*\0": "a TIFF picture", b"MM\0*": "a TIFF picture"}  # fmt: skip
+OTHERS = {b"\x89HDF": "an HDF5 file", b"\xd0\xcf\x11\xe0": "an Excel workbook",
+          b"PAR1": "a Parquet file", b"MATLAB": "a MATLAB file", b"%PDF-": "a PDF"}  # fmt: skip
+TEXTS = {b"<svg": "an SVG picture", b"<?xml": "XML", b"%PDF-": "a PDF", b"<!": "a web page",
+         b"<html": "a web page", b"{": "JSON", b"[": "JSON, or a list of Python",
+         b"(": "a list of Python", b"array(": "an array as Python prints it"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is asked of numbers: `columns` by name or number (from 1), or "all"; whether values that
+    are missing are left out, with their row (None: they are refused, and codes such as −999 are
+    asked about); how many columns there are to be (None: any); the option that gives the numbers,
+    and how the user can say which columns."""
+
+    columns: tuple[str, ...] = ()
+    skip_missing: bool | None = None
+    width: int | None = 1
+    option: str = "data"
+    way: str = "--column NAME|N"
+
+    @classmethod
+    def of_points(cls, columns: str | None, skip_missing: bool | None, option: str) -> Choice:
+        """Of points in the plane, whose coordinates a text such as A,B names."""
+        return cls(named(columns), skip_missing, 2, option, "--columns A,B")
+
+
+def named(columns: str | None) -> tuple[str, ...]:
+    """The columns that a text such as A,B names; "A,1",B for a name with a comma."""
+    return tuple(c.strip() for c in next(csv.reader([columns]))) if columns else ()
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Values x (n, columns), all finite; names of the columns, "" for none; rows left out."""
+
+    x: Array
+    names: tuple[str, ...]
+    left_out: int = 0
+
+
+def check_goes_with(source: object, name: str, **given: Any) -> None:
+    """Raises InputError for options of a file where there is none; `name` is the file's option."""
+    for option, value in given.items():
+        if source is None and value not in (None, ""):
+            option = f"no_{option}" if value is False else option
+            shown = "" if isinstance(value, bool) else value
+            raise InputError(option, shown, f"goes with numbers of your own, --{name}")
+
+
+def read(source: object, choice: Choice = Choice()) -> Table:
+    """The numbers of a file, of stdin ("-"), of the packaged set, or of arrays, lists, Series and
+    DataFrames. Raises InputError(choice.option, source, why)."""
+    shown = source if isinstance(source, str | Path) else told(source)
+    try:
+        if isinstance(source, str | Path):
+            if source == PACKAGED and choice == Choice():
+                choice = Choice(("eruptions",))
+            return content(_bytes(str(source)), str(source), choice)
+        return _of_python(source, choice)
+    except Unreadable as error:
+        raise InputError(choice.option, shown, str(error)) from None
+
+
+def told(source: object) -> str:
+    """A source in one word: its name, or what holds the numbers."""
+    if isinstance(source, str | Path):
+        return str(source)
+    name = getattr(source, "name", None)
+    return name if isinstance(name, str) and name else type(source).__name__
+
+
+def content(raw: bytes, source: str, choice: Choice) -> Table:
+    """The table in the bytes of a file called `source`. Raises Unreadable."""
+    suffix = Path(source).suffix.lower()
+    if raw.startswith(b"\x1f\x8b"):
+        raw, suffix = _unzipped(raw), Path(Path(source).stem).suffix.lower()
+    if suffix in (".npy", ".npz") and not raw:
+        raise Unreadable("is empty")
+    if raw.startswith(b"\x93NUMPY"):
+        return _of_array(archive.array(raw), choice)
+    if raw.startswith(b"PK"):
+        return _of_archive(raw, choice)
+    if suffix in (".npy", ".npz"):
+        raise Unreadable(
+            "is not a numpy " + ("array file (.npy)", "archive (.npz)")[suffix == ".npz"]
+        )
+    _refuse_others(raw)
+    text = rows.decoded(raw)
+    if choice.columns == (ALL,) and choice.width == 1:
+        return _all(text, choice)
+    fast = _plain(text, choice) if text.count("\n", 0, 100 * HEAD) > HEAD else None
+    return fast or _of_sheet(rows.sheet(text, choice.columns), choice)
+
+
+# ---- bytes
+
+
+def _bytes(source: str) -> bytes:
+    if source == PACKAGED:
+        return resources.files("toyflows.datasets").joinpath("old_faithful.csv").read_bytes()
+    if source == STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        with Path(source).open("rb") as file:
+            head = file.read(4096)
+            # Seen before the rest is read: a film, or /dev/zero, must not fill the memory.
+            if b"\0" in head and not head.startswith((b"\x93NUMPY", b"PK", b"\x1f\x8b")):
+                _refuse_others(head)
+                rows.decoded(head[: len(head) // 2 * 2])
+            return head + file.read()
+    except FileNotFoundError:
+        why = f"no such file (must be a file, - for stdin, or {PACKAGED})"
+    except IsADirectoryError:
+        why = "is a directory, not a file"
+    except PermissionError:
+        why = "may not be read (permission denied)"
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    except ValueError:  # a NUL character in the path
+        why = "is not a file name"
+    raise Unreadable(why)
+
+
+def _refuse_others(raw: bytes) -> None:
+    head = raw[:4096].lstrip()
+    kinds = PICTURES | OTHERS if b"\0" in head else TEXTS
+    kind = next((k for magic, k in kinds.items() if head.startswith(magic)), None)
+    if kind:
+        raise Unreadable(f"is {kind}; must be text such as CSV, .npy, .npz; "
+                         "or pictures, where these are read: PNG, JPEG and TIFF")  # fmt: skip
+
+
+def _unzipped(raw: bytes) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(raw)) as file:
+            inside = file.read(PACKED + 1)
+    except (OSError, EOFError, zlib.error):
+        raise Unreadable("is damaged: not a whole .gz") from None
+    if len(inside) > PACKED:
+        raise Unreadable(f"holds more than {PACKED >> 20} MB when unpacked")
+    return inside
+
+
+# ---- text
+
+
+def _plain(text: str, choice: Choice) -> Table | None:
+    """The same as of the sheet, by NumPy, where all lines but the first are plain numbers."""
+    *lines, rest = text.split("\n", HEAD)
+    head = rows.sheet("\n".join(lines), choice.columns)
+    blanks = (head.separator or " \t") + "\n"
+    if head.separator not in (None, ",", ";", "\t") or not rest.isascii():
+        return None
+    # No comma but between columns, so no decimal comma; no quote, comment or missing value.
+    if rest.encode().translate(None, b"0123456789+-.eE" + blanks.encode()):
+        return None
+    try:
+        below = _numbers(rest, head.separator)
+        above = np.array([[Marks().value(c) for c in cells] for _, cells in head.rows])
+        x = np.concatenate([above, below])
+    except (ValueError, Unreadable):  # whatever it is, the sheet says where
+        return None
+    if not (x.min() >= -LARGEST and x.max() <= LARGEST):  # nan compares false
+        return None
+    columns = _chosen(head, choice)
+    names = _names(head.names, columns)
+    return _cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
+
+
+def _numbers(text: str, separator: str | None) -> Array:
+    """Plain numbers (n, columns). Raises ValueError for anything else."""
+    if any(blank in text for blank in (separator or " ", "\t", "\n\n")):
+        return np.loadtxt(io.StringIO(text), delimiter=separator, ndmin=2)
+    with warnings.catch_warnings():  # one number a line: twice as fast, and it warns where it stops
+        warnings.simplefilter("error", DeprecationWarning)
+        try:
+            x = np.fromstring(text, sep="\n")
+        except DeprecationWarning:
+            raise ValueError from None
+    if x.size != text.count("\n") + (not text.endswith("\n")):  # 1-2 is two numbers to it
+        raise ValueError
+    return x[:, None]
+
+
+def _of_sheet(sheet: rows.Sheet, choice: Choice) -> Table:
+    columns = _chosen(sheet, choice)
+    marks = Marks.of(c for j in _numeric(sheet) for c in sheet.column(j))
+    x = np.empty((len(sheet.rows), len(columns)))
+    for i, (line, cells) in enumerate(sheet.rows):
+        try:
+            x[i] = [marks.value(cells[j]) for j in columns]
+        except Unreadable as error:
+            raise Unreadable(f"line {line}: {error}") from None
+    return _cleaned(x, _names(sheet.names, columns), choice, lambda i: f"line {sheet.rows[i][0]}")
+
+
+def _all(text: str, choice: Choice) -> Table:
+    """Every number, in reading order."""
+    found = rows.cells(text)[0]
+    if not any(map(like_number, found[0][1])):
+        found = found[1:]
+    single = [(line, [cell]) for line, cells in found for cell in cells]
+    if not single:
+        raise Unreadable("holds only a header")
+    return _of_sheet(rows.Sheet([], single), replace(choice, columns=()))
+
+
+def _numeric(sheet: rows.Sheet) -> list[int]:
+    return [j for j in range(len(sheet.rows[0][1])) if mostly_numbers(sheet.column(j))]
+
+
+def _chosen(sheet: rows.Sheet, choice: Choice) -> list[int]:
+    """The places of the columns that are read."""
+    k = len(sheet.rows[0][1])
+    if not choice.columns and sheet.one_number_a_row(choice.width != 1):
+        line, cells = sheet.rows[0]
+        raise Unreadable(f"line {line}: is {','.join(cells)} one number or {k}? Write a decimal "
+                         f"point, or say which column: {choice.way}")  # fmt: skip
+    return _picked(sheet.names, _numeric(sheet) if k > 1 else [0], k, choice)
+
+
+def _picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) -> list[int]:
+    """Places among k columns: those asked for, else all numeric ones with a name (row numbers have
+    none), if they are as many as there are to be."""
+    if choice.columns:
+        if choice.width not in (None, len(choice.columns)):
+            raise Unreadable(f"{choice.width} columns are needed, not {len(choice.columns)}: "
+                             f"{choice.way}")  # fmt: skip
+        return [_place(column, names, k) for column in choice.columns]
+    named = [j for j in numeric if names and names[j] and not names[j].startswith("Unnamed: ")]
+    found = named or numeric
+    if not found:
+        raise Unreadable("holds no column of numbers")
+    if choice.width is None or len(found) <= choice.width:
+        return found
+    listed = ", ".join(names[j] if names else str(j + 1) for j in found[:12])
+    every = ", or --column all for every number" * (choice.width == 1 and not names)
+    raise Unreadable(f"has {len(found)} columns of numbers ({listed}{', …' * (len(found) > 12)}); "
+                     f"say which: {choice.way}{every}")  # fmt: skip
+
+
+def _place(column: str, names: Sequence[str], k: int) -> int:
+    """The place of the column of this name, or of this number from 1."""
+    places = [j for j, name in enumerate(names) if name == column]
+    if column.isdecimal() and 1 <= int(column[:9]) <= k and int(column) - 1 not in places:
+        places.append(int(column) - 1)
+    if len(places) == 1:
+        return places[0]
+    there = ", ".join(name or f"number {j + 1}" for j, name in enumerate(names)) or f"1 to {k}"
+    why = "is the name or the number of more than one" if places else "is none of them"
+    raise Unreadable(f"has the columns {there[:200]}; {column} {why}")
+
+
+def _names(names: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:
+    return tuple(names[j] if names else "" for j in columns)
+
+
+# ---- arrays
+
+
+def _of_archive(raw: bytes, choice: Choice) -> Table:
+    """Of several arrays those that are asked for, each a column; else the one in ARRAYS."""
+    there: list[str] = []
+
+    def chosen(names: list[str]) -> list[str]:
+        if any(name.startswith("xl/") for name in names):
+            raise Unreadable("is an Excel workbook; save it as CSV")
+        there.extend(names)
+        usual = [name for name in ARRAYS if name in names]
+        asked = [c for c in choice.columns if c in names]
+        return asked or (usual if len(usual) == 1 else names)
+
+    found = archive.arrays(raw, chosen)
+    asked = [c for c in choice.columns if c in there]
+    if asked and len(there) > 1:
+        if len({len(a) for a in found.values() if a.ndim}) != 1:
+            raise Unreadable(f"{_outline(found)}: columns must be equally long")
+        return _of_array(np.column_stack(list(found.values())), choice, asked)
+    if len(found) != 1:
+        raise Unreadable(f"holds {_outline(found)}; say which: {choice.way}" if found
+                         else "holds no array")  # fmt: skip
+    return _of_array(next(iter(found.values())), choice)
+
+
+def _outline(arrays: Mapping[str, NDArray[Any]]) -> str:
+    return ", ".join(f"{name} {a.shape}" for name, a in arrays.items())[:200]
+
+
+def _of_array(array: NDArray[Any], choice: Choice, names: Sequence[str] = ()) -> Table:
+    """Of an array (n, columns), or where one is needed (n,), (n, 1) or (1, n)."""
+    if array.dtype.names:
+        return _of_columns({name: array[name] for name in array.dtype.names}, choice)
+    x = floats(array)
+    if x is None:
+        raise Unreadable(f"holds {array.dtype} values; must be real numbers")
+    if choice.width == 1 and x.ndim and max(x.shape) == x.size:
+        x = x.reshape(-1, 1)
+        choice = replace(
+            choice, columns=() if choice.columns in ((), ("1",), tuple(names)) else choice.columns
+        )
+    if x.ndim != 2:
+        wanted = "(n,)" if choice.width == 1 else "(n, columns)"
+        raise Unreadable(f"has shape {array.shape}; must be {wanted}")
+    columns = _picked(names, list(range(x.shape[1])), x.shape[1], choice)
+    return _cleaned(x[:, columns], _names(names, columns), choice, _entry_told(array.ndim))
+
+
+def _entry_told(axes: int) -> Callable[[int], str]:
+    return (lambda i: f"entry [{i}]") if axes == 1 else (lambda i: f"row [{i}]")
+
+
+def _of_columns(columns: Mapping[str, Any], choice: Choice) -> Table:
+    """Of named columns, of which some may hold no numbers."""
+    found = {name: floats(values) for name, values in columns.items()}
+    arrays = {name: x for name, x in found.items() if x is not None and x.ndim == 1}
+    names, k = list(found), len(found)
+    numeric = [j for j, name in enumerate(names) if name in arrays]
+    chosen = _picked(names, numeric, k, choice)
+    if unfit := next((names[j] for j in chosen if j not in numeric), None):
+        raise Unreadable(f"the column {unfit} is not of real numbers")
+    x = np.column_stack([arrays[names[j]] for j in chosen])
+    return _cleaned(x, _names(names, chosen), choice, _entry_told(2))
+
+
+def _of_python(source: Any, choice: Choice) -> Table:
+    if hasattr(source, "columns") and hasattr(source, "to_numpy"):
+        return _of_columns({str(name): source[name] for name in source.columns}, choice)
+    x = floats(source)
+    if x is None:
+        raise Unreadable("holds no real numbers (must be a file, an array, a list, a Series or "
+                         "a DataFrame)")  # fmt: skip
+    name = getattr(source, "name", None)
+    single = [str(name)] if name is not None and x.ndim == 1 else []
+    return _of_array(x, choice, single)
+
+
+def floats(values: Any) -> Array | None:
+    """Real numbers as float64, nan where masked or missing; None where they are anything else."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.float64), np.nan)
+    try:
+        array = np.asarray(values.to_numpy() if hasattr(values, "to_numpy") else values)
+        if array.dtype.kind == "O":
+            array = np.array([_float(v) for v in array.ravel()]).reshape(array.shape)
+    except (TypeError, ValueError):
+        return None
+    if array.dtype.kind not in "iuf":
+        return None
+    # A long double beyond the floats becomes inf, which is refused by its index.
+    with np.errstate(over="ignore", under="ignore"):
+        return np.asarray(array, np.float64)
+
+
+def _float(value: Any) -> float:
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return math.nan
+    if isinstance(value, str | bytes | bool):
+        raise TypeError
+    return float(value)
+
+
+# ---- values
+
+
+def _cleaned(
+    x: Array, names: tuple[str, ...], choice: Choice, place: Callable[[int], str]
+) -> Table:
+    """The rows x (n, columns) that hold numbers to compute with; place(i) says where one was."""
+    if x.size and max(-x.min(), x.max()) < min(map(abs, CODES)):  # as most are; nan compares false
+        return Table(x, names)
+    size = np.abs(x).max(axis=1, initial=0.0, where=~np.isnan(x))  # (n,)
+    if (beyond := np.flatnonzero(~(size <= LARGEST))).size:
+        i = int(beyond[0])
+        value = x[i][np.abs(x[i]) > LARGEST][0]
+        raise Unreadable(f"{place(i)}: {unusable(value)}")
+    gone = np.isnan(x).any(axis=1)
+    if gone.any() and not choice.skip_missing:
+        raise Unreadable(f"{place(int(gone.argmax()))}: a value is missing; --skip-missing leaves "
+                         "such rows out")  # fmt: skip
+    if choice.skip_missing is not False:
+        coded = np.stack([_coded(column) for column in x.T], axis=1).any(axis=1)
+        if coded.any() and not choice.skip_missing:
+            i = int(coded.argmax())
+            code = x[i][np.isin(x[i], CODES)][0]
+            raise Unreadable(f"{place(i)}: does {code:g} stand for a missing value? --skip-missing "
+                             "leaves such rows out, --no-skip-missing keeps them")  # fmt: skip
+        gone |= coded
+    return Table(x[~gone], names, int(gone.sum()))
+
+
+def unusable(value: float) -> str:
+    """Why nothing can be computed with it."""
+    large = f"too large (must be up to {LARGEST:g} in size)"
+    return f"{value:g} is {large if np.isfinite(value) else 'not finite'}"
+
+
+def _coded(x: Array) -> NDArray[np.bool_]:
+    """Which of x (n,) are codes of missing values that lie apart from all the others."""
+    code = np.isin(x, CODES)
+    rest = x[~code & ~np.isnan(x)]
+    if not code.any() or rest.size < 2:
+        return np.zeros(x.shape, np.bool_)
+    low, high = rest.min(), rest.max()
+    return code & ((x < low - (high - low)) | (x > high + (high - low)))
