@@ -71,9 +71,9 @@ def _begun(given: dict[str, Any], length: _training.Length) -> Model:
 
 
 def _warned(config: Config) -> str | None:
-    from toyflows.diffusion import schedules
+    from toyflows.diffusion import processes
 
-    return schedules.warning_of(config.process) if config.kind == "ddpm" else None
+    return processes.warning_of(config.process) if config.kind == "ddpm" else None
 
 
 def _run(model: Model, length: _training.Length, threads: int | None, out: Path) -> None:

@@ -89,7 +89,7 @@ def sample(
     asked: Asked, out: Path, count: int | None, snapshots: int, quiet: bool
 ) -> dict[str, Any]:
     """Draws, writes the file, and says how far points are from fresh data."""
-    from toyflows.diffusion import schedules
+    from toyflows.diffusion import processes
     from toyflows.diffusion.drawing import guided
     from toyflows.files import check_writable
     from toyflows.images.sgld import stream
@@ -111,7 +111,7 @@ def sample(
     told: dict[str, Any] = {
         "sampler": plan.sampler, "steps": plan.steps, "count": count,
         "evaluations": drawn.evaluations, "seconds": round(time.monotonic() - began, 3),
-        "doubt": schedules.warning_of(subject.process) or "",
+        "doubt": processes.warning_of(subject.process) or "",
     }  # fmt: skip
     if told["doubt"] and not quiet:
         say(told["doubt"])

@@ -445,7 +445,7 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     else:
         path.write_bytes(contents[damage])
     why = refusal(lambda: folder.load(str(path), SIZE))
-    assert "damaged" in why or "not a numpy archive" in why or "must be (n, h, w)" in why
+    assert "damaged" in why or "not a numpy archive" in why or "holds no array" in why
 
 
 # ---- what follows

@@ -16,7 +16,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
-from toyflows.diffusion.schedules import SCHEDULES, Linear, Schedule, Time
+from toyflows.diffusion.schedules import SCHEDULES, Linear, Schedule, Time, warning
 from toyflows.errors import InputError
 from toyflows.registry import made
 
@@ -142,6 +142,12 @@ def process(name: str, /, schedule: str | None = None, **options: Any) -> Proces
     if schedule is not None:
         raise InputError("schedule", schedule, f"only vp has a schedule, not {name}")
     return made("process", PROCESSES, name, options)
+
+
+def warning_of(process: Process) -> str | None:
+    """`schedules.warning` of a process at its end, for data of spread 1: ᾱ_T = α²/(α² + σ²)."""
+    α, σ = float(process.alpha(1.0)), float(process.sigma(1.0))
+    return warning(α * α / (α * α + σ * σ))
 
 
 def log_snr(process: Process, t: Time) -> Any:

@@ -12,16 +12,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.registry import made
-
-if TYPE_CHECKING:
-    from toyflows.diffusion.processes import Process
 
 Time = float | Array  # one time, or a time for each point (n,)
 LARGEST_LEFTOVER = 0.1  # of √ᾱ_T: at it Gaussian data of spread 1.74 come out 1 % too narrow
@@ -192,12 +189,6 @@ def warning(alpha_bar: float) -> str | None:
     return (f"the schedule ends at ᾱ_T = {alpha_bar:.3g}: {left:.0%} of each data point is still "
             f"in x_T, and noise is no fair start; take more steps or a larger β until ᾱ_T ≤ "
             f"{LARGEST_LEFTOVER**2:g}")  # fmt: skip
-
-
-def warning_of(process: Process) -> str | None:
-    """The same of a process at its end, for data of spread 1: ᾱ_T = α²/(α² + σ²)."""
-    α, σ = float(process.alpha(1.0)), float(process.sigma(1.0))
-    return warning(α * α / (α * α + σ * σ))
 
 
 def _positive(**options: float) -> None:
