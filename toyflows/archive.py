@@ -19,7 +19,7 @@ ROOM, RATIO = 2**25, 20
 PLAIN = "biufcSU"  # kinds of dtype: numbers and text, no objects; a record has names
 
 
-class Unreadable(Exception):
+class Unreadable(ValueError):
     """Why there are no arrays to be had: half a sentence."""
 
 

@@ -158,6 +158,8 @@ def _bytes(source: str) -> bytes:
         why = "may not be read (permission denied)"
     except OSError as error:
         why = f"cannot be read ({error.strerror})"
+    except (InputError, Unreadable):
+        raise
     except ValueError:  # a NUL character in the path
         why = "is not a file name"
     raise Unreadable(why)
