@@ -87,8 +87,9 @@ def _option(name: str) -> str:
     if context is None:
         return name if name.isupper() else "--" + name.replace("_", "-")
     for parameter in context.command.params:
-        words = [word.lstrip("-") for word in parameter.opts]
-        if name in (parameter.name, *words) or name.replace("_", "-") in words:
-            option: str = parameter.opts[0]
-            return option if option.startswith("-") else name
+        for option in (*parameter.opts, *parameter.secondary_opts):  # as --no-skip-missing
+            if name.replace("_", "-") == option.lstrip("-"):
+                return str(option) if option.startswith("-") else name
+        if name == parameter.name:
+            return str(parameter.opts[0]) if parameter.opts[0].startswith("-") else name
     return ALIASES.get(name, name)

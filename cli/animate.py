@@ -100,7 +100,7 @@ def cloud(
 
         film.check_out(out)
         if direction == "forward":
-            refuse_typed(["sampler", "steps", "spacing"], "is for --direction reverse")
+            refuse_typed(["sampler"], "is for --direction reverse")
         pairs = named_values(p or [])
         own = {f.name for f in options_of(type(methods.make(sampler)))}
         mine = {k: v for k, v in pairs.items() if k in own}

@@ -93,6 +93,7 @@ def _check_environment() -> None:
 
 def main() -> None:
     """The console script: a wrong call gets one line and exit code 2, never a traceback."""
+    _output.prepare()  # before any file is opened: it would get the number of a closed stream
     with files.command(), _ending.heeding():
         code = _called()
         gc.freeze()  # the last collection would look at numba's million objects: 0.3 s
@@ -105,7 +106,6 @@ def _called() -> int:
     Typer's own refusals (an option that does not exist, a word for a number) are told apart by
     what they can do, because the class has moved between its versions.
     """
-    _output.prepare()
     try:
         with refusing():
             _check_environment()

@@ -101,7 +101,7 @@ def test_every_option_reaches_the_film(words: list[object], made: object, tmp_pa
         ([*FLOW, "--height", 2000], "--height 2000: must be a whole number, 240 … 1080"),
         ([*FLOW, "--walkers", 10**7], "--walkers 10000000: for a film must be 1 … 1,000,000"),
         ([*FLOW, "--time", 10**5], "--time 100000.0: for a film must be 200,000 steps"),
-        ([*FLOW, "--versus", "nce2"], "--loss nce2: unknown; did you mean"),
+        ([*FLOW, "--versus", "nce2"], "--versus nce2: unknown; did you mean"),
         ([*FLOW, "-p", "k=2"], "-p k: unknown option"),
         ([*CLOUD, "--target", "checkerboard"], "--target checkerboard: has no exact score"),
         ([*CLOUD, "--process", "vq"], "--process vq: unknown"),
@@ -116,7 +116,7 @@ def test_every_option_reaches_the_film(words: list[object], made: object, tmp_pa
         (["images", "ebm28", "--sampler", "ddim"], "--sampler ddim: not for ebm28"),
         (["images", "ddpm28", "--temperature", 1], "--temperature 1.0: not for ddpm28"),
         (["images", "ebm28", "--count", 500], "--count 500: for a film must be 1 … 100"),
-        (["images", "ebm28", "--threads", 0], "--threads 0: must be 1 or more"),
+        (["images", "ebm28", "--threads", 0], "--threads 0: must be 1 to 256"),
     ],
 )
 def test_what_cannot_be_is_one_line(

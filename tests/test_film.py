@@ -331,7 +331,8 @@ def test_a_cloud_is_refused(name: str, given: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("loss", {"loss": "nope"}), ("loss", {"versus": "nope"}), ("walkers", {"walkers": 1_000_001}),
+    [("loss", {"loss": "nope"}), ("versus", {"versus": "nope"}),
+     ("walkers", {"walkers": 1_000_001}),
      ("walkers", {"walkers": 0}), ("time", {"time": 1e5}), ("dt", {"dt": 3.0}),
      ("theta_star", {"theta_star": float("nan")}), ("theta_star", {"theta_star": 1e4}),
      ("separation", {"separation": 0.0}), ("p", {"options": {"k": 1}}), ("seed", {"seed": -1})],

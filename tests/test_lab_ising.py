@@ -66,8 +66,10 @@ def test_the_lattice_is_the_librarys(query: dict[str, str]) -> None:
     assert np.array_equal(record.E, mine.E)
     frame, known = scene.frame(), estimates(record)
     assert frame["measured"]
-    assert (frame["m_mean"], frame["m_error"], frame["m_tau"]) == known["magnetisation"]
-    assert (frame["e_mean"], frame["e_error"], frame["e_tau"]) == known["energy"]
+    for name, e in (("m", known["magnetisation"]), ("e", known["energy"])):
+        assert frame[f"{name}_mean"] == e.value
+        assert frame[f"{name}_error"] == (e.believed or 0.0)
+        assert frame[f"{name}_tau"] == e.τ
     assert frame["e_now"] == pytest.approx(model.energy(scene.place.spins) / model.N, abs=1e-13)
 
 
@@ -191,8 +193,7 @@ def test_measuring_waits_for_the_burn_in() -> None:
     assert not scene_at({"L": "16", "burn": "100"}, 119).frame()["measured"]
     scene = scene_at({"L": "16", "burn": "100"}, 120)
     assert scene.frame()["measured"]
-    assert "20 sweeps measured" in scene.frame()["note"]
-    assert "too few" in scene.frame()["note"]
+    assert scene.frame()["note"].startswith("sweeps: only 18 of 20 changed anything")
 
 
 # ---- links, lines, commands
@@ -218,9 +219,7 @@ def test_the_copied_lines_compute_what_is_seen(query: dict[str, str], step: int)
     assert e == pytest.approx(frame["e_now"], abs=1e-12)
     assert bool(rest) == bool(frame["measured"])
     if rest:
-        assert f"value={frame['m_mean']!r}, error={frame['m_error']!r}" in rest[0].replace(
-            "np.float64(", ""
-        ).replace(")", "")
+        assert f"value={frame['m_mean']!r}" in rest[0].replace("np.float64(", "").replace(")", "")
 
 
 @pytest.mark.parametrize("query", SETTINGS, ids=str)
@@ -237,7 +236,7 @@ def test_the_copied_command_computes_what_is_seen(query: dict[str, str]) -> None
     found = json.loads(done.stdout)["temperatures"][0]["observables"]
     frame = scene_at(query, step).frame()
     assert found["magnetisation"]["value"] == frame["m_mean"]
-    assert found["magnetisation"]["error"] == frame["m_error"]
+    assert (found["magnetisation"]["error"] or 0.0) == frame["m_error"]
     assert found["energy"]["value"] == frame["e_mean"]
 
 

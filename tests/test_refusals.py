@@ -223,4 +223,4 @@ def test_doctor_tells_the_processor_that_numba_compiles_for() -> None:
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=env, check=True
     )
-    assert done.stdout in (b"SSE (generic)\n", b"NEON (generic)\n")
+    assert done.stdout in ("SSE (generic)\n", "NEON (generic)\n")

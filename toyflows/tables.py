@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from toyflows import archive, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
-from toyflows.errors import InputError
+from toyflows.errors import InputError, near
 from toyflows.numerals import Marks, like_number, mostly_numbers
 
 PACKAGED = "old-faithful"
@@ -151,7 +151,7 @@ def _bytes(source: str) -> bytes:
                 rows.decoded(head[: len(head) // 2 * 2])
             return head + file.read()
     except FileNotFoundError:
-        why = f"no such file (must be a file, - for stdin, or {PACKAGED})"
+        why = f"no such file (must be a file, - for stdin, or {PACKAGED}){near(source, [PACKAGED])}"
     except IsADirectoryError:
         why = "is a directory, not a file"
     except PermissionError:

@@ -231,7 +231,8 @@ class Grid:
     def _work_terms(self, x: Array, θ: float, h: float) -> tuple[Array, Array]:
         """A = U + ¼hF² and F = ∂_xU: `Mixture.work` is A(x) − A'(y) + ½(y−x)(F(x) + F'(y))."""
         F = self.mixture.dU_dx(x, θ)
-        return self.mixture.energy(x, θ) + 0.25 * h * F**2, F
+        with np.errstate(under="ignore"):  # at a well's bottom F² is 0
+            return self.mixture.energy(x, θ) + 0.25 * h * F**2, F
 
     def _dense(
         self, cloud: Cloud, θ: float, y: Array, temperature: float, kernel: str, log_g: LogG,

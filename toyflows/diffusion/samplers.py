@@ -69,6 +69,7 @@ def _setting(method: Method, process: Process, steps: int) -> tuple[str, object]
     told = [
         f"{f.name}={value}"
         for owner in (method, process)
+        if dataclasses.is_dataclass(owner)
         for f in dataclasses.fields(owner)  # type: ignore[arg-type]
         if isinstance(value := getattr(owner, f.name), int | float) and value != f.default
     ]

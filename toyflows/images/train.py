@@ -28,12 +28,12 @@ from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, free_memory
 from toyflows.images import energy, folder, glyphs
 from toyflows.images.base import (
+    SIZES,
     Images,
     Labels,
     Levels,
     Parts,
     Pixels,
-    checked_size,
     levels,
     pixels,
 )
@@ -105,7 +105,8 @@ class Config:
         if not self.step:
             object.__setattr__(self, "step", STEP.get(self.kind, STEP["ebm"]))
         check_seed(self.seed)
-        checked_size(self.size)
+        if not 8 <= self.size <= SIZES[1]:
+            raise InputError("size", self.size, f"must be 8 … {SIZES[1]} pixels")
         _ = self.chain
 
     def _demand(self, name: str, good: bool, allowed: str) -> None:

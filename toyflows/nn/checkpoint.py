@@ -166,7 +166,8 @@ def configured(config: type[C], header: Header, arrays: Mapping[str, Array], pat
                 raise ValueError(f"{f.name} = {value}")
             given[f.name] = value
         made = config(**given)
-        if (network := getattr(made, "network", None)) and network().size != arrays["θ"].size:
+        network = getattr(made, "network", None) if "θ" in arrays else None  # told by the shapes
+        if network and network().size != arrays["θ"].size:
             raise ValueError(f"its network has {network().size} weights")
         return made
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:

@@ -122,7 +122,7 @@ def estimate(plan: Plan, out: Path, engine: Engine) -> Estimate:
 
 def _opened(plan: Plan, out: Path) -> Store:
     _check_memory(plan)
-    for path in (out, parts_of(out)):
+    for path in (out, parts_of(out)) if out.name else ():
         goes_on_with(path)
     return Store(out, plan, plan.keys())
 

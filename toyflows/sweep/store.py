@@ -181,7 +181,7 @@ class Store:
 
 def parts_of(out: Path) -> Path:
     """The folder of its parts."""
-    return out.with_name(out.name + ".parts")
+    return out.parent / f"{out.name}.parts"
 
 
 def check_out(out: Path) -> None:
