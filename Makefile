@@ -23,8 +23,7 @@ BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps
 benchmark: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
 
-# The lowest versions that pyproject.toml asks for, in an environment of their own. An old Matplotlib
-# calls what the newest pyparsing has deprecated.
+# The lowest versions that pyproject.toml asks for, in an environment of their own.
 FLOORS := .venv-floors/bin
 floors: .venv/bin/python
 	$(BIN)/python -m venv --clear .venv-floors
@@ -32,7 +31,7 @@ floors: .venv/bin/python
 	$(FLOORS)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(FLOORS)/toyflows doctor
 	$(FLOORS)/toyflows flow --loss pcd --theta-star 1.4 --time 5 --out .venv-floors/pcd.png
-	$(FLOORS)/python -m pytest -q -W ignore::DeprecationWarning tests/test_refusals.py tests/test_mixture.py
+	$(FLOORS)/python -m pytest -q tests/test_refusals.py tests/test_mixture.py
 
 fuzz: .venv/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py 2000
