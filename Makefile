@@ -27,7 +27,7 @@ benchmark: .venv/installed-dev
 FLOORS := .venv-floors/bin
 floors: .venv/bin/python
 	$(BIN)/python -m venv --clear .venv-floors
-	$(FLOORS)/pip install --quiet --disable-pip-version-check pytest $$($(BIN)/python tests/floors.py)
+	$(FLOORS)/pip install --quiet --disable-pip-version-check pytest hypothesis mpmath $$($(BIN)/python tests/floors.py)
 	$(FLOORS)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	$(FLOORS)/toyflows doctor
 	$(FLOORS)/toyflows flow --loss pcd --theta-star 1.4 --time 5 --out .venv-floors/pcd.png
