@@ -429,7 +429,8 @@ def test_damaged_archives(tmp_path: Path, damage: str) -> None:
     else:
         path.write_bytes(contents[damage])
     why = refusal(lambda: folder.load(str(path), SIZE))
-    assert "damaged" in why or "not a numpy archive" in why or "allowed: (n, h, w)" in why
+    said = ("damaged", "not a numpy archive", "allowed: (n, h, w)", "holds no array")
+    assert any(words in why for words in said)
 
 
 # ---- what follows
