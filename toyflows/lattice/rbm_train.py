@@ -65,6 +65,14 @@ class Record(NamedTuple):
     seen: Seen | None
 
 
+class TooFast(Diverged):
+    """A rate at which the weights run away."""
+
+    def __init__(self, step: int, size: float):
+        super().__init__(step, step, "the squared weights' sum", size)
+        self.args = (f"{self}; try a smaller rate (-p rate=…)",)
+
+
 @dataclass
 class State:
     """What a run is at a step: all of it is in its checkpoint."""
@@ -118,7 +126,7 @@ def advance(config: Config, state: State, v: Bits, rate: float) -> float:
                 θ *= 1 - rate * config.decay
             θ += rate * g
         if not math.isfinite(size := float(np.vdot(rbm.W, rbm.W))):
-            raise Diverged(state.step, state.step, "the squared weights' sum", size)
+            raise TooFast(state.step, size)
     state.rbm = RBM(rbm.W, rbm.a, rbm.b)  # what was known of the old weights is forgotten
     state.step += 1
     return gradient.norm
