@@ -73,8 +73,8 @@ function pick() { // a file of the visitor's: its size and suffix are looked at 
   input.accept = accept.join(",")
   input.onchange = () => {
     const file = input.files[0], suffix = (file.name.match(/\.[^.]*$/) || [""])[0].toLowerCase()
-    if (!accept.includes(suffix)) return say(`${file.name}: allowed are ${accept.join(" ")}`, true)
-    if (file.size > most) return say(`${file.name}: ${(file.size / 2 ** 20).toFixed(1)} MiB, allowed are ${most / 2 ** 20}`, true)
+    if (!accept.includes(suffix)) return say(`${file.name}: must be ${accept.join(" ")}`, true)
+    if (file.size > most) return say(`${file.name}: ${(file.size / 2 ** 20).toFixed(1)} MiB, must be at most ${most / 2 ** 20}`, true)
     const reader = new FileReader()
     reader.onload = () => { wire.upload = JSON.stringify({ name, file: file.name, suffix, content: reader.result.split(",")[1] || "" }) }
     reader.readAsDataURL(file)
