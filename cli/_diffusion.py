@@ -18,14 +18,8 @@ if TYPE_CHECKING:
 # Where neither --steps nor --minutes is given; and where the rate has fallen to 0 (-p cosine=).
 STEPS = {"points": 4000, "images": 20_000}
 SIZE = 28
-SPELLED = (
-    "kind",
-    "target",
-    "columns",
-    "skip_missing",
-    "size",
-    "seed",
-)  # options that are not given by -p
+# Options that are not given by -p.
+SPELLED = ("kind", "target", "columns", "skip_missing", "size", "seed")
 FILLED = ("classes", "centre", "spread")  # fields of Config that the data fill
 JUDGED = 2000  # points that a trained model is judged by
 
@@ -112,4 +106,4 @@ def _tell_quality(model: Model) -> None:
     plan, shape = Plan.default(model.config), (JUDGED, *model.shape)
     drawn = plan.draw(model.score(), model.process, shape, stream(0, "sample"))
     print(f"judged  {JUDGED} samples of {plan.told}, {drawn.evaluations} evaluations of the score")
-    judged(model, model.units.outward(drawn.x), say=True)
+    judged(model, model.units.outward(drawn.x), tell=True)

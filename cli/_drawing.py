@@ -151,14 +151,14 @@ def _judged_if_there_are_data(
 
 
 def judged(
-    subject: Subject, x: Array, say: bool, label: int | None = None
+    subject: Subject, x: Array, tell: bool, label: int | None = None
 ) -> dict[str, dict[str, float]]:
     """Distances of points from fresh data (of a class, if one is given), and of data from data."""
     from toyflows.diffusion.drawing import quality
 
     found = quality(x[:JUDGED], lambda n, rng: fresh(subject, label, n, rng))
     for name, q in found.items():
-        if say:
+        if tell:
             print(
                 f"  {name:16} {q.distance:.4g}, data from data {q.floor:.4g}: ratio {q.ratio:.2f}"
             )

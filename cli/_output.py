@@ -29,7 +29,7 @@ def prepare() -> None:
             if sink != number:  # else the next file that is opened would get what is printed
                 os.dup2(sink, number)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "r+", encoding="utf-8", closefd=False))  # noqa: SIM115
+            setattr(sys, name, open(number, "r+", encoding="utf-8", closefd=False))  # noqa: SIM115  (for good)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="spelled")

@@ -68,8 +68,9 @@ def likelihood(
         if len(subject.shape) != 1:
             raise InputError("checkpoint", checkpoint, "is of images; must be models of points")
         label = asked.label(subject)
-        points = _own(data, columns, skip_missing, subject) if data is not None else None
-        if points is None:
+        if data is not None:
+            points = _own(data, columns, skip_missing, subject)
+        else:
             points = _drawing.fresh(subject, label, count, stream(seed, "likelihood"))
         found = _found(subject, label, points[:count])
         if json:

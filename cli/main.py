@@ -77,7 +77,7 @@ def _readable(error: Any, words: list[str]) -> bool:
     one = words[0] if error.param.nargs == 1 and words else tuple(words)
     try:
         error.param.process_value(error.ctx, [one] if error.param.multiple else one)
-    except Exception as again:  # typer's refusal, see main
+    except Exception as again:  # typer's class of refusals has no fixed place, see _called
         return not hasattr(again, "format_message")
     return True
 

@@ -171,7 +171,7 @@ def _child(words: tuple[str, ...], desk: Path, out: int) -> None:
         os.dup2(out, 1)
         os.dup2(out, 2)
         for name, number in (("stdout", 1), ("stderr", 2)):
-            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115  (for good)
         sys.argv[:] = ["toyflows", *words]
         main()
     except SystemExit as end:

@@ -3,9 +3,10 @@ its size allows."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,33 +32,31 @@ def arrays(
     Raises Unreadable, and OSError where there is no file to read.
     """
     raw = source if isinstance(source, bytes) else Path(source).read_bytes()
-    try:
+    with _unreadable():
         with zipfile.ZipFile(io.BytesIO(raw)) as packed:
             _check_room(packed.infolist(), len(raw))
         with np.load(io.BytesIO(raw), allow_pickle=False) as file:
             names = choose(list(file.files)) if choose else file.files
             return {name: _plain(file[name]) for name in names}
-    except (Unreadable, InputError):
-        raise
-    except Exception as error:  # zipfile, zlib and numpy raise a dozen kinds on a damaged file
-        raise Unreadable(why(error)) from None
 
 
 def array(raw: bytes) -> NDArray[Any]:
     """The one array of an .npy. Raises Unreadable."""
-    try:
+    with _unreadable():
         return _plain(np.load(io.BytesIO(raw), allow_pickle=False))
-    except Unreadable:
+
+
+@contextlib.contextmanager
+def _unreadable() -> Iterator[None]:
+    """What goes wrong in reading, as Unreadable."""
+    try:
+        yield
+    except (Unreadable, InputError):
         raise
-    except Exception as error:  # of a dozen kinds, too
-        raise Unreadable(why(error)) from None
-
-
-def why(error: Exception) -> str:
-    """What is wrong with a file that numpy cannot read."""
-    if "allow_pickle" in str(error):
-        return "holds pickled Python objects, which are never loaded"
-    return "is damaged: numpy cannot read it"
+    except Exception as error:  # on damaged bytes zipfile, zlib and numpy raise a dozen kinds
+        pickled = "allow_pickle" in str(error)
+        why = "holds pickled Python objects, which are never loaded"
+        raise Unreadable(why if pickled else "is damaged: numpy cannot read it") from None
 
 
 def _check_room(entries: list[zipfile.ZipInfo], size: int) -> None:

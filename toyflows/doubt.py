@@ -3,9 +3,9 @@
 Each function returns one sentence of what is wrong, or "" where nothing is. An error bar in doubt
 is not shown.
 
-    errors of a series    the relative error of an error bar is √(3/N) for N independent values: its
-                          window is 6τ (series.py), and τ itself has that of √((4W + 2)/n) (U. Wolff
-                          2004, eq. 42). N ≥ FEW keeps it right within a factor 1.5, in 95 of 100.
+    errors of a series    a sum of C(t) over a window W has the relative error √((4W + 2)/n) (Wolff
+                          2004), its root, the error bar, half of it: with W = 6τ (series.py) √(3/N)
+                          for N = n/2τ independent values. N ≥ FEW: a factor 1.5 in 95 of 100.
     importance weights    the mean of N weights of which (Σw)²/Σw² count is as uncertain as that of
                           so few; below FEW_WEIGHTS it is that of the largest, and too low.
     log p, KL             of binary data log p ≤ 0, and KL ≥ 0, whatever the model.

@@ -62,7 +62,8 @@ def field(flow: Flow, ops: Grid, chains: Particles) -> Callable[[float], float]:
             if len(two) < 2:
                 side = math.copysign(ELSEWHERE, ops.target.θ_star - θ)
                 other = flow.start(ops, θ + side).chains
-                two.extend([] if other is None else [other])
+                assert other is not None  # a method without particles is a field already
+                two.append(other)
             laws = [law for c in two if (law := held(flow, ops, θ, c)) is not None]
             v = [flow.observe(ops, State(0, θ, {}, law)).velocity for law in laws]
             alike = len(v) == 2 and abs(v[0] - v[1]) <= ALIKE * max(abs(v[0]), SMALL)
