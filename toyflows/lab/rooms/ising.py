@@ -85,7 +85,9 @@ class Scene:
             return f"nothing measured yet: {wait} sweeps to go"
         independent = n / max(2 * max(found[0].τ, found[1].τ), 1.0)
         doubt = found[0].doubt or found[1].doubt
-        return f"sweeps: {doubt}" if doubt else f"{n} sweeps measured, worth {independent:.0f}"
+        if doubt:
+            return f"sweeps: {doubt}"
+        return f"{n} sweeps measured, worth {independent:.0f} independent ones"
 
 
 def pixels(s: Spins) -> np.ndarray:
