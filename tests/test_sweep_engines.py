@@ -167,7 +167,7 @@ def test_many_workers_get_chunks_that_one_client_can_take_in() -> None:
 def test_engines_are_refused_in_one_line() -> None:
     for asked, says in (
         ({"name": "daks"}, "did you mean dask"),
-        ({"name": "local", "jobs": 0}, "1 to 1024"),
+        ({"name": "local", "jobs": 0}, "jobs = 0: must be 1 to 256"),
         ({"name": "local", "scheduler": "tcp://x:1"}, "goes with --engine dask"),
     ):
         with pytest.raises(InputError, match=says):

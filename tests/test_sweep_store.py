@@ -175,7 +175,7 @@ def test_what_is_no_sweep_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "c.npz.parts" / "mine").write_text("mine")
     with pytest.raises(InputError, match="no sweep"):
         carry_out(small(), tmp_path / "c.npz", Here())
-    for out, says in ((tmp_path / "a.txt", "suffixes"), (tmp_path / "no" / "a.npz", "no folder")):
+    for out, says in ((tmp_path / "a.txt", "suffix must be one of"), (tmp_path / "no" / "a.npz", "no folder")):
         with pytest.raises(InputError, match=says):
             carry_out(small(), out, Here())
     with pytest.raises(InputError, match="no such file"):
