@@ -33,8 +33,8 @@ from statistics import median
 import numpy as np
 import report
 
+from toyflows.backends.base import WALKER_STEPS_A_CALL
 from toyflows.backends.walkers import Walkers
-from toyflows.solve import WALKER_STEPS_A_CALL
 from toyflows.sweep import Plan
 from toyflows.sweep import run as sweeps
 from toyflows.sweep.engines import Engine, make_engine

@@ -348,7 +348,7 @@ def test_a_run_does_not_depend_on_how_it_is_cut_into_calls(monkeypatch) -> None:
     """60 steps in one kernel call or in 9, on one thread or on two that take turns."""
     target, flow = Target.exact(1.4, 5.0), make("pcd")
     whole = solve.run(flow, Walkers(target, 0.05, 3_000, 7), 0.2, 60)
-    monkeypatch.setattr(solve, "WALKER_STEPS_A_CALL", 7 * 3_000)
+    monkeypatch.setattr("toyflows.backends.walkers.WALKER_STEPS_A_CALL", 7 * 3_000)
     told = []
     cut = solve.run(flow, Walkers(target, 0.05, 3_000, 7, threads=2), 0.2, 60, progress=told.append)
     assert told == [7, 14, 21, 28, 35, 42, 49, 56, 60]

@@ -85,7 +85,7 @@ def test_no_bit_depends_on_cuts_or_threads(monkeypatch, d, h, rate, resample) ->
     target, flow = Target.exact(1.4, d), make("jarzynski", resample=resample)
 
     def run(steps_a_call: int, threads: int) -> Trajectory:
-        monkeypatch.setattr(solve, "WALKER_STEPS_A_CALL", steps_a_call * N)
+        monkeypatch.setattr("toyflows.backends.walkers.WALKER_STEPS_A_CALL", steps_a_call * N)
         return solve.run(flow, Walkers(target, h, N, 2, threads), 0.2, 80, rate)
 
     whole = run(80, 1)

@@ -13,7 +13,7 @@ from scipy import stats as scipy_stats
 from sweep_noise import sweep_noise
 
 from toyflows import stats
-from toyflows.backends.grid import Grid
+from toyflows.backends.grid import Grid, _gauss
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Cloud
 from toyflows.kernels import polynomials, random, sample, team
@@ -309,7 +309,7 @@ def test_banded_is_the_dense_matrix(d: float, h: float, θ: float) -> None:
     """Twin: the matrix written out in NumPy. Entries beyond 9 deviations (e^−40) are cut."""
     grid = Grid(Target.exact(1.4, d), h)
     w = grid.model(0.3).weights
-    gauss = grid._gauss(1.0)
+    gauss = _gauss(h, grid.dx)
     K = gauss.size // 2
     out = np.empty(w.size + 2 * K)
     aim = (grid.x - h * grid.mixture.dU_dx(grid.x, θ) - grid.x[0]) / grid.dx

@@ -88,7 +88,7 @@ def test_the_path_is_recorded_as_step_by_step(every: int, monkeypatch: pytest.Mo
 
         whole = walk()
         with monkeypatch.context() as patch:
-            patch.setattr(solve, "WALKER_STEPS_A_CALL", 10 * 500)
+            patch.setattr("toyflows.backends.walkers.WALKER_STEPS_A_CALL", 10 * 500)
             pieces = walk()
         slow = walk(type("Slow", (type(flow),), {"step": type(flow).step})())
         for name in ("t", "θ", "velocity", "mode_b", "crossings"):

@@ -175,9 +175,9 @@ def test_what_is_no_sweep_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "c.npz.parts" / "mine").write_text("mine")
     with pytest.raises(InputError, match="no sweep"):
         carry_out(small(), tmp_path / "c.npz", Here())
-    for out, says in ((tmp_path / "a.txt", "suffix must be one of"), (tmp_path / "no" / "a.npz", "no folder")):
+    for name, says in (("a.txt", "suffix must be one of"), ("no/a.npz", "no folder")):
         with pytest.raises(InputError, match=says):
-            carry_out(small(), out, Here())
+            carry_out(small(), tmp_path / name, Here())
     with pytest.raises(InputError, match="no such file"):
         load(tmp_path / "nope.npz")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))

@@ -101,12 +101,9 @@ class Cloud:
         smooth density, over which the jump is integrated (`half_line`). Any other point stands for
         itself: the user's, and what Metropolis leaves there.
         """
-        counted = np.heaviside(self.x - m, 0.5)
-        if self.logw is not None and self.size >= 3:
-            nodes, k = _lattice(self.x, m)
-            counted[nodes] = half_line(k)
+        c = np.heaviside(self.x - m, 0.5) if self.logw is None else counted(self.x, m)
         with np.errstate(under="ignore"):
-            return float(self.weights @ (counted if f is None else counted * f(self.x)))
+            return float(self.weights @ (c if f is None else c * f(self.x)))
 
     def effective_size(self) -> float:
         """Kish's effective sample size (Σw)²/Σw²; n where the weights are equal."""
@@ -117,6 +114,15 @@ class Cloud:
 
 
 WINDOW, FAR = 6.0, 54  # of the sinc, in nodes: its deviation, and where it is cut at e^{−40}
+
+
+def counted(x: Array, m: float) -> Array:
+    """What each weighted point x counts in ∫_{x>m}: `half_line`'s share of a node, else 1, ½, 0."""
+    c = np.heaviside(x - m, 0.5)
+    if x.size >= 3:
+        nodes, k = _lattice(x, m)
+        c[nodes] = half_line(k)
+    return c
 
 
 def half_line(k: NDArray[np.intp]) -> Array:

@@ -20,7 +20,6 @@ from toyflows.state import Info, State, Trajectory
 from toyflows.target import Target
 
 Progress = Callable[[int], None]
-WALKER_STEPS_A_CALL = 1 << 23  # 8 ms: Ctrl-C is heard, progress is shown, threads are chosen
 RUNAWAY = 1e8  # far beyond d²/2, where the last basin vanishes
 
 
@@ -124,7 +123,7 @@ def _fused(
 ) -> State:
     """The same steps in one kernel call (Walkers.persistent)."""
     assert isinstance(state.chains, Cloud)
-    steps = min(last - state.step, max(1, WALKER_STEPS_A_CALL // state.chains.size))
+    steps = min(last - state.step, backend.a_call(state.chains))  # type: ignore[attr-defined]
     sweep, below = (flow.fused, getattr(flow, "kernel", "ula")), getattr(flow, "resample", 0.0)
     chains, θ, path = backend.persistent(  # type: ignore[attr-defined]
         *sweep, state.step, state.chains, state.θ, steps, rate * backend.h, below

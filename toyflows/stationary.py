@@ -77,7 +77,8 @@ def field(flow: Flow, ops: Grid, chains: Particles) -> Callable[[float], float]:
 def _accelerated(step: Callable[[Array], Array], w: Array) -> Array | None:
     """w = step(w), or None if MOST steps do not lead there. Kept of each earlier step: a direction
     of w and the change of the error along it; the changes are orthonormal."""
-    along: list[tuple[Array, Array]] = []
+    directions, changes = np.empty((2, DEPTH, w.size))
+    kept = 0
     before: tuple[Array, Array] | None = None
     for _ in range(MOST):
         error = step(w) - w
@@ -85,22 +86,25 @@ def _accelerated(step: Callable[[Array], Array], w: Array) -> Array | None:
         if np.sum(np.abs(error)) <= SETTLED:
             return w
         if before is not None:
-            to, change = _without(w - before[0], error - before[1], along)
+            moved, change = w - before[0], error - before[1]
+            to, change = _without(moved, change, directions[:kept], changes[:kept])
             size = float(np.linalg.norm(change))
-            along = [*along, (to / size, change / size)] if 0 < size < np.inf else along
-            along = along if len(along) < DEPTH else []  # begun anew: round-off gathers in them
+            if 0 < size < np.inf:
+                directions[kept], changes[kept] = to / size, change / size
+                kept = (kept + 1) % DEPTH  # begun anew where it is full: round-off gathers in them
         before = w, error
-        to, left = _without(w, error, along)
+        to, left = _without(w, error, directions[:kept], changes[:kept])
         w = to + left
         w[w < TINY] = 0.0
     return None
 
 
-def _without(w: Array, error: Array, along: list[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """w, moved along the directions to where the error is as small as they can make it."""
-    for to, change in along:
-        share = float(change @ error)
-        w, error = w - share * to, error - share * change
+def _without(w: Array, error: Array, directions: Array, changes: Array) -> tuple[Array, Array]:
+    """w, moved along the directions to where the error is as small as they can make it. Twice: once
+    leaves round-off along changes that are nearly alike (Giraud et al. 2005)."""
+    for _ in range(2):
+        shares = changes @ error
+        w, error = w - shares @ directions, error - shares @ changes
     return w, error
 
 

@@ -17,6 +17,7 @@ from toyflows.mixture import Law, Mixture
 from toyflows.state import Particles
 from toyflows.target import Target
 
+WALKER_STEPS_A_CALL = 1 << 23  # 8 ms: Ctrl-C is heard, progress is shown, threads are chosen
 LogG = Callable[..., Array]
 KERNELS = ("ula", "mala")  # unadjusted Langevin, and with Metropolis' acceptance (Besag 1994)
 

@@ -19,12 +19,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from toyflows.backends.base import LogG, law_mean, method_of
-from toyflows.cloud import Array, Cloud
+from toyflows.cloud import Array, Cloud, counted
 from toyflows.mixture import Law, Mixture
 from toyflows.state import Particles
 from toyflows.target import Target, nodes, spacing
@@ -32,6 +33,7 @@ from toyflows.target import Target, nodes, spacing
 REACH = 9.0  # standard deviations: the kernel and the wells are cut where they are e^{−40}
 WIDE = 6.0  # nodes a standard deviation, above which a kernel is applied in two parts
 WORK, TILT = Mixture.work, Mixture.tilt  # the weights whose form is known
+STEPS_A_CALL = 200  # of the law of persistent chains: some ms
 NODES = 8  # nodes at which noised data points are summed together: memory 8 × 3 floats a point
 
 
@@ -43,6 +45,7 @@ class Grid:
     h: float
     dx: float = 0.0
     name = "grid"
+    sweeps = MappingProxyType({("plain", "ula"): ()})  # what `persistent` can do
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:
@@ -69,14 +72,6 @@ class Grid:
         if x[0] <= low + self.dx and high - self.dx <= x[-1]:
             return x
         return nodes(min(x[0], low), max(x[-1], high), self.dx, self.mixture.m)
-
-    def _gauss(self, temperature: float) -> Array:
-        """The kernel's values N(kΔ; 0, 2hT)Δ for |k| ≤ K (2K + 1,)."""
-        variance = 2 * self.h * temperature
-        K = math.ceil(REACH * math.sqrt(variance) / self.dx) + 1
-        k = np.arange(-K, K + 1)
-        scale = self.dx / math.sqrt(2 * math.pi * variance)
-        return np.exp(-((k * self.dx) ** 2) / (2 * variance)) * scale
 
     def at(self, step: int) -> Grid:
         return self
@@ -192,19 +187,42 @@ class Grid:
         up to the trapezoid rule's e^{−2π²τ(1 − τ/2hT)/Δ²} < e^{−41}."""
         from toyflows.kernels.banded import apply_banded, convolve
 
-        h, wide = self.h, 2 * self.h * temperature > (WIDE * self.dx) ** 2
-        first = (1.5 * self.dx) ** 2 / (2 * h) if wide else temperature
-        gauss = self._gauss(first)
-        K = gauss.size // 2
+        first, near, far = _gaussians(self.h, self.dx, temperature)
+        K = near.size // 2
         out = np.empty(y.size + 2 * K)
-        apply_banded(cloud.weights, (self._pushed(cloud.x, θ) - y[0]) / self.dx, self.dx,
-                     h * first, gauss, out)  # fmt: skip
-        if wide:
-            gauss = self._gauss(temperature - first)
-            near, K = out, K + gauss.size // 2
+        apply_banded(cloud.weights, (self._pushed(cloud.x, θ) - y[0]) / self.dx, self.dx, first,
+                     near, out)  # fmt: skip
+        if far.size > 1:
+            once, K = out, K + far.size // 2
             out = np.empty(y.size + 2 * K)
-            convolve(near, gauss, out)
+            convolve(once, far, out)
         return out[K:-K]
+
+    def a_call(self, cloud: Cloud) -> int:
+        """How many steps `persistent` may make before Ctrl-C is heard: those from points that are
+        no nodes, one."""
+        return STEPS_A_CALL if np.array_equal(cloud.x, self._around(cloud, 1.0)) else 1
+
+    def persistent(
+        self, sweep: str, kernel: str, step: int, cloud: Cloud, θ: float, steps: int, η: float,
+        below: float = 0.0,
+    ) -> tuple[Cloud, float, Array]:  # fmt: skip
+        """`steps` steps of the law of persistent chains: law, θ, and path (steps, 4) of θ, θ̇, the
+        share of mode b, nan; as `Walkers.persistent`."""
+        from toyflows.kernels.exact_law import persistent_law
+
+        mix, data, x = self.mixture, self.target.data, self._around(cloud, 1.0)
+        if not np.array_equal(cloud.x, x):
+            r, path = mix.responsibility, np.full((1, 4), math.nan)
+            v = float(self.mean(cloud, r, θ)) - float(self.mean(data, r, θ))
+            path[0, :3] = θ, v, self.mean(cloud, mix.in_b)
+            return self.move(cloud, θ), θ + η * v, path
+        logw = _log(cloud.weights) if cloud.logw is None else cloud.logw.copy()
+        model, path = (mix.a, mix.b, self.h, η, θ), np.empty((steps, 4))
+        split = _gaussians(self.h, self.dx, 1.0)
+        θ = persistent_law(logw, x, self.dx, counted(x, mix.m), data.x, data.weights, *model,
+                           *split, path)  # fmt: skip
+        return Cloud(x, logw), θ, path
 
     def _weighted(
         self, cloud: Cloud, θ: float, y: Array, temperature: float, of_work: tuple[float, ...],
@@ -276,6 +294,24 @@ class Grid:
     def _pushed(self, x: Array, θ: float) -> Array:
         """T(x) = x − h ∂_xU_θ(x)."""
         return x - self.h * self.mixture.dU_dx(x, θ)
+
+
+@lru_cache(maxsize=64)
+def _gaussians(h: float, dx: float, temperature: float) -> tuple[float, Array, Array]:
+    """Half the variance of the first part of a step's Gaussian, its values on the nodes, and those
+    of the second part, [1] where the first is all."""
+    wide = 2 * h * temperature > (WIDE * dx) ** 2
+    first = (1.5 * dx) ** 2 / (2 * h) if wide else temperature
+    far = _gauss(h * (temperature - first), dx) if wide else np.ones(1)
+    return h * first, _gauss(h * first, dx), far
+
+
+def _gauss(τ: float, dx: float) -> Array:
+    """The kernel's values N(kΔ; 0, 2τ)Δ for |k| ≤ K (2K + 1,)."""
+    K = math.ceil(REACH * math.sqrt(2 * τ) / dx) + 1
+    k = np.arange(-K, K + 1)
+    with np.errstate(under="ignore"):
+        return np.asarray(np.exp(-((k * dx) ** 2) / (4 * τ)) * (dx / math.sqrt(4 * math.pi * τ)))
 
 
 @lru_cache(maxsize=128)

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import LogG, law_mean, method_of
+from toyflows.backends.base import WALKER_STEPS_A_CALL, LogG, law_mean, method_of
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import random, sample, team
 from toyflows.kernels.chains import persistent
@@ -191,6 +191,10 @@ class Walkers:
             return 0.0
         m = self.mixture.m
         return float(np.count_nonzero((before.x > m) != (after.x > m)))
+
+    def a_call(self, cloud: Cloud) -> int:
+        """How many steps `persistent` may make before Ctrl-C is heard."""
+        return max(1, WALKER_STEPS_A_CALL // cloud.size)
 
     def persistent(
         self, sweep: str, kernel: str, step: int, cloud: Cloud, θ: float, steps: int, η: float,

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from toyflows.backends.base import WALKER_STEPS_A_CALL
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged, InputError, nearest
 from toyflows.flows import Flow, make, registry
 from toyflows.modes.target import ModesTarget
-from toyflows.solve import RUNAWAY, WALKER_STEPS_A_CALL
+from toyflows.solve import RUNAWAY
 from toyflows.state import Info, State
 
 SUITED = ("ml", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "tempering",
