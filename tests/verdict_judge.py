@@ -534,6 +534,15 @@ def limit_of(x: Array) -> tuple[float, float]:
     return float(c + left), abs(float(left))
 
 
+def _at_last(case: Case, run: Long, limit: float) -> set[str]:
+    """A path that comes to rest at `limit`; too slowly if 100 T bring it neither there nor to θ*."""
+    there = np.abs(run.future - limit) <= NEAR
+    passed = run.future * run.past[-1] <= 0
+    needs = run.dt * float(np.argmax(there | passed))
+    done = float(np.abs(run.past - run.past[0]).max()) / max(abs(run.past[0] - limit), NEAR)
+    return _slow(near_words(limit, WAY, BIASED), done, done, needs, AGES * case.time)
+
+
 def _long_words(
     case: Case, run: Long, displaced: Callable[[int], Array]
 ) -> tuple[set[str], str, float]:
@@ -552,10 +561,10 @@ def _long_words(
             words |= {CONVERGES} if widest <= 1.2 * NEAR else set()
         return words, f"settles within {np.abs(tail).max():.3g} in as long again", rest
     if still and left < 0.2 * NEAR and np.ptp(run.future) > NEAR:
-        return near_words(limit, WAY, BIASED), f"rests at {limit:.4g} from θ*", rest
+        return _at_last(case, run, limit), f"rests at {limit:.4g} from θ*", rest
     about = swings(run.future)
     if about and np.ptp(tail) < 0.1 * abs(last) and abs(last) > NEAR:  # it has come to rest
-        return near_words(last, WAY, BIASED), f"near {last:.4g}", rest
+        return _at_last(case, run, last), f"near {last:.4g}", rest
     if about:
         return _swinging(run, crossed, about), f"crossed {crossed} and {about} times", rest
     return _going(case, run, crossed, limit, left, last)

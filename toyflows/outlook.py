@@ -43,6 +43,7 @@ NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may g
 FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
 FOLLOWS = 0.1  # of the held particles' velocity: θ is as slow as they need
 FINE = 1e-8  # to which a rest of held particles is found
+AT_REST = 0.1  # tolerances from the rest: what seemed swings about θ* has come to stand beside it
 STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
 
 
@@ -258,7 +259,7 @@ class _Case:
     def _persistent(self) -> Outlook:
         out, state = self._followed(self.exact, self._on_grid(), self._noise_of_particles())
         known = out.followed == 0 or bool(self.run.extra)
-        if out.goes in ("star", "rest", "away") and not known:
+        if out.goes in ("star", "rest", "away", "swings") and not known:
             out = self._at_last(out, state)
         if self.run.walkers and out.goes in ("away", "rest"):
             # a share of b that is off by its own noise drives θ as long as it is fixed
@@ -279,7 +280,7 @@ class _Case:
             v, held = self.flow.observe(self.exact, state).velocity, g(state.θ)
             follows = abs(v - held) <= FOLLOWS * abs(held)
             aside = -1 if g(star - near) < 0 else 1 if g(star + near) > 0 else 0
-            if follows:
+            if follows or out.goes == "swings":
                 begin = state.θ
             elif out.goes == "rest":
                 begin = out.rest
@@ -292,6 +293,8 @@ class _Case:
             return out
         if ahead.end != "zero":
             return out
+        if out.goes == "swings" and abs(ahead.at - state.θ) > AT_REST * near:
+            return out  # a swing passes its rest, and goes on
         goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
         needs = out.followed + ahead.time / rate if follows else out.needs
         return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=math.nan)

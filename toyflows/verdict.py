@@ -178,7 +178,10 @@ class _Seen:
         run, near = self.run, self.ahead.near
         to = self.ahead.rest if self.ahead.goes == "rest" else self.target.θ_star
         way = abs(float(run.θ[0]) - to)
-        moved = float(np.max(np.abs(run.θ - run.θ[0])))
+        if self.ahead.goes in ("star", "rest"):  # the other way is no part of it
+            moved = way - float(np.min(np.abs(run.θ - to)))
+        else:
+            moved = float(np.max(np.abs(run.θ - run.θ[0])))
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
                     run.rate * self._slower / max(abs(self.gap), near), lasted)  # fmt: skip
@@ -214,10 +217,9 @@ class _Seen:
         fastest, ahead = self.fastest, self.ahead
         speed = self.run.rate * fastest
         way = max(abs(self.gap), ahead.near)
-        needs = ahead.needs if math.isfinite(ahead.needs) and ahead.needs else math.inf
-        if not math.isfinite(needs) and speed > 0:
-            needs = way / speed
-        long = f"a time of {needs:.0e}" if math.isfinite(needs) else "for ever"
+        known = [t for t in (ahead.needs, ahead.passed) if math.isfinite(t) and t > 0]
+        needs = min(known) if known else way / speed if speed > 0 else math.inf
+        long = f"a time of {needs:.1e}" if math.isfinite(needs) else "for ever"
         if abs(self.gap) <= ahead.near:
             return fastest, (f"|θ̇| ≤ {fastest:.1e}: θ is beside θ* since the start, and if it were "
                              "not, this method would not bring it there.")  # fmt: skip
