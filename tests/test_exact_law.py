@@ -10,6 +10,7 @@ from toyflows import solve
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Cloud
 from toyflows.flows.base import make
+from toyflows.flows.jarzynski import Jarzynski
 from toyflows.flows.pcd import PCD
 from toyflows.target import Target
 
@@ -24,12 +25,25 @@ class Plain(PCD):
     step = PCD.step
 
 
+class PlainWork(Jarzynski):
+    """Jarzynski's correction by its own steps."""
+
+    name = "plain-work"
+    step = Jarzynski.step
+
+
+PAIRS = {"pcd": Plain, "jarzynski": PlainWork}
+
+
+@pytest.mark.parametrize("loss", PAIRS)
 @pytest.mark.parametrize(("d", "h", "θ_star", "rate"), SETTINGS)
-def test_it_is_the_flows_own_steps(d: float, h: float, θ_star: float, rate: float) -> None:
+def test_it_is_the_flows_own_steps(
+    loss: str, d: float, h: float, θ_star: float, rate: float
+) -> None:
     """θ̇ is the difference of two means of order 1, each a sum of n terms: n·ε, and what θ adds."""
     grid = Grid(Target.exact(θ_star, d), h)
-    fused = solve.run(make("pcd"), grid, 0.3, 300, rate)
-    plain = solve.run(Plain(), grid, 0.3, 300, rate)
+    fused = solve.run(make(loss), grid, 0.3, 300, rate)
+    plain = solve.run(PAIRS[loss](), grid, 0.3, 300, rate)
     for name in ("velocity", "mode_b"):
         assert np.max(np.abs(getattr(fused, name) - getattr(plain, name))) < 3e-14, name
     assert np.max(np.abs(fused.θ - plain.θ)) < 300 * rate * h * 3e-14
@@ -40,9 +54,12 @@ def test_it_is_the_flows_own_steps(d: float, h: float, θ_star: float, rate: flo
     assert fused.state.chains.log_mass == pytest.approx(plain.state.chains.log_mass, abs=1e-10)
 
 
+@pytest.mark.parametrize("loss", PAIRS)
 @pytest.mark.parametrize(("d", "h", "θ_star", "rate"), SETTINGS[:2])
-def test_a_run_may_be_cut_anywhere(d: float, h: float, θ_star: float, rate: float) -> None:
-    grid, flow = Grid(Target.exact(θ_star, d), h), make("pcd")
+def test_a_run_may_be_cut_anywhere(
+    loss: str, d: float, h: float, θ_star: float, rate: float
+) -> None:
+    grid, flow = Grid(Target.exact(θ_star, d), h), make(loss)
     whole = solve.run(flow, grid, 0.3, 250, rate)
     first = solve.run(flow, grid, 0.3, 33, rate)
     second = solve.run(flow, grid, 0.3, 217, rate, state=first.state)

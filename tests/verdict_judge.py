@@ -535,7 +535,7 @@ def limit_of(x: Array) -> tuple[float, float]:
 
 
 def _at_last(case: Case, run: Long, limit: float) -> set[str]:
-    """A path that comes to rest at `limit`; too slowly if 100 T bring it neither there nor to θ*."""
+    """A path that comes to rest at `limit`: too slowly where 100 T are too few."""
     there = np.abs(run.future - limit) <= NEAR
     passed = run.future * run.past[-1] <= 0
     needs = run.dt * float(np.argmax(there | passed))

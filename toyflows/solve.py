@@ -121,9 +121,11 @@ def _stepwise(
 def _fused(
     flow: Flow, backend: Backend, state: State, rate: float, last: int, seen: Recorder
 ) -> State:
-    """The same steps in one kernel call (Walkers.persistent)."""
+    """The same steps in one kernel call (Walkers.persistent), where it takes the chains."""
     assert isinstance(state.chains, Cloud)
     steps = min(last - state.step, backend.a_call(state.chains))  # type: ignore[attr-defined]
+    if steps == 0:
+        return _stepwise(flow, backend, state, rate, state.step + 1, seen)
     sweep, below = (flow.fused, getattr(flow, "kernel", "ula")), getattr(flow, "resample", 0.0)
     chains, θ, path = backend.persistent(  # type: ignore[attr-defined]
         *sweep, state.step, state.chains, state.θ, steps, rate * backend.h, below

@@ -45,7 +45,8 @@ class Grid:
     h: float
     dx: float = 0.0
     name = "grid"
-    sweeps = MappingProxyType({("plain", "ula"): ()})  # what `persistent` can do
+    # What `persistent` can do, as that of `Walkers`.
+    sweeps = MappingProxyType({("plain", "ula"): (), ("work", "ula"): ("log_Z", "effective_size")})
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:
@@ -199,29 +200,26 @@ class Grid:
         return out[K:-K]
 
     def a_call(self, cloud: Cloud) -> int:
-        """How many steps `persistent` may make before Ctrl-C is heard: those from points that are
-        no nodes, one."""
-        return STEPS_A_CALL if np.array_equal(cloud.x, self._around(cloud, 1.0)) else 1
+        """How many steps `persistent` may make before Ctrl-C is heard; none from points that are no
+        nodes."""
+        return STEPS_A_CALL if np.array_equal(cloud.x, self._around(cloud, 1.0)) else 0
 
     def persistent(
         self, sweep: str, kernel: str, step: int, cloud: Cloud, θ: float, steps: int, η: float,
         below: float = 0.0,
     ) -> tuple[Cloud, float, Array]:  # fmt: skip
-        """`steps` steps of the law of persistent chains: law, θ, and path (steps, 4) of θ, θ̇, the
-        share of mode b, nan; as `Walkers.persistent`."""
-        from toyflows.kernels.exact_law import persistent_law
+        """`steps` steps of the law of persistent chains on nodes: law, θ, and path (steps, 4 or 6)
+        of θ, θ̇, the share of mode b, nan; as `Walkers.persistent`."""
+        from toyflows.kernels.exact_law import persistent_law, weighted_law
 
-        mix, data, x = self.mixture, self.target.data, self._around(cloud, 1.0)
-        if not np.array_equal(cloud.x, x):
-            r, path = mix.responsibility, np.full((1, 4), math.nan)
-            v = float(self.mean(cloud, r, θ)) - float(self.mean(data, r, θ))
-            path[0, :3] = θ, v, self.mean(cloud, mix.in_b)
-            return self.move(cloud, θ), θ + η * v, path
-        logw = _log(cloud.weights) if cloud.logw is None else cloud.logw.copy()
-        model, path = (mix.a, mix.b, self.h, η, θ), np.empty((steps, 4))
-        split = _gaussians(self.h, self.dx, 1.0)
-        θ = persistent_law(logw, x, self.dx, counted(x, mix.m), data.x, data.weights, *model,
-                           *split, path)  # fmt: skip
+        mix, data, x = self.mixture, self.target.data, cloud.x
+        logw = np.zeros(x.size) if cloud.logw is None else cloud.logw.copy()
+        path = np.empty((steps, 4 + len(self.sweeps[sweep, kernel])))
+        known = logw, x, self.dx, counted(x, mix.m), data.x, data.weights, mix.a, mix.b, self.h, η
+        if sweep == "work":
+            θ = weighted_law(*known, θ, REACH * math.sqrt(2 * self.h), path)
+        else:
+            θ = persistent_law(*known, θ, *_gaussians(self.h, self.dx, 1.0), path)
         return Cloud(x, logw), θ, path
 
     def _weighted(

@@ -2,8 +2,8 @@
 
     θ ← θ + η (E_ν[r_θ] − E_data[r_θ]),     w ← w P_θ on fixed nodes (backends/grid.py)
 
-One r_θ a node gives both the mean and the drift. Sums are taken in LANES partial sums, so that
-the bits are the same on every class of machine.
+or with the work weights of Jarzynski's correction. One r_θ a node gives the mean and the drift.
+Sums are taken in LANES partial sums, so that the bits are the same on every class of machine.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from toyflows.kernels.banded import LANES, LARGEST, apply_banded, convolve
+from toyflows.kernels.banded import LANES, LARGEST, apply_banded, apply_weighted, convolve
 from toyflows.kernels.jit import fma, kernel, wide_vectors
 from toyflows.kernels.polynomials import LOG2E, exp2_f64, log2_f64
 
@@ -106,4 +106,53 @@ def persistent_law(logw, x, dx, in_b, data, data_w, a, b, h, η, θ, first, near
         else:
             logarithms(out[K : K + n], mass, logw)
         θ += η * v
+    return θ
+
+
+@kernel
+def work_terms(x, r, h, a, d, m, θ, A, F):
+    """A (n,) = U + ¼hF² and F = ∂_xU at x, r = r_θ(x) given; returns max |F|."""
+    wide_vectors()
+    slope, offset, quarter = -d * LOG2E, (d * m + θ) * LOG2E, 0.25 * h
+    for k in range(x.size):
+        from_a = x[k] - a
+        t = fma(slope, x[k], offset)  # −z log₂e, U = ½(x − a)² − log(1 + e^z)
+        f = fma(-d, r[k], from_a)
+        U = fma(
+            0.5 * from_a,
+            from_a,
+            LN2 * (min(t, 0.0) - log2_f64(1.0 + exp2_f64(max(-abs(t), -LARGEST)))),
+        )
+        A[k], F[k] = fma(quarter * f, f, U), f
+    most = 0.0
+    for k in range(x.size):
+        most = max(most, abs(F[k]))
+    return most
+
+
+@kernel
+def weighted_law(logw, x, dx, in_b, data, data_w, a, b, h, η, θ, reach, path):
+    """`persistent_law` of chains with the work weights `Mixture.work`; path (steps, 6) is told the
+    log of their mean weight, log Z, and nan as well. A row's Gaussian is cut at `reach`."""
+    d, m, n = b - a, 0.5 * (a + b), x.size
+    r, r_data, aim, sums = np.empty(n), np.empty(data.size), np.empty(n), np.empty(LANES)
+    w, log_w, one, out, sent = np.empty(n), np.empty(n), np.ones(n), np.empty(n), np.empty(n)
+    A, F, A_to, F_to = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
+    responsibilities(x, r, d, m, θ)
+    force_to = work_terms(x, r, h, a, d, m, θ, A_to, F_to)
+    for step in range(len(path)):
+        mass = normalised(logw, w, one, sums)
+        responsibilities(data, r_data, d, m, θ)
+        v = dot(w, r, sums) - dot(data_w, r_data, sums)
+        path[step, 0], path[step, 1], path[step, 3], path[step, 5] = θ, v, np.nan, np.nan
+        path[step, 2], path[step, 4] = dot(w, in_b, sums), mass
+        A[:], F[:], force = A_to, F_to, force_to
+        for k in range(n):
+            log_w[k], aim[k] = logw[k] - mass, x[k] - h * F[k]
+        θ += η * v
+        responsibilities(x, r, d, m, θ)
+        force_to = work_terms(x, r, h, a, d, m, θ, A_to, F_to)
+        K = math.ceil((h * max(force, force_to) + reach) / dx) + 1
+        apply_weighted(log_w, x, aim, A, F, x, A_to, F_to, dx, K, 2.0 * h, 1.0, np.inf, out, sent)
+        logarithms(out, mass, logw)
     return θ
