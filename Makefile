@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: figures test lint docs benchmark floors fuzz clean
+.PHONY: figures test test-all lint docs benchmark floors fuzz clean
 
 figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
 
 test: .venv/installed-test
+	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not browser and not cluster and not long"
+
+# The whole: browsers, clusters and long tests too.
+test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: .venv/installed-dev

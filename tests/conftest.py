@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,3 +21,12 @@ def _closed() -> Iterator[None]:
 def _strict_floats() -> Iterator[None]:
     with np.errstate(all="raise"):
         yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as `long` what tests/long.txt names: a file, or a test of it with all its cases."""
+    named = Path(__file__).with_name("long.txt").read_text().split()
+    for item in items:
+        test = item.nodeid.partition("[")[0].rpartition("tests/")[2]
+        if test in named or test.partition("::")[0] in named:
+            item.add_marker("long")

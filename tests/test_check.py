@@ -568,6 +568,7 @@ def test_the_page_says_what_the_book_says(book) -> None:
     assert not re.search(r'(?:src|href)="(?!data:)', page)
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("width", [480, 1280])
 def test_the_page_in_a_browser(book, width, tmp_path) -> None:

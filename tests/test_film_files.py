@@ -296,6 +296,7 @@ DECODE = """async data => {
 
 
 @needs_chromium
+@pytest.mark.browser
 def test_chromium_shows_the_gif(
     browser: Any, pcd: film.Film, frames: Pictures, tmp_path: Path
 ) -> None:
@@ -317,6 +318,7 @@ def test_chromium_shows_the_gif(
 
 
 @needs_chromium
+@pytest.mark.browser
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_chromium_plays_the_video(
@@ -348,6 +350,7 @@ def test_chromium_plays_the_video(
 
 
 @needs_chromium
+@pytest.mark.browser
 @needs_ffmpeg
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_chromium_shows_the_colours_of_the_roles(suffix: str, browser: Any, tmp_path: Path) -> None:

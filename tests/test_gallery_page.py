@@ -32,6 +32,7 @@ window.addEventListener("load", () => {
 </script>"""
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("width", [480, 1280, 1920])
 def test_the_gallery_in_a_browser(width: int, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from lab_browser import Lab, chromium, server
 
 from toyflows.lab._room import rooms
 
+pytestmark = pytest.mark.browser
+
 CROWDED = """() => {
   const wrong = [], leaves = [], W = innerWidth, H = innerHeight
   for (const at of ["html", "body", "#page", "header", "main", "aside", "#stage", "footer"]) {

@@ -30,6 +30,8 @@ from toyflows.lab._recall import Recall, after, described, mixture, order_of
 from toyflows.lab.rooms.hopfield import HopfieldRoom, setting
 from toyflows.lattice import hopfield, patterns
 
+pytestmark = pytest.mark.browser
+
 ROOM = HopfieldRoom()
 values_of = partial(lab_scenes.values_of, ROOM)
 scene_at = partial(lab_scenes.scene_at, ROOM)

@@ -36,6 +36,8 @@ from toyflows.lab._images_langevin import Langevin
 from toyflows.lab._job import Cancelled
 from toyflows.lab.rooms.images import ANY, ImagesRoom, walk
 
+pytestmark = pytest.mark.browser
+
 ROOM = ImagesRoom()
 
 

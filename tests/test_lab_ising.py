@@ -31,6 +31,8 @@ from toyflows.lattice.ising_chain import run
 from toyflows.lattice.ising_exact import T_c
 from toyflows.lattice.ising_observables import estimates
 
+pytestmark = pytest.mark.browser
+
 ROOM = IsingRoom()
 values_of = partial(lab_scenes.values_of, ROOM)
 scene_at = partial(lab_scenes.scene_at, ROOM)

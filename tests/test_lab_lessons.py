@@ -25,6 +25,8 @@ from toyflows.lab._room import rooms
 from toyflows.lab._transport import TOOLS as LABELS
 from toyflows.stats import at_least, at_most, close
 
+pytestmark = pytest.mark.browser
+
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "lab.md"
 LAB = ROOT / "toyflows" / "lab"

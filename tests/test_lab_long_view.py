@@ -27,6 +27,8 @@ from toyflows.lab.rooms.long_view import LongView, Loop, barrier, thinned
 from toyflows.mixture import Mixture
 from toyflows.stats import at_least, at_most, close
 
+pytestmark = pytest.mark.browser
+
 ROOM = LongView()
 values_of = partial(lab_scenes.values_of, ROOM)
 SHORT = {"separation": "8", "dt": "0.2", "walkers": "1000"}  # turns at t = 61, 234, 410 …

@@ -16,6 +16,8 @@ from toyflows.lab import _noise_laws as laws
 from toyflows.lab import _noise_scenes as scenes
 from toyflows.lab._packed import unpack_points
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:

@@ -21,6 +21,8 @@ from typer.testing import CliRunner
 from toyflows.cli.main import app
 from toyflows.lab._look import DARK, LIGHT
 
+pytestmark = pytest.mark.browser
+
 SMALL = "/two-modes?walkers=1000&seed=3"
 CLIPBOARD = {"permissions": ["clipboard-read", "clipboard-write"]}
 

@@ -19,6 +19,8 @@ from tornado.websocket import WebSocketClosedError
 
 import toyflows
 
+pytestmark = pytest.mark.browser
+
 ENDLESS = "/two-modes?method=cd&p.k=50&walkers=1000000&step=6000"  # hours, if nobody cancels it
 FULL = "places of this laboratory are taken"
 MEMORY = 1 << 30  # bytes that the server may hold with thirty visitors

@@ -11,6 +11,8 @@ from lab_browser import Lab, chromium, server
 import toyflows
 from toyflows.verdict import KINDS, MESSAGE
 
+pytestmark = pytest.mark.browser
+
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:

@@ -20,6 +20,8 @@ from toyflows.figures import _style
 from toyflows.mixture import Mixture
 from toyflows.verdict import KINDS, MESSAGE
 
+pytestmark = pytest.mark.browser
+
 SETTING = {"theta_star": 1.4, "time": 12.0, "dt": 0.05, "walkers": 1000, "seed": 5}
 WIDE, PHONE = (1280, 720), (390, 800)
 
