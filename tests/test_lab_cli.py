@@ -16,7 +16,10 @@ from toyflows.lab import WITHOUT
 from toyflows.lab._lessons import LESSONS
 from toyflows.lab._room import rooms
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")  # of Tornado
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),  # of Tornado
+]
 
 
 def refused(*arguments: str) -> str:

@@ -32,7 +32,10 @@ from toyflows.sweep.engines import WorkersLost, make_engine
 from toyflows.sweep.run import carry_out, estimate
 
 pytest.importorskip("distributed")
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(sys.platform == "win32", reason="kills with signals"),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,10 @@ from toyflows.sweep.plan import Plan
 from toyflows.sweep.point import Rows
 from toyflows.sweep.run import Cost, carry_out
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.skipif(sys.platform == "win32", reason="kills with signals"),
+]
 
 
 @pytest.fixture(autouse=True)
