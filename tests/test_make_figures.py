@@ -737,9 +737,9 @@ def test_bounds_are_shown_as_bounds() -> None:
 
 # ------------------------------------------------------------------ bad input
 BAD = [
-    (["all", "--scale", "0"], "--scale 0.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "0"], "--scale 0: must be 0 < scale ≤ 10"),
     (["all", "--scale", "nan"], "--scale nan: must be 0 < scale ≤ 10"),
-    (["all", "--scale", "-1"], "--scale -1.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "-1"], "--scale -1: must be 0 < scale ≤ 10"),
     (["all", "--scale", "10.5"], "--scale 10.5: must be 0 < scale ≤ 10"),
     (["all", "--seed", "-1"], "--seed -1: must be 0 ≤ seed < 2^63"),
     (["all", "--seed", str(2**63)], f"--seed {2**63}: must be 0 ≤ seed < 2^63"),
