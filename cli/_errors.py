@@ -57,6 +57,13 @@ def refuse_typed(names: Iterable[str], why: str) -> None:
             raise InputError(name, value[0] if isinstance(value, list) else value, why)
 
 
+def refuse_walkers(backends: Iterable[str] | None) -> None:
+    """Raises InputError for an option of walkers that was typed where no backend has any."""
+    if backends and not set(backends) - {"grid", "theory"}:
+        named = " and ".join(dict.fromkeys(backends))
+        refuse_typed(("walkers", "seed", "threads"), f"is for walkers; {named} has none")
+
+
 def refuse_swept(names: Iterable[str]) -> None:
     """Raises InputError where an option has a value of its own, and --over gives it others."""
     swept = {name.strip().replace("-", "_") for name in names} - {"loss", "over"}

@@ -259,6 +259,6 @@ def test_a_model_without_its_data_samples_unjudged(
         main()
     out, said = capsys.readouterr()
     told = json.loads(out)
-    assert (end.value.code, told["quality"], said) == (0, None, f"toyflows: {told['caveat']}\n")
-    assert told["caveat"].startswith("not judged: ")
+    assert (end.value.code, told["quality"], said) == (0, None, f"toyflows: {told['doubt']}\n")
+    assert told["doubt"].startswith("not judged: ")
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 21

@@ -140,6 +140,15 @@ NAMED = [
     ("train ddpm -p norm=-0.10 --out x.npz", "-p norm=-0.10: must be"),
 ]  # fmt: skip
 DROPPED = [
+    ("flow --loss ml --theta-star 1 --backend grid --walkers 10", "--walkers 10: is for walkers;"),
+    ("flow --loss ml --theta-star 1 --backend theory --seed 1", "--seed 1: is for walkers;"),
+    ("flow --loss ml --theta-star 1 --backend theory --backend grid --threads 1", "--threads 1: "),
+    ("modes --loss ml --positions 0;3 --backend theory --threads 2", "--threads 2: is for walk"),
+    ("sweep --loss ml --backend grid --walkers 10 --out s.npz", "--walkers 10: is for walkers;"),
+    ("verdicts --loss ml --seed 3", "--seed 3: is for walkers; grid has none"),
+    ("train ebm --columns a,b --out x.npz", "--columns a,b: is for points of ddpm and ncsn"),
+    ("train jem --skip-missing --out x.npz", "--skip-missing: is for points of ddpm and ncsn"),
+    ("train classifier --sampler short-run --out x.npz", "--sampler short-run: is for ebm and"),
     ("sweep --loss ml --over separation=2,4 --separation 5 --out s.npz", "--separation 5: is"),
     ("sweep --loss ml --over theta_star=2,4 --q-star 0.5 --out s.npz", "--q-star 0.5: is given"),
     ("page --loss ml --theta-star 1 --over separation=2,3 --separation 4 --out p.html",
