@@ -489,6 +489,11 @@ def test_kill_9_loses_nothing_finished_and_leaves_no_half_file(
     assert {p.name for p in out.iterdir()} == {
         "alpha.png", "alpha.svg", "beta.png", "beta.svg", "index.html", "manifest.json",
     }  # fmt: skip
+    whole = tmp_path / "whole"  # without interruption, nor anything of the cache
+    shutil.rmtree(tmp_path / "cache")
+    start(folder, "all", "--out", whole, *words[3:]).communicate(timeout=PATIENCE)
+    for picture in ("alpha.png", "alpha.svg", "beta.png", "beta.svg"):
+        assert (out / picture).read_bytes() == (whole / picture).read_bytes()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
