@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -60,14 +61,13 @@ def _facts() -> list[tuple[str, str]]:
 def _simd() -> str:
     """The widest registers that LLVM uses for the processor that numba compiles for."""
     import llvmlite.binding as llvm
-    from numba import config
 
     from toyflows.kernels.jit import processor
 
     name, features = processor()
     # Numba has it so: another name alone leaves it the instructions of this machine.
-    told, named = config.CPU_FEATURES, config.CPU_NAME  # type: ignore[attr-defined]
-    mixed = named and told is None
+    named = os.environ.get("NUMBA_CPU_NAME", "generic") != "generic"
+    mixed = named and "NUMBA_CPU_FEATURES" not in os.environ
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features)
