@@ -123,7 +123,8 @@ def sample(
         _save_images(out, rows)
         told["rows"] = list(rows.seen)
     else:
-        told |= _judged_if_there_are_data(subject, x, out, not quiet, label)
+        told["quality"], unjudged = _judged_if_there_are_data(subject, x, out, not quiet, label)
+        told["doubt"] = "; ".join(filter(None, [told["doubt"], unjudged]))
         _save_points(out, x)
     if not quiet:
         if images:
@@ -134,20 +135,20 @@ def sample(
 
 def _judged_if_there_are_data(
     subject: Subject, x: Array, out: Path, tell: bool, label: int | None
-) -> dict[str, Any]:
-    """What a sample is worth; where a model's data are gone, or others by now, why it is not told:
-    the samples are good without."""
+) -> tuple[dict[str, dict[str, float]] | None, str]:
+    """What a sample is worth; where a model's data are gone, or others by now, None and why it is
+    not told: the samples are good without."""
     from toyflows.files import check_writable
 
     try:
-        return {"quality": judged(subject, x, tell, label)}
+        return judged(subject, x, tell, label), ""
     except InputError as error:
         if error.name != "target":
             raise
         check_writable(out)  # it may be the data themselves
         why = f"not judged: {error.value} {error.why}"
         say(why)
-        return {"quality": None, "caveat": why}
+        return None, why
 
 
 def judged(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 import typer
+import typer.core
 
 from toyflows.errors import Diverged, InputError, say
 
@@ -16,7 +17,8 @@ ALIASES = {"path": "file"}  # name in the library of a command's argument
 
 def refuse(error: InputError) -> NoReturn:
     """Names the option as it is typed, the value and what must hold; exit code 2."""
-    say(f"{_option(error.name)} {error.value}".rstrip() + f": {error.why}")
+    option, value = _as_typed(error.name, error.value)
+    say(f"{option} {value}".rstrip() + f": {error.why}")
     raise typer.Exit(2)
 
 
@@ -55,6 +57,13 @@ def refuse_typed(names: Iterable[str], why: str) -> None:
             raise InputError(name, value[0] if isinstance(value, list) else value, why)
 
 
+def refuse_walkers(backends: Iterable[str] | None) -> None:
+    """Raises InputError for an option of walkers that was typed where no backend has any."""
+    if backends and not set(backends) - {"grid", "theory"}:
+        named = " and ".join(dict.fromkeys(backends))
+        refuse_typed(("walkers", "seed", "threads"), f"is for walkers; {named} has none")
+
+
 def refuse_swept(names: Iterable[str]) -> None:
     """Raises InputError where an option has a value of its own, and --over gives it others."""
     swept = {name.strip().replace("-", "_") for name in names} - {"loss", "over"}
@@ -81,15 +90,55 @@ def _refuse_empty() -> None:
             raise InputError(name, "''", "must not be empty")
 
 
-def _option(name: str) -> str:
-    """`--theta-star` for theta_star; an argument, and what is no option here, by its plain name."""
+def _as_typed(name: str, value: object) -> tuple[str, object]:
+    """`--theta-star` for theta_star, an argument and what is no option here by its plain name; and
+    the value as the user wrote it: 5, not 5.0, for the number that was read."""
     context = _context()
     if context is None:
-        return name if name.isupper() else "--" + name.replace("_", "-")
+        return (name if name.isupper() else "--" + name.replace("_", "-")), value
+    parameter, option = _parameter(context, name)
+    written = [] if parameter is None else occurrences(context, parameter)
+    return option, next((w for _, words in written for w in words if _same(w, value)), value)
+
+
+def _parameter(context: Any, name: str) -> tuple[Any, str]:
+    """That of the command which has this name, if any, and how it is called."""
     for parameter in context.command.params:
         for option in (*parameter.opts, *parameter.secondary_opts):  # as --no-skip-missing
             if name.replace("_", "-") == option.lstrip("-"):
-                return str(option) if option.startswith("-") else name
+                return parameter, str(option) if option.startswith("-") else name
         if name == parameter.name:
-            return str(parameter.opts[0]) if parameter.opts[0].startswith("-") else name
-    return ALIASES.get(name, name)
+            return parameter, str(parameter.opts[0]) if parameter.opts[0].startswith("-") else name
+    return None, ALIASES.get(name, name)
+
+
+class Words(typer.core.TyperGroup):
+    """The command line, which remembers how it was written."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As typer's."""
+        ctx.meta[WRITTEN] = list(args)
+        return list(super().parse_args(ctx, args))
+
+
+WRITTEN = "toyflows.written"
+
+
+def occurrences(context: Any, parameter: Any) -> list[tuple[str, list[str]]]:
+    """Each time that the option was written, and its values."""
+    line, found = context.meta.get(WRITTEN, []), []
+    for k, word in enumerate(line):
+        name, equals, value = word.partition("=")
+        if name in parameter.opts and name.startswith("-"):
+            found.append((name, [value] if equals else line[k + 1 : k + 1 + parameter.nargs]))
+    return found
+
+
+def _same(written: str, value: object) -> bool:
+    """Whether this text is the value, or was read as it; of NAME=NUMBER too."""
+    name, _, number = written.rpartition("=")
+    told, _, other = str(value).rpartition("=")
+    try:
+        return name == told and float(number) == float(other)
+    except ValueError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -64,12 +65,16 @@ def _simd() -> str:
     from toyflows.kernels.jit import processor
 
     name, features = processor()
+    # Numba has it so: another name alone leaves it the instructions of this machine.
+    named = os.environ.get("NUMBA_CPU_NAME", "generic") != "generic"
+    mixed = named and "NUMBA_CPU_FEATURES" not in os.environ
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features)
     code = machine.emit_assembly(llvm.parse_assembly(SIXTEEN))
     found = [words for register, words in REGISTERS.items() if register in code]
-    return f"{found[0] if found else 'none'} ({name})"
+    own = ", with this machine's features as NUMBA_CPU_FEATURES is not set" if mixed else ""
+    return f"{found[0] if found else 'none'} ({name}{own})"
 
 
 def _checks() -> list[tuple[str, bool, str]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_walkers, refusing, say
 from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
 from toyflows.registry import named_values
@@ -86,6 +86,7 @@ def flow(
         kernels.own_process = True
         for path in out or ():
             run.check_out(path)
+        refuse_walkers(backend)
         with bars() as report:
             done = run.flow(
                 loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,

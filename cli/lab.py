@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -98,20 +97,12 @@ def _serve(
 
 
 def _until_interrupted(server: Any, hall: Hall) -> None:
-    import signal
-
-    loop = server.io_loop
-
-    def end(*_: object) -> None:
-        loop.add_callback_from_signal(loop.stop)
-
-    signal.set_wakeup_fd(-1)  # this is its usual end, which may take its time: no cli._ending
-    with contextlib.suppress(KeyboardInterrupt):
-        signal.signal(signal.SIGINT, end)
-        signal.signal(signal.SIGTERM, end)
-        loop.start()
-    hall.desk.close()
-    server.stop()
+    """Serves until a signal, which ends it as any command (cli._ending)."""
+    try:
+        server.io_loop.start()
+    finally:
+        hall.desk.close()
+        server.stop()
 
 
 def _list() -> None:

@@ -10,7 +10,6 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +18,11 @@ import typer
 import toyflows
 from toyflows import files
 from toyflows.cli import _ending, _output
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import Words, occurrences, refusing, say
 from toyflows.errors import InputError
 
 HELP = "How generative models learn: two modes, one weight, every training method, judged."
-app = typer.Typer(help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=Words, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -59,17 +58,9 @@ def _named(error: Any) -> str:
     """Typer's sentence, with the value that it refuses: of a repeated option the one to blame."""
     text: str = error.format_message()
     parameter = getattr(error, "param", None)
-    given = list(_occurrences(parameter)) if parameter is not None else []
+    given = occurrences(error.ctx, parameter) if parameter is not None else []
     blamed = [(name, words) for name, words in given if not _readable(error, words)] or given[-1:]
     return f"{blamed[0][0]} {' '.join(blamed[0][1])}: {text}" if blamed else text
-
-
-def _occurrences(parameter: Any) -> Iterator[tuple[str, list[str]]]:
-    """Each time that the option was typed, and its values."""
-    for k, word in enumerate(sys.argv):
-        name, equals, value = word.partition("=")
-        if name in parameter.opts:
-            yield name, [value] if equals else sys.argv[k + 1 : k + 1 + parameter.nargs]
 
 
 def _readable(error: Any, words: list[str]) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -82,6 +82,7 @@ def modes(
         kernels.own_process = True
         for path in out or ():
             two_modes.check_out(path)
+        refuse_walkers(backend)
         given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
         rows = {name: _row(name, text) for name, text in given.items() if text is not None}
         with bars() as report:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, say
+from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 
@@ -119,6 +119,7 @@ def _plan(
         raise InputError("loss", "(none)", "must be a method or more, or a plan in TOML")
     axes = [Axis.parse(text) for text in over or ()]
     refuse_swept(axis.name for axis in axes)
+    refuse_walkers([given["backend"]] if "backend" in given else None)
     return Plan.make(loss, axes, **given)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from toyflows.cli import _training
-from toyflows.cli._errors import refusing, say
+from toyflows.cli._errors import refuse_typed, refusing, say
 from toyflows.cli._numbers import Columns, SkipMissing
 from toyflows.errors import InputError, nearest
 from toyflows.registry import named_values
@@ -89,13 +89,17 @@ def _train(
 ) -> None:  # fmt: skip
     """Energy models and classifiers."""
     from toyflows.images.train import KINDS, Config
-    from toyflows.tables import check_goes_with
 
     if given["kind"] not in KINDS:
         raise InputError("kind", given["kind"], nearest(given["kind"], (*KINDS, *DIFFUSION)))
     if "target" in given:
         raise InputError("target", given["target"], "is for ddpm and ncsn; here it is --data")
-    check_goes_with(None, "target", **{k: given.get(k) for k in ("columns", "skip_missing")})
+    refuse_typed(["columns"], "is for points of ddpm and ncsn; here the data are images")
+    if "skip_missing" in given:
+        name = "skip_missing" if given["skip_missing"] else "no_skip_missing"
+        raise InputError(name, "", "is for points of ddpm and ncsn; here the data are images")
+    if given["kind"] == "classifier":
+        refuse_typed(["sampler"], "is for ebm and jem; a classifier draws no samples")
     given = _training.read(Config, SPELLED, given, pairs)
     model, parts = _resumed(out, given) if resume else _begun(given)
     length.check(model.config.cosine)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli._errors import refusing
+from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def verdicts(
             _check_out(path)
         if backend not in ("grid", "walkers"):
             raise InputError("backend", backend, "must be grid or walkers")
+        refuse_walkers([backend])
         check_workers(jobs=jobs)
         flows = [bench.parse(words) for words in loss or registry()]
         separations = tuple(separation or bench.SEPARATIONS)

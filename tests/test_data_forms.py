@@ -112,7 +112,53 @@ def test_most_of_them_are_read(tmp_path: Path) -> None:
             continue
         if way[4] != "prose" and (way[2], way[3]) != (",", "R"):  # 1,1234 may be one number
             path.write_text(written(VALUES[kind], way), encoding="utf-8")
-            assert tables.read(str(path), Choice(("eruptions",))).names == ("eruptions",)
+            said = Choice(("eruptions",))
+            cells = map(NUMERALS[way[0]], VALUES[kind])
+            if way[2] == ";" and all(re.fullmatch(r"-?[1-9]\d{0,2}\.\d{3}", c) for c in cells):
+                with pytest.raises(InputError, match="three digits after its point"):
+                    tables.read(str(path), said)
+                continue
+            assert tables.read(str(path), said).names == ("eruptions",)
+
+
+THREE = ["1.234", "2.345", "12.111", "5.432", "105.555", "5.321", "1.205"]  # thousands, or not
+
+
+@pytest.mark.parametrize("long", [False, True])  # NumPy reads the rest of a long file
+@pytest.mark.parametrize(
+    ("lines", "point"),
+    [
+        (THREE, "1.234"),  # no other sign: decimal points, and said
+        (["n,eruptions", *(f"a,{v}" for v in THREE)], "1.234"),
+        ([*THREE, "0.123"], ""),  # a sure sign of a decimal point, anywhere
+        ([*THREE, "12.34"], ""),
+        (["x;n", *(f"{v};7.5" for v in THREE)], ""),
+        (["eruptions;n", *(f"{v};a" for v in THREE)], None),  # semicolons: asked
+        (["Höhe", *THREE], None),  # an umlaut
+    ],
+    ids=str,
+)
+def test_points_that_may_group_thousands(
+    lines: list[str], point: str | None, long: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "a.csv").write_text("\n".join(lines + 2000 * long * lines[-7:]), "utf-8")
+    choice = Choice() if "x;n" not in lines else Choice(("x",))
+    if point is None:
+        why = r"is 1\.234 1\.234 or 1234, .* Write 1234, or 1\.2340 for a decimal point"
+        with pytest.raises(InputError, match=why):
+            tables.read(str(tmp_path / "a.csv"), choice)
+        return
+    found = tables.read(str(tmp_path / "a.csv"), choice)
+    assert found.point == point
+    assert found.x[0, 0] == 1.234
+
+
+def test_the_line_of_what_was_read_says_how_the_point_was_taken(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1.234\n2.345\n1.111\n5.432\n5.555\n5.321\n1.205\n")
+    read = toyflows.flow("ml", data=str(tmp_path / "a.csv"), time=1, backends=["theory"]).read
+    assert read is not None
+    assert "(1.234 read with a decimal point)" in str(read)
+    assert data.Read.from_dict(read.to_dict()) == read
 
 
 READ = [

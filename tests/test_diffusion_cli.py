@@ -1,12 +1,8 @@
-"""train, sample and likelihood of diffusion models as a user meets them; kill −9; wrong calls."""
+"""train, sample and likelihood of diffusion models as a user meets them; wrong calls."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,28 +91,6 @@ def test_no_run_goes_on_where_its_rate_is_zero(tmp_path: Path) -> None:
     assert out.read_bytes() == before
     done = call(*words, "--minutes", 60, "--resume")
     assert "stopped at step 4: there the rate has fallen to 0" in done.stderr
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    out, whole = tmp_path / "k.npz", tmp_path / "w.npz"
-    words = ["train", "ncsn", "--out", str(out), "--steps", "100000", "-p", "cosine=0", *SMALL]
-    script = "from toyflows.cli.main import main; main()"
-    with subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:  # fmt: skip
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.split()[0] == "6":
-                break
-        os.kill(process.pid, signal.SIGKILL)
-        process.stdout.read()
-    step = Model.load(out, "ncsn").state.step
-    assert step >= 6
-    assert step % 2 == 0
-    for path, more in ((out, ["--resume"]), (whole, [])):
-        done = call("train", "ncsn", "--out", path, "--steps", step + 3, "-p", "cosine=0", *SMALL,
-                    *more)  # fmt: skip
-        assert done.exit_code == 0, done.stderr
-    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_points_of_a_file_are_learned_and_their_change_is_told(tmp_path: Path) -> None:

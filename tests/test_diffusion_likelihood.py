@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import integrate
+from typer.testing import CliRunner
 
 from toyflows import stats
+from toyflows.cli.main import app
 from toyflows.diffusion.gaussians import Gaussians, song_ermon, two_modes
 from toyflows.diffusion.likelihood import differences, gaussian, hutchinson, log_likelihood
 from toyflows.diffusion.methods.base import Model
@@ -170,6 +174,30 @@ def test_a_score_that_breaks_is_said(recwarn: pytest.WarningsRecorder) -> None:
 
     with pytest.raises(ArithmeticError, match=r"stopped at t = 0\.5"):
         log_likelihood(np.ones((1, 1)), blow, lambda x, t: np.ones(len(x)), VP())
+
+
+def test_a_solver_that_gives_up_ends_the_command_with_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As of a trained network in which the steps become too small."""
+    solve = integrate.solve_ivp
+
+    def gives_up(*words: object, **how: object) -> object:
+        end = solve(*words, **how)
+        end.success, end.message = False, "too small"
+        return end
+
+    monkeypatch.setattr(integrate, "solve_ivp", gives_up)
+    for words, said in (
+        (["likelihood", "--exact", "two-modes", "--count", "5"], "likelihood stopped at t = 1: "),
+        (["sample", "--exact", "two-modes", "--count", "5", "--sampler", "ode-rk45", "--out",
+          str(tmp_path / "a.csv")], "ode-rk45 stopped at t = "),
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, words, catch_exceptions=False)
+        assert done.exit_code == 1
+        assert done.stderr.startswith(f"toyflows: {said}")
+        assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_both_drifts_of_the_model() -> None:

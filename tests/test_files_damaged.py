@@ -13,6 +13,7 @@ import pytest
 from toyflows.cli.main import main
 from toyflows.cloud import finite_or_refused
 from toyflows.errors import InputError
+from toyflows.sweep import store
 from toyflows.sweep.plan import Plan
 from toyflows.sweep.point import Chunk, versions, work
 from toyflows.sweep.run import carry_out
@@ -71,6 +72,47 @@ def test_a_damaged_part_of_a_sweep_is_computed_again(
     for name, values in whole.values.items():
         assert np.array_equal(result.values[name], values)
     assert begun.read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+@pytest.mark.parametrize("damage", [*DAMAGES, "gone"])
+def test_a_damaged_plan_is_written_again(
+    damage: str, begun: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The parts say of themselves that they are of the plan that the command says."""
+    whole, plan = tmp_path / "whole.npz", tmp_path / "s.npz.parts" / "plan.json"
+    carry_out(PLAN, whole, Here())
+    raw = plan.read_bytes()
+    if damage == "gone":
+        plan.unlink()
+    else:
+        plan.write_bytes(DAMAGES[damage](raw))
+        with pytest.raises(InputError, match=r"plan\.json is damaged; the `toyflows sweep` that"):
+            load_so_far(begun)
+    store = Store(begun, PLAN, PLAN.keys())
+    assert store.saved == 4
+    said = f"toyflows: {plan} is damaged: its parts are of this plan, and it is written again\n"
+    assert capsys.readouterr().err == said
+    store.add(work(Chunk((PLAN.run(4),), PLAN.keep, versions())))
+    assert plan.read_bytes() == raw
+    carry_out(PLAN, begun, Here())
+    assert begun.read_bytes() == whole.read_bytes()
+
+
+def test_a_damaged_plan_of_other_runs_is_refused_with_the_cure(
+    begun: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts = tmp_path / "s.npz.parts"
+    (parts / "plan.json").write_bytes(b"{}")
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    other = Plan.make(["ml"], {"separation": "2:8:5"}, "theory", 1, ("verdict", "theta"),
+                      theta_star=2.0, time=2.0)  # fmt: skip
+    cure = r"remove the folder, and its runs are done again"
+    with pytest.raises(InputError, match=cure):
+        carry_out(other, begun, Here())
+    monkeypatch.setattr(store, "versions", lambda: versions() | {"numpy": "9"})
+    with pytest.raises(InputError, match=cure):
+        carry_out(PLAN, begun, Here())
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 def test_a_part_of_other_shapes_is_no_part(begun: Path, tmp_path: Path) -> None:
@@ -144,12 +186,12 @@ def test_the_gate() -> None:
 LAW = ["sample", "--exact", "two-modes", "--count", "10", "--out", "x.csv"]
 EBM = ["sample", "ebm28", "--count", "1", "--steps", "2", "--out", "x.png"]
 ENDLESS = [
-    ([*LAW, "--sampler", "annealed-langevin", "-p", "epsilon=1e200"], "-p epsilon=1e+200: "),
+    ([*LAW, "--sampler", "annealed-langevin", "-p", "epsilon=1e200"], "-p epsilon=1e200: "),
     ([*LAW, "--process", "ve", "-p", "sigma_max=1e200", "--sampler", "ddim"], "-p sigma_max="),
-    ([*LAW, "--class", "0", "--guidance", "1e300"], "--guidance 1e+300: "),
-    ([*EBM, "--denoise", "1e300"], "--denoise 1e+300: "),
+    ([*LAW, "--class", "0", "--guidance", "1e300"], "--guidance 1e300: "),
+    ([*EBM, "--denoise", "1e300"], "--denoise 1e300: "),
     ([*EBM, "--denoise", "1e-300"], "--denoise 1e-300: "),
-    ([*EBM, "--denoise", "0.5", "--pull", "1e300"], "--pull 1e+300: "),
+    ([*EBM, "--denoise", "0.5", "--pull", "1e300"], "--pull 1e300: "),
     (["likelihood", "--exact", "two-modes", "--data", "far.csv"], "--data row 2: is farther"),
     (["likelihood", "--exact", "two-modes", "--data", "farther.csv"], "--data row 2: is farther"),
 ]  # fmt: skip
@@ -217,6 +259,6 @@ def test_a_model_without_its_data_samples_unjudged(
         main()
     out, said = capsys.readouterr()
     told = json.loads(out)
-    assert (end.value.code, told["quality"], said) == (0, None, f"toyflows: {told['caveat']}\n")
-    assert told["caveat"].startswith("not judged: ")
+    assert (end.value.code, told["quality"], said) == (0, None, f"toyflows: {told['doubt']}\n")
+    assert told["doubt"].startswith("not judged: ")
     assert len((tmp_path / "s.csv").read_text().splitlines()) == 21

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import json
@@ -217,6 +218,25 @@ def test_no_reader_unpacks_a_bomb(tmp_path: Path) -> None:
     for read in (data.load, run.load, lambda p: folder.load(p, 16), store.load):
         with pytest.raises(InputError, match=r"unpacks|is no sweep"):
             read(str(tmp_path / "b.npz"))
+
+
+def test_no_reader_unpacks_a_gz_that_is_a_bomb(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers, images of idx and their labels: what is unpacked is bounded, not only refused."""
+    from toyflows import data
+    from toyflows.images import folder
+
+    monkeypatch.setattr(archive, "ROOM", 2**16)
+    idx = b"\0\0\x08\3" + b"".join(n.to_bytes(4) for n in (4, 256, 256)) + bytes(4 << 16)
+    (tmp_path / "t-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx))
+    (tmp_path / "n.csv.gz").write_bytes(gzip.compress(b"1\n" * 2**17))
+    for read in (
+        lambda: data.load(str(tmp_path / "n.csv.gz")),
+        lambda: folder.load(str(tmp_path / "t-images-idx3-ubyte.gz"), 16),
+    ):
+        with pytest.raises(InputError, match=r"unpacks [\d,]+ bytes to more than 65,536"):
+            read()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import signal
 import time
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
@@ -152,7 +153,8 @@ def test_nobody_keeps_the_core_and_who_leaves_frees_it() -> None:
     run(scene)
 
 
-def test_ctrl_c_ends_it_at_once_also_in_the_middle_of_work() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_at_once_also_in_the_middle_of_work(number: signal.Signals) -> None:
     async def scene() -> None:
         with server() as lab:
             for _ in range(4):
@@ -161,9 +163,9 @@ def test_ctrl_c_ends_it_at_once_also_in_the_middle_of_work() -> None:
             while lab.work < before + 0.5:
                 await asyncio.sleep(0.05)
             began = time.monotonic()
-            lab.process.send_signal(2)
+            lab.process.send_signal(number)
             await asyncio.to_thread(lab.process.wait, 15)
-            assert lab.process.returncode == 0
+            assert lab.process.returncode == 128 + number
             print(f"ended in {time.monotonic() - began:.2f} s")
 
     run(scene)

@@ -489,6 +489,11 @@ def test_kill_9_loses_nothing_finished_and_leaves_no_half_file(
     assert {p.name for p in out.iterdir()} == {
         "alpha.png", "alpha.svg", "beta.png", "beta.svg", "index.html", "manifest.json",
     }  # fmt: skip
+    whole = tmp_path / "whole"  # without interruption, nor anything of the cache
+    shutil.rmtree(tmp_path / "cache")
+    start(folder, "all", "--out", whole, *words[3:]).communicate(timeout=PATIENCE)
+    for picture in ("alpha.png", "alpha.svg", "beta.png", "beta.svg"):
+        assert (out / picture).read_bytes() == (whole / picture).read_bytes()
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -737,9 +742,9 @@ def test_bounds_are_shown_as_bounds() -> None:
 
 # ------------------------------------------------------------------ bad input
 BAD = [
-    (["all", "--scale", "0"], "--scale 0.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "0"], "--scale 0: must be 0 < scale ≤ 10"),
     (["all", "--scale", "nan"], "--scale nan: must be 0 < scale ≤ 10"),
-    (["all", "--scale", "-1"], "--scale -1.0: must be 0 < scale ≤ 10"),
+    (["all", "--scale", "-1"], "--scale -1: must be 0 < scale ≤ 10"),
     (["all", "--scale", "10.5"], "--scale 10.5: must be 0 < scale ≤ 10"),
     (["all", "--seed", "-1"], "--seed -1: must be 0 ≤ seed < 2^63"),
     (["all", "--seed", str(2**63)], f"--seed {2**63}: must be 0 ≤ seed < 2^63"),

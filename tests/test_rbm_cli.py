@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -91,28 +87,6 @@ def test_resumed_is_uninterrupted_bit_for_bit(tmp_path: Path, sampler: str) -> N
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
     train(tmp_path / "b.npz", 12, "--resume")  # nothing is left to do, and nothing changes
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
-
-
-def test_a_killed_run_goes_on_from_its_last_checkpoint(tmp_path: Path) -> None:
-    out, whole = tmp_path / "k.npz", tmp_path / "w.npz"
-    words = ["rbm", "train", "--sampler", "pcd", "--out", str(out), "--steps", "1000000"]
-    words += ["-p", "cosine=0"]
-    words += [*map(str, SMALL)]
-    script = "from toyflows.cli.main import main; main()"
-    with subprocess.Popen([sys.executable, "-c", script, *words], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True) as process:  # fmt: skip
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.split()[0] == "20":
-                break
-        os.kill(process.pid, signal.SIGKILL)
-        process.stdout.read()
-    step = checkpoint.load(out, ["rbm"])[1].step
-    assert step >= 20
-    assert step % 5 == 0
-    train(out, step + 7, "--resume")
-    train(whole, step + 7, "--sampler", "pcd", "-p", "cosine=0")
-    assert out.read_bytes() == whole.read_bytes()
 
 
 def test_json_is_one_object(tmp_path: Path) -> None:

@@ -108,6 +108,16 @@ def test_a_stopped_sweep_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -
     assert not (tmp_path / "a.npz.parts").exists()
 
 
+def test_a_stopped_sweep_that_grows_goes_on_to_the_bytes_of_the_larger(tmp_path: Path) -> None:
+    out, narrow, wide = tmp_path / "a.npz", small("pcd", repeats=1), small("pcd", repeats=2)
+    with pytest.raises(Stop):
+        carry_out(narrow, out, stopping(1))
+    kept, rest = Store(out, narrow, narrow.keys()).saved, Here()
+    carry_out(wide, out, rest)
+    assert rest.runs == wide.runs - kept < wide.runs
+    assert out.read_bytes() == made(tmp_path, wide)
+
+
 def test_an_extended_sweep_computes_only_what_is_new(tmp_path: Path) -> None:
     out = tmp_path / "a.npz"
     carry_out(small(), out, Here())

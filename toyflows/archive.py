@@ -1,11 +1,13 @@
-"""Arrays out of an .npz, whoever made it: nothing in it is run, and it takes no more memory than
-its size allows."""
+"""Arrays out of an .npz, and what is in a .gz, whoever made it: nothing in it is run, and it takes
+no more memory than its size allows."""
 
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import zipfile
+import zlib
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,19 @@ def array(raw: bytes) -> NDArray[Any]:
     """The one array of an .npy. Raises Unreadable."""
     with _unreadable():
         return _plain(np.load(io.BytesIO(raw), allow_pickle=False))
+
+
+def unpacked(raw: bytes) -> bytes:
+    """What is in a .gz. Raises Unreadable."""
+    most = max(ROOM, RATIO * len(raw))
+    try:
+        with gzip.open(io.BytesIO(raw)) as file:
+            inside = file.read(most + 1)
+    except (OSError, EOFError, zlib.error):
+        raise Unreadable("is damaged: not a whole .gz") from None
+    if len(inside) > most:
+        raise Unreadable(f"unpacks {len(raw):,} bytes to more than {most:,}")
+    return inside
 
 
 @contextlib.contextmanager

@@ -79,27 +79,31 @@ class Read:
     left_out: int
     modes: tuple[float, float]
     spread: float
+    point: str = ""  # see Table
 
     @classmethod
     def of(cls, source: str, table: Table, fit: Fit) -> Read:
         """Of a column of `source` and the fit to it."""
         name, modes = table.names[0] or source, (fit.mean_a, fit.mean_b)
-        return cls(name, len(table.x), table.left_out, modes, fit.spread)
+        return cls(name, len(table.x), table.left_out, modes, fit.spread, table.point)
 
     @classmethod
     def from_dict(cls, told: dict[str, Any]) -> Read:
         """That which `to_dict` told."""
         low, high = told["modes"]
-        return cls(told["name"], told["points"], told["left_out"], (low, high), told["spread"])
+        rest = (told["spread"], told.get("point", ""))
+        return cls(told["name"], told["points"], told["left_out"], (low, high), *rest)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, and the line under "read"."""
         return {"name": self.name, "points": self.points, "left_out": self.left_out,
-                "modes": list(self.modes), "spread": self.spread, "read": str(self)}  # fmt: skip
+                "modes": list(self.modes), "spread": self.spread, "point": self.point,
+                "read": str(self)}  # fmt: skip
 
     def __str__(self) -> str:
         a, b = (_rounded(mode, self.spread, 2) for mode in self.modes)
         out = f" ({self.left_out} left out: missing)" if self.left_out else ""
+        out += f" ({self.point} read with a decimal point)" if self.point else ""
         return (f"{self.points} points of {self.name}{out}: modes {a} and {b}, "
                 f"spread {_rounded(self.spread, self.spread, 3)}")  # fmt: skip
 

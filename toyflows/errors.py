@@ -52,3 +52,10 @@ class Diverged(ArithmeticError):
     def with_limit(self, stable: float | None) -> Diverged:
         """The same, with what a smaller step would have to be."""
         return Diverged(self.step, self.time, self.coordinate, self.value, stable)
+
+
+class Unsolved(Diverged):
+    """The solver of an ordinary differential equation gave up: its steps became too small."""
+
+    def __init__(self, what: str, time: float, message: str):
+        ArithmeticError.__init__(self, f"{what} stopped at t = {time:.4g}: {message}")

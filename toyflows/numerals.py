@@ -3,7 +3,8 @@
     3.6   3,6   1.234,5   "1,234.5"   NA
 
 Which mark is the decimal one is decided once for a file, by the cells that leave no choice (3,6 but
-not 3,600), and asked where no cell does.
+not 3,600), and asked where no cell does. Points alone, each before three digits (1.234), are taken
+for decimal, and said to be, unless the file has another sign of a country where they group.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ _MISTYPED = re.compile(r"[^\w\"]*\d.*|([OoIl]|[A-Z]{3}\W?)\d*[.,]\d+\W?")
 # By decimal mark D and mark of thousands T: cells that only D explains, and those that show both.
 _CERTAIN = r"[+-]?(0*D\d+|\d+D(\d{0,2}|\d{4,})|\d{4,}D\d{3}|\d*D\d*e[+-]?\d+)"
 _BOTH = r"[+-]?(\d{1,3}(T\d{3})+D\d+|\d{1,3}(T\d{3}){2,})"
+# In a text, a point that can only be a decimal one: .5, 0.123, 3.6, 1.2345, 1234.567, 1.234e5.
+_POINT = re.compile(
+    r"(?<![\d.])(0*\.\d|\d+\.(\d{0,2}|\d{4,})(?![\d.])|\d{4,}\.|[\d.]+e)", re.IGNORECASE
+)
 _GROUPS = r"[+-]?\d{1,3}(T\d{3})+(D\d*)?"
 
 
@@ -54,14 +59,16 @@ class Marks:
 
     decimal: str = "."
     grouped: bool = False
+    doubtful: str = ""  # a cell whose decimal point may group thousands, as those of all others
 
     @classmethod
-    def of(cls, cells: Iterable[str]) -> Marks:
-        """Those that the cells show. Raises Unreadable where they show two, or could be either."""
+    def of(cls, cells: Iterable[str], grouping: bool = False) -> Marks:
+        """Those that the cells show; `grouping`: there is a sign that points may group thousands.
+        Raises Unreadable where they show two, or could be either."""
         marked = [c for c in cells if ("," in c or "." in c) and like_number(c)]
         with_comma = [c for c in marked if "," in c]
         if not with_comma:
-            return cls()
+            return cls(doubtful=_doubtful(marked, grouping))
         comma, point = (_shown(mark, marked) for mark in ",.")
         if comma and point:
             raise Unreadable(f"is the decimal mark that of {comma} or that of {point}? "
@@ -107,6 +114,23 @@ def _shown(decimal: str, cells: Sequence[str]) -> str | None:
     """A cell that only this decimal mark explains."""
     fits = (c for c in cells if any(_matches(p, decimal, c) for p in (_CERTAIN, _BOTH)))
     return next(fits, None)
+
+
+def surely_decimal(text: str) -> bool:
+    """Whether a point in the text can be no mark of thousands."""
+    return _POINT.search(text) is not None
+
+
+def _doubtful(pointed: Sequence[str], grouping: bool) -> str:
+    """The first of these cells where each is like 1.234, and there are several; else nothing."""
+    if len(pointed) < 2 or _shown(".", pointed):
+        return ""
+    cell = pointed[0]
+    if grouping:
+        raise Unreadable(f"is {cell} {cell} or {re.sub('[.]', '', cell)}, as each number has three "
+                         f"digits after its point? Write {re.sub('[.]', '', cell)}, or {cell}0 for "
+                         "a decimal point")  # fmt: skip
+    return cell
 
 
 def _question(cell: str) -> str:

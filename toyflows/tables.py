@@ -7,12 +7,10 @@ where the user says so. See `rows` for the forms of text. A long plain text is r
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import math
 import sys
 import warnings
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -26,12 +24,11 @@ from toyflows import archive, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError, near
-from toyflows.numerals import Marks, like_number, mostly_numbers
+from toyflows.numerals import Marks, like_number, mostly_numbers, surely_decimal
 
 PACKAGED = "old-faithful"
 STDIN = "-"
 LARGEST = 1e300  # in absolute value: the range of the data stays a float
-PACKED = 1 << 29  # bytes of an unpacked .gz: a few bytes can claim any number
 HEAD = 1000  # lines that decide the layout of a plain text
 ALL = "all"  # as a column: every number, in reading order
 # Codes of missing values, asked about where they lie farther off than the others reach.
@@ -78,6 +75,7 @@ class Table:
     x: Array
     names: tuple[str, ...]
     left_out: int = 0
+    point: str = ""  # a cell such as 1.234 where its point was taken for decimal, and might not be
 
 
 def check_goes_with(source: object, name: str, **given: Any) -> None:
@@ -115,7 +113,7 @@ def content(raw: bytes, source: str, choice: Choice) -> Table:
     """The table in the bytes of a file called `source`. Raises Unreadable."""
     suffix = Path(source).suffix.lower()
     if raw.startswith(b"\x1f\x8b"):
-        raw, suffix = _unzipped(raw), Path(Path(source).stem).suffix.lower()
+        raw, suffix = archive.unpacked(raw), Path(Path(source).stem).suffix.lower()
     if suffix in (".npy", ".npz") and not raw:
         raise Unreadable("is empty")
     if raw.startswith(b"\x93NUMPY"):
@@ -174,17 +172,6 @@ def _refuse_others(raw: bytes) -> None:
                          "or pictures, where these are read: PNG, JPEG and TIFF")  # fmt: skip
 
 
-def _unzipped(raw: bytes) -> bytes:
-    try:
-        with gzip.open(io.BytesIO(raw)) as file:
-            inside = file.read(PACKED + 1)
-    except (OSError, EOFError, zlib.error):
-        raise Unreadable("is damaged: not a whole .gz") from None
-    if len(inside) > PACKED:
-        raise Unreadable(f"holds more than {PACKED >> 20} MB when unpacked")
-    return inside
-
-
 # ---- text
 
 
@@ -207,8 +194,10 @@ def _plain(text: str, choice: Choice) -> Table | None:
     if not (x.min() >= -LARGEST and x.max() <= LARGEST):  # nan compares false
         return None
     columns = _chosen(head, choice)
+    marks = _marks(head) if not surely_decimal(rest) else Marks()
     names = _names(head.names, columns)
-    return _cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
+    found = _cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
+    return replace(found, point=marks.doubtful)
 
 
 def _numbers(text: str, separator: str | None) -> Array:
@@ -228,14 +217,23 @@ def _numbers(text: str, separator: str | None) -> Array:
 
 def _of_sheet(sheet: rows.Sheet, choice: Choice) -> Table:
     columns = _chosen(sheet, choice)
-    marks = Marks.of(c for j in _numeric(sheet) for c in sheet.column(j))
+    marks = _marks(sheet)
     x = np.empty((len(sheet.rows), len(columns)))
     for i, (line, cells) in enumerate(sheet.rows):
         try:
             x[i] = [marks.value(cells[j]) for j in columns]
         except Unreadable as error:
             raise Unreadable(f"line {line}: {error}") from None
-    return _cleaned(x, _names(sheet.names, columns), choice, lambda i: f"line {sheet.rows[i][0]}")
+    names = _names(sheet.names, columns)
+    found = _cleaned(x, names, choice, lambda i: f"line {sheet.rows[i][0]}")
+    return replace(found, point=marks.doubtful)
+
+
+def _marks(sheet: rows.Sheet) -> Marks:
+    """The decimal mark of its numbers. Semicolons between columns, and names with an umlaut or an
+    accent, are signs of a country where points group thousands."""
+    grouping = sheet.separator == ";" or not all(map(str.isascii, sheet.names))
+    return Marks.of((c for j in _numeric(sheet) for c in sheet.column(j)), grouping)
 
 
 def _all(text: str, choice: Choice) -> Table:

@@ -17,7 +17,7 @@ import numpy as np
 from toyflows.cloud import Array, finite_or_refused
 from toyflows.diffusion.methods.base import Model, Score, positive
 from toyflows.diffusion.processes import Process
-from toyflows.errors import InputError
+from toyflows.errors import InputError, Unsolved
 
 FAR = 1e6  # spreads of the data: farther the solver's steps become hundreds, then endless
 Divergence = Callable[[Array, float], Array]
@@ -60,7 +60,7 @@ def log_likelihood(
         end = solve_ivp(slope, (first, 1), start, method="DOP853", rtol=tolerance, atol=tolerance)
         judge(end.y)
     if not end.success:
-        raise ArithmeticError(f"likelihood stopped at t = {end.t[-1]:.4g}: {end.message}")
+        raise Unsolved("likelihood", float(end.t[-1]), end.message)
     x1, growth = end.y[: n * D, -1].reshape(x.shape), end.y[n * D :, -1]
     return (log_prior or gaussian(process.prior_sigma))(x1) + growth
 

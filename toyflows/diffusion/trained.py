@@ -17,7 +17,7 @@ from toyflows.diffusion.train import KINDS, SEEN, Config, begin
 from toyflows.errors import InputError
 from toyflows.files import free_memory
 from toyflows.nn import checkpoint
-from toyflows.nn.training import State
+from toyflows.nn.training import State, with_kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,8 @@ class Model:
         state = begin(config)
         state.history = np.broadcast_to(np.float32(0), (header.step, len(SEEN)))
         ended = list(header.arrays) == ["θ"]
-        arrays, _ = checkpoint.load(path, (), {"θ": state.θ} if ended else state.arrays())
+        wanted = {"θ": state.θ} if ended else with_kept(state.arrays(), arrays)
+        arrays, _ = checkpoint.load(path, (), wanted)
         if ended:
             counts = np.array([header.step, 0])
             arrays = state.arrays() | {"θ": arrays["θ"], "mean": arrays["θ"], "counts": counts}

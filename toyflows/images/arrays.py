@@ -8,9 +8,7 @@ train-images-idx3-ubyte.gz               its labels lie beside it: train-labels-
 
 from __future__ import annotations
 
-import gzip
 import math
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from toyflows.archive import Unreadable
 NAMES = {"images": "labels", "x_train": "y_train", "X_train": "y_train", "train_images":
          "train_labels", "X": "y", "x": "y", "data": "target", "arr_0": "arr_1"}  # fmt: skip
 IDX = b"\0\0\x08"  # of unsigned bytes; then the number of axes
-UNPACKED = 1 << 30  # bytes: a few can claim any number
+LARGEST = 1 << 30  # bytes of a file
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow
 
 
@@ -46,15 +44,10 @@ def load(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
 
 def _content(path: Path) -> bytes:
     with path.open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            raw = file.read(UNPACKED + 1)
-    except (gzip.BadGzipFile, EOFError, zlib.error):
-        raise Unreadable("is damaged: not a whole .gz") from None
-    if len(raw) > UNPACKED:
-        raise Unreadable(f"holds more than {UNPACKED >> 20} MB")
-    return raw
+        raw = file.read(LARGEST + 1)
+    if len(raw) > LARGEST:
+        raise Unreadable(f"holds more than {LARGEST >> 20} MB")
+    return archive.unpacked(raw) if raw.startswith(b"\x1f\x8b") else raw
 
 
 def _of_archive(raw: bytes) -> tuple[NDArray[Any], NDArray[Any] | None]:

@@ -341,7 +341,8 @@ class Model:
             shape = (config.buffer, config.size, config.size)
             like.more["buffer"] = np.broadcast_to(np.uint8(0), shape)
         history = np.broadcast_to(np.float32(0), (header.step, len(SEEN)))
-        checkpoint.load(path, kinds or KINDS, like.arrays() | {"history": history})
+        wanted = training.with_kept(like.arrays() | {"history": history}, arrays)
+        checkpoint.load(path, kinds or KINDS, wanted)
         return cls(config, State.of(arrays, like.adam, like.mean), header.data)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self, TypeVar
 
@@ -14,6 +14,7 @@ from toyflows.nn.layers import Array
 from toyflows.nn.optimise import EMA, Adam
 
 ROLLBACKS = 8  # each halves the rate
+KEPT = "kept/"  # names in a checkpoint of what belongs to the state to go back to
 
 
 @dataclass
@@ -27,13 +28,21 @@ class State:
     more: dict[str, Array] = field(default_factory=dict)  # what else the run remembers, by name
     step: int = 0
     rollbacks: int = 0
+    kept: Self | None = None  # where a step that is lost goes back to
 
     def copy(self) -> Self:
-        """A state that shares nothing with this one."""
-        return self.of({k: v.copy() for k, v in self.arrays().items()}, self.adam, self.mean)
+        """A state that shares nothing with this one, and has none to go back to."""
+        return self.of({k: v.copy() for k, v in self._own().items()}, self.adam, self.mean)
 
     def arrays(self) -> dict[str, Array]:
-        """By the names they have in a checkpoint."""
+        """By the names they have in a checkpoint. A run that stops between two checkpoints has the
+        earlier one with it: a step that is lost later goes back there, as without the stop."""
+        if self.kept is None or self.kept.step == self.step:
+            return self._own()
+        kept = {KEPT + name: x for name, x in self.kept._own().items() if name != "history"}
+        return self._own() | kept
+
+    def _own(self) -> dict[str, Array]:
         return {
             "θ": self.θ, "adam/m": self.adam.m, "adam/v": self.adam.v, "mean": self.mean.mean,
             "history": self.history, "counts": np.array([self.step, self.rollbacks]), **self.more,
@@ -43,10 +52,15 @@ class State:
     def of(cls, arrays: dict[str, Array], adam: Adam, mean: EMA) -> Self:
         """The state of these arrays, with the constants of `adam` and `mean`."""
         rest = dict(arrays)
+        kept = {n.removeprefix(KEPT): rest.pop(n) for n in arrays if n.startswith(KEPT)}
         step, rollbacks = map(int, rest.pop("counts"))
         adam = dataclasses.replace(adam, m=rest.pop("adam/m"), v=rest.pop("adam/v"), steps=step)
         mean = dataclasses.replace(mean, mean=rest.pop("mean"), steps=step)
-        return cls(rest.pop("θ"), adam, mean, rest.pop("history"), rest, step, rollbacks)
+        state = cls(rest.pop("θ"), adam, mean, rest.pop("history"), rest, step, rollbacks)
+        if kept:
+            kept["history"] = state.history[: max(0, int(kept["counts"][0]))]
+            state.kept = cls.of(kept, adam, mean)
+        return state
 
     def key(self, seed: int) -> int:
         """The seed of what is random from here on: a run that rolled back meets other noise."""
@@ -57,6 +71,13 @@ class State:
         """A step is done, and this is the row of the history that it adds."""
         self.history = np.concatenate([self.history, np.array([numbers]).astype(np.float32)])
         self.step += 1
+
+
+def with_kept(own: dict[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
+    """What a checkpoint must hold of a state with these arrays, given what was found in it."""
+    if not any(name.startswith(KEPT) for name in found):
+        return own
+    return own | {KEPT + name: x for name, x in own.items() if name != "history"}
 
 
 class Record(Protocol):
@@ -92,10 +113,11 @@ def steps(
     `end` where the rate has fallen to 0 (0: never). `keep` is called with what a checkpoint is to
     hold: every so many steps if the state is `sound`, and after a rollback.
 
-    A step that is lost is undone: the run goes back to the last state kept, with half the rate and
-    other noise, ROLLBACKS times; then Lost is raised. Where a run was stopped counts as kept.
+    A step that is lost is undone: the run goes back to the last state kept, or to its beginning,
+    with half the rate and other noise, ROLLBACKS times; then Lost is raised. Where a run was
+    stopped does not count as kept: `state.kept` goes with it.
     """
-    good = state.copy()
+    good = state.kept = state.kept or state.copy()
     while not end or state.step < end:
         record = advance()
         if not record.lost and not np.isfinite(state.θ).all():
@@ -105,8 +127,9 @@ def steps(
                 raise Lost(record.lost)
             good.rollbacks += 1
             vars(state).update(vars(good.copy()))
+            state.kept = good
             record = record._replace(step=state.step)
         if record.lost or (state.step % every == 0 and sound(state)):
-            good = state.copy()
+            good = state.kept = state.copy()
             keep(good)
         yield record

@@ -76,13 +76,13 @@ class Store:
         with self._full_disk_told():
             if not self._named:
                 self.parts.mkdir(exist_ok=True)
-                said = {"plan": self.plan.to_dict(), "versions": versions()}
                 with whole_file(self.parts / PLAN) as temporary:
-                    temporary.write_text(json.dumps(said, ensure_ascii=False), "utf-8")
+                    temporary.write_text(_sealed(self.plan), "utf-8")
                 self._named = True
             name = hashlib.blake2b(rows.keys.tobytes(), digest_size=8).hexdigest()
             with whole_file(self.parts / f"{name}.npz") as temporary:
-                np.savez(temporary, key=rows.keys, **rows.values)  # type: ignore[arg-type]
+                by = np.array(_text(versions()))
+                np.savez(temporary, key=rows.keys, versions=by, **rows.values)  # type: ignore[arg-type]
         self._mark(rows.keys)
 
     def finish(self) -> Result:
@@ -121,29 +121,42 @@ class Store:
 
     def _open_parts(self) -> None:
         try:
-            said = json.loads((self.parts / PLAN).read_text("utf-8"))
-            plan, written = Plan.from_dict(said["plan"]), said["versions"]
-        except FileNotFoundError:
-            if any(self.parts.iterdir()):
-                raise InputError("out", self.parts, "is in the way, and is no sweep") from None
-            return
-        except (OSError, ValueError, KeyError, TypeError):
-            raise InputError("out", self.parts, "is in the way, and is no sweep") from None
-        self._check(plan, written, self.parts)
+            plan, written = _plan_of(self.parts)
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            if not any(self.parts.iterdir()):
+                return
+            self._check_by_parts()
+        else:
+            self._check(plan, written, self.parts)
         for path in self._part_files():
             if (part := self._part(path)) is None:
                 say(f"left out {path}: it is damaged, and its runs are still to be done")
             else:
                 self._mark(part.keys)
 
+    def _check_by_parts(self) -> None:
+        """Where the parts have lost their plan: what each part says of itself must be this plan's;
+        the plan is then written again with the next part."""
+        if not (files := self._part_files()):
+            raise InputError("out", self.parts, "is in the way, and is no sweep")
+        told = f"{PLAN} is damaged: "
+        if not any(self._part(path, versions()) for path in files):
+            cure = "remove the folder, and its runs are done again"
+            why = "no part in it is of this plan and of this toyflows, numpy and numba"
+            raise InputError("out", self.parts, f"{told}{why}; {cure}")
+        say(f"{self.parts / told} its parts are of this plan, and it is written again")
+
     def _part_files(self) -> list[Path]:
         return sorted(self.parts.glob("[!.]*.npz")) if self.parts.exists() else []
 
-    def _part(self, path: Path) -> Rows | None:
-        """The rows in this file; None unless they are whole, and the plan's."""
+    def _part(self, path: Path, by: Mapping[str, str] | None = None) -> Rows | None:
+        """The rows in this file; None unless they are whole, and the plan's, and made `by` these
+        versions."""
         try:
             found = archive.arrays(path)
-            keys = found.pop("key")
+            keys, written = found.pop("key"), str(found.pop("versions", ""))
+            if by is not None and written != _text(by):
+                return None
             wanted = {n: ((keys.size, *c.size), np.dtype(c.dtype))
                       for n, c in kept(self.plan.keep).items()}  # fmt: skip
             whole = {n: (x.shape, x.dtype) for n, x in found.items()} == wanted
@@ -211,6 +224,29 @@ def save(result: Result, out: Path) -> None:
     temporary.rename(out)
 
 
+def _text(told: Mapping[str, Any]) -> str:
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _sealed(plan: Plan) -> str:
+    """What the folder of its parts says of a plan, with a hash by which damage is seen."""
+    said = {"plan": plan.to_dict(), "versions": versions()}
+    return _text(said | {"digest": _digest(said)})
+
+
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.blake2b(_text(said).encode(), digest_size=8).hexdigest()
+
+
+def _plan_of(parts: Path) -> tuple[Plan, dict[str, str]]:
+    """The plan in that folder, and the versions it was written by. Raises ValueError, KeyError,
+    TypeError, RecursionError or OSError where it is damaged."""
+    said = json.loads((parts / PLAN).read_text("utf-8"))
+    if said.pop("digest") != _digest(said):
+        raise ValueError(PLAN)
+    return Plan.from_dict(said["plan"]), dict(said["versions"])
+
+
 def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
     """The sweep in this file, finished or not, and which of its runs are there.
 
@@ -222,10 +258,14 @@ def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
         result = load(path)
         return result, np.ones(result.plan.shape, bool)
     try:
-        plan = Plan.from_dict(json.loads((parts / PLAN).read_text("utf-8"))["plan"])
+        plan, _ = _plan_of(parts)
         return Store(path, plan, plan.keys()).so_far()
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        why = error.why if isinstance(error, InputError) else "is no sweep of toyflows"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        why = (
+            error.why
+            if isinstance(error, InputError)
+            else (f"{PLAN} is damaged; the `toyflows sweep` that made it mends it and goes on")
+        )
         raise InputError("path", parts, why) from None
 
 

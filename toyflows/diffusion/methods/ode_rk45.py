@@ -9,6 +9,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.diffusion.methods.base import Method, Model, Normals, positive
+from toyflows.errors import Unsolved
 
 
 @dataclass(frozen=True)
@@ -37,5 +38,5 @@ class OdeRK45(Method):
         with np.errstate(under="ignore"):  # weights of stages that are nearly zero
             end = solve_ivp(slope, (t, s), x.ravel(), rtol=self.tolerance, atol=self.tolerance)
         if not end.success:
-            raise ArithmeticError(f"{self.name} stopped at t = {end.t[-1]:.4g}: {end.message}")
+            raise Unsolved(self.name, float(end.t[-1]), end.message)
         return end.y[:, -1].reshape(x.shape).astype(x.dtype, copy=False)
