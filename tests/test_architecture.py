@@ -30,7 +30,7 @@ LAYERS = [
     "toyflows.nn.unet_passes", "toyflows.nn.fast_unet", "toyflows.images",
     "toyflows.kernels.team", "toyflows.kernels.langevin", "toyflows.kernels.metropolis",
     "toyflows.kernels.chains", "toyflows.kernels.weighted", "toyflows.kernels.sample",
-    "toyflows.kernels.banded", "toyflows.kernels.swap", "toyflows.kernels.hopfield",
+    "toyflows.kernels.banded", "toyflows.kernels.exact_law", "toyflows.kernels.swap", "toyflows.kernels.hopfield",
     "toyflows.kernels.ising",
     "toyflows.kernels.boltzmann", "toyflows.kernels.rbm", "toyflows.kernels.modes",
     "toyflows.kernels.modes_chains", "toyflows.kernels.plane",
