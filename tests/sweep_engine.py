@@ -39,7 +39,7 @@ class Here:
 def small(*losses: str, **changes: object) -> Plan:
     """Walkers: 2 methods × 3 separations × 2 rates × 2 repeats."""
     settings: dict[str, object] = {
-        "over": {"separation": "2:14:3", "rate": [0.5, 5.0]}, "walkers": 300, "time": 2.0,
+        "over": {"separation": "2:8:3", "rate": [0.5, 5.0]}, "walkers": 300, "time": 2.0,
         "repeats": 2, "keep": ["verdict", "theta", "crossings", "path"],
     }  # fmt: skip
     return Plan.make(losses or ("pcd", "jarzynski"), **(settings | changes))

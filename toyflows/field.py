@@ -105,16 +105,32 @@ def _time(a: float, u: float, b: float, w: float) -> float:
 
 
 def _zero(v: Speed, a: float, b: float, side: float, fine: float = 0.0) -> float:
-    """Where v, of the sign `side` at a and not at b, changes it: by halving."""
+    """Where v, of the sign `side` at a and not at b, changes it: by halving, which finds the last
+    bit; to `fine` by Brent's method, where a v costs more than that is worth."""
+    if fine > 0:
+        return _brent(v, a, b, fine)
     for _ in range(HALVINGS):
         middle = 0.5 * (a + b)
-        if middle in (a, b) or abs(b - a) <= fine:
+        if middle in (a, b):
             break
         if v(middle) * side > 0:
             a = middle
         else:
             b = middle
     return b
+
+
+def _brent(v: Speed, a: float, b: float, fine: float) -> float:
+    """A zero of v between a and b; raises ArithmeticError where v is not a number."""
+    from scipy.optimize import brentq  # 0.2 s: not before it is needed
+
+    def finite(θ: float) -> float:
+        speed = v(θ)
+        if not math.isfinite(speed):
+            raise ArithmeticError(f"v({θ}) is not a number")
+        return speed
+
+    return float(brentq(finite, a, b, xtol=fine))
 
 
 def chatter(v: Speed, at: float, η: float) -> float:

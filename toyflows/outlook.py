@@ -43,6 +43,7 @@ NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may g
 FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
 FOLLOWS = 0.1  # of the held particles' velocity: θ is as slow as they need
 FINE = 1e-8  # to which a rest of held particles is found
+COARSE = 1e-2  # of the walkers' noise: a rest need not be known better
 AT_REST = 0.1  # tolerances from the rest: what seemed swings about θ* has come to stand beside it
 STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
 
@@ -288,7 +289,7 @@ class _Case:
                 begin = star + aside * near
             else:
                 return out
-            ahead = walk(g, begin, star, near, FINE)
+            ahead = walk(g, begin, star, near, max(FINE, COARSE * out.noise))
         except (InputError, ArithmeticError):
             return out
         if ahead.end != "zero":

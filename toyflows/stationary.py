@@ -37,7 +37,11 @@ def held(flow: Flow, ops: Grid, θ: float, chains: Particles) -> Particles | Non
     """The stationary law of the particles at θ, sought from `chains`; None if it is not found."""
 
     def after(chains: Particles) -> Particles:
-        moved = flow.step(ops, State(0, θ, {}, chains), 0.0)[0].chains
+        if type(flow).step is Flow.step:  # without its means, which are half the cost
+            stored = flow.store(ops, chains, flow.negatives(ops, θ, chains))
+            moved = flow.advance(ops, θ, θ, stored)
+        else:
+            moved = flow.step(ops, State(0, θ, {}, chains), 0.0)[0].chains
         assert moved is not None
         return moved
 
