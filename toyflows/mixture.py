@@ -78,11 +78,11 @@ class Mixture:
         larger = max(-θ, 0.0) + math.log1p(math.exp(-min(abs(θ), 700.0)))
         return larger + 0.5 * math.log(2 * math.pi)
 
-    def logit(self, x: Array, θ: float) -> Array:
+    def logit(self, x: Array, θ: float | Array) -> Array:
         """z = d(x − m) − θ: the log odds of mode b at x."""
         return self.d * (x - self.m) - θ
 
-    def energy(self, x: Array, θ: float) -> Array:
+    def energy(self, x: Array, θ: float | Array) -> Array:
         """U_θ(x) = (x−a)²/2 − log(1 + e^z)."""
         return 0.5 * (x - self.a) ** 2 - softplus(self.logit(x, θ))
 

@@ -286,7 +286,7 @@ def _run(
         if name == "theory":
             told = solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
             if told is not None:
-                done[name] = told
+                done[name] = _with_divergence(target, told)
             continue
         backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
         earlier = None if before is None else before.backends[name]
@@ -297,10 +297,24 @@ def _run(
             later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
         except Diverged as error:
             raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
+        later = _with_divergence(target, later)
         done[name] = later if earlier is None else earlier.then(later)
     if not done:
         raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")
     return Run(settings, target, method, done, threads)
+
+
+def _with_divergence(target: Target, run: Trajectory) -> Trajectory:
+    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
+    kl = target.divergence(run.θ)
+    if kl is None:
+        return run
+    seen = run.seen | {"kl": kl}
+    if "log_Z" in run.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
+        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
+    return replace(run, seen=seen)
 
 
 def _walkers(target: Target, s: Settings, threads: int) -> Any:
@@ -393,14 +407,19 @@ def _columns(run: Trajectory) -> dict[str, Any]:
 
 
 def _csv(run: Run) -> str:
-    """One row a record and backend; q is p_b(θ)."""
+    """One row a record and backend; q is p_b(θ), then what the method shows beside it. A number
+    that a backend has not is left empty."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["backend", "t", "theta", "q", "mode_b"])
+    names = list(dict.fromkeys(key for tr in run.backends.values() for key in tr.seen))
+    rows.writerow(["backend", "t", "theta", "q", "mode_b", *names])
     for name, tr in run.backends.items():
-        for t, θ, mode_b in zip(tr.t.tolist(), tr.θ.tolist(), tr.mode_b.tolist(), strict=True):
-            q = run.target.mixture.weight_b(θ)
-            rows.writerow([name, t, θ, q, "" if math.isnan(mode_b) else mode_b])
+        q = [run.target.mixture.weight_b(θ) for θ in tr.θ.tolist()]
+        nothing = np.full(tr.t.size, math.nan)
+        more = [tr.mode_b, *(tr.seen.get(key, nothing) for key in names)]
+        for i, row in enumerate(zip(tr.t.tolist(), tr.θ.tolist(), q, strict=True)):
+            told = (float(column[i]) for column in more)
+            rows.writerow([name, *row, *("" if math.isnan(v) else v for v in told)])
     return text.getvalue()
 
 
@@ -423,6 +442,7 @@ def _arrays(run: Run) -> dict[str, Any]:
         if tr.state is None:
             continue
         s = tr.state
+        out |= {f"{name}/memory/{key}": array for key, array in s.memory.items()}
         out[f"{name}/state"] = json.dumps({"step": s.step, "theta": s.θ, "extra": s.extra})
         ladder = isinstance(s.chains, tuple)
         clouds = s.chains if isinstance(s.chains, tuple) else (s.chains,) if s.chains else ()
@@ -473,15 +493,15 @@ def _from_arrays(a: dict[str, Any]) -> Run:
 
 def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
     t, θ, velocity, mode_b, crossings = (a[f"{name}/{column}"] for column in COLUMNS)
-    extra, seen = (
+    extra, seen, memory = (
         {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
-        for start in (f"{name}/extra/", f"{name}/seen/")
+        for start in (f"{name}/extra/", f"{name}/seen/", f"{name}/memory/")
     )
     state = None
     if f"{name}/state" in a:
         kept = json.loads(str(a[f"{name}/state"]))
         chains = _chains(a, f"{name}/chains")
-        state = State(kept["step"], kept["theta"], kept["extra"], chains)
+        state = State(kept["step"], kept["theta"], kept["extra"], chains, memory)
     walkers = s.walkers if name == "walkers" else None
     return Trajectory(
         s.loss, name, s.dt, s.rate, t, θ, velocity, mode_b, crossings, extra, seen, state, walkers

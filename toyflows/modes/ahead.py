@@ -31,7 +31,6 @@ from toyflows.outlook import (
     left_by_noise,
     read,
 )
-from toyflows.state import State
 
 
 def outlook(
@@ -60,7 +59,8 @@ def _outlook(
         return out._replace(goes="stays" if held else out.goes.replace("?", "star")), near
     assert path.state is not None
     try:
-        state = _moved(flow, ops, path.state, path.state.θ + by) if there else path.state
+        beside: Any = path.state.θ + by
+        state = flow.displaced(ops, path.state, beside) if there else path.state
         if is_field(flow) and ops.name == "grid":
             rates = _rates(flow, ops, state.chains)
             far = RUNS * max(lasted, dt)
@@ -84,14 +84,15 @@ def _line(path: Path, target: ModesTarget) -> Line:
 
 def _rates(flow: Flow, ops: Any, chains: Any) -> Callable[[Array], Array]:
     def rates(θ: Any) -> Array:
-        return np.asarray(flow.velocity(ops, θ, flow.negatives(ops, θ, chains)), float)
+        return np.asarray(flow.velocity(ops, θ, flow.drawn(ops, θ, chains, {})), float)
 
     return rates
 
 
 def _stops(flow: Flow, ops: Any, state: Any, target: ModesTarget) -> bool:
     """Would θ stop at θ* if it were there now, the particles where they are?"""
-    there = _moved(flow, ops, state, target.θ_star)
+    star: Any = target.θ_star
+    there = flow.displaced(ops, state, star)
     at, now = (np.linalg.norm(flow.observe(ops, s).velocity) for s in (there, state))
     return bool(at <= STOPS * now)
 
@@ -99,21 +100,13 @@ def _stops(flow: Flow, ops: Any, state: Any, target: ModesTarget) -> bool:
 def _is_held(flow: Flow, ops: Any, target: ModesTarget, by: Array, steps: int, rate: float) -> bool:
     """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
     start: Any = target.θ_star
-    state = _moved(flow, ops, flow.start(ops, start), target.θ_star + by)
+    state = flow.displaced(ops, flow.begin(ops, start), start + by)
     told = follow(flow, ops, state.θ, steps, rate, 1, None, state)
     lasted = float(told.t[-1] - told.t[0])
     p, many = target.mixture.weights(target.θ_star), getattr(ops, "walkers", math.inf)
     drawn = DEVIATIONS * math.sqrt(float(np.max(p * (1 - p))) / many)  # of shares drawn once
     line, near = _line(told, target), np.abs(by) / 2
     return read(None, line, near, lasted, True, blur=drawn * rate * lasted).goes == "stays"
-
-
-def _moved(flow: Flow, ops: Any, state: State, θ: Any) -> State:
-    """The state with another θ, as after a step of the method: weights know of it."""
-    chains = state.chains
-    if chains is not None:
-        chains = flow.advance(ops.at(state.step), state.θ, θ, chains)
-    return state._replace(step=state.step + 1, θ=θ, chains=chains)
 
 
 def _closed(
@@ -136,7 +129,8 @@ def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> 
     steps = max(1, path.t.size - 1)
     if is_field(flow):
         return np.array([left_by_noise(jitter(v), η, steps) for v in path.velocity.T])
-    p = target.mixture.weights(path.θ[0])
+    data = getattr(flow, "start", "model") == "data"
+    p = target.mixture.weights(target.θ_star if data else path.θ[0])
     return (
         np.minimum(np.sqrt((1 / p[0] + 1 / p[1:]) / many), 2 * NOISIEST)
         if many
