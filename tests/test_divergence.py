@@ -92,8 +92,15 @@ def test_the_weights_estimate_the_divergence() -> None:
     assert seen["kl"][0] > 0.1
     off = []
     for seed in range(24):
-        path = modes.flow("jarzynski", positions=[-3.0, 3.0], theta_star=[0.0, 1.4], time=1.0,
-                          walkers=2_000, seed=seed, backends=["walkers"]).backends["walkers"]
+        path = modes.flow(
+            "jarzynski",
+            positions=[-3.0, 3.0],
+            theta_star=[0.0, 1.4],
+            time=1.0,
+            walkers=2_000,
+            seed=seed,
+            backends=["walkers"],
+        ).backends["walkers"]
         off.append(float(path.seen["kl_from_log_Z"][-1] - path.seen["kl"][-1]))  # fmt: skip
     assert stats.mean("log Z", off, 0.0, bias=1e-4).detects < 0.01
 

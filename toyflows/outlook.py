@@ -391,8 +391,14 @@ class _Case:
         mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
         ahead = Line(paths[0].t - paths[0].t[0], mean[:, None].astype(np.float64))
         ways = np.std([p.θ[-1] - p.θ[0] for p in paths], ddof=1)
-        blur = DEVIATIONS * math.sqrt(0.5 * (noise**2 + float(ways) ** 2))  # that may be no move
+        blur = DEVIATIONS * math.sqrt(0.5 * (noise**2 + float(ways) ** 2))
+        if abs(mean[0] + star - θ0) > blur:  # it has moved, and a slow mean may be a turn
+            blur = 0.0
         out = self._read(ahead, noise, there, blur=blur)
+        if out.goes == "rest" and not there and straight(np.array([p.θ for p in paths])):
+            way, gap = float(mean[-1] - mean[0]), float(mean[-1])
+            needs = ahead.t[-1] * abs(gap / way) if way * gap < 0 else math.inf
+            out = out._replace(goes="star" if way * gap < 0 else "away", needs=needs, rest=math.nan)
         return out._replace(goes="star") if out.goes == "?" else out
 
     # ------------------------------------------------------------------ reading, and noise
@@ -484,6 +490,16 @@ def _on_nodes(grid: Grid, cloud: Cloud) -> Cloud:
     heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
     with np.errstate(divide="ignore"):
         return Cloud(to, np.log(heights) + cloud.log_mass)
+
+
+def straight(paths: Array) -> bool:
+    """Do these replicas (runs, steps) move, at a speed that does not change, as far as their spread
+    can tell? Then their mean tends to no limit that is known."""
+    half = paths.shape[1] // 2
+    first, second = paths[:, half] - paths[:, 0], paths[:, -1] - paths[:, half]
+    error = [float(np.std(v, ddof=1)) / math.sqrt(len(v)) for v in (first + second, second - first)]
+    way, bend = (abs(float(np.mean(v))) for v in (first + second, second - first))
+    return way > 2 * DEVIATIONS * error[0] and bend < DEVIATIONS * error[1]
 
 
 def jitter(velocity: Array) -> float:
