@@ -169,3 +169,14 @@ def test_modes_start_in_the_data() -> None:
     assert np.max(np.abs(run.backends["grid"].θ)) < 1e-9
     share = run.backends["walkers"].shares[0, 0]
     stats.proportion("in b", round(share * 2_000), 2_000, 0.75)
+
+
+def test_modes_from_the_data_learn_nothing_where_they_are_far() -> None:
+    """Shares that are off by their noise drive θ a little; that is no collapse."""
+    run = modes.flow("pcd", positions=[-10.0, 6.0], q_star=[0.25, 0.75], start="data", time=100.0,
+                     dt=0.2, walkers=2_000, backends=["walkers"])  # fmt: skip
+    assert float(np.max(np.abs(run.θ))) > 0.2
+    assert run.verdict.kind == "no learning", run.verdict
+    other = modes.flow("pcd", positions=[-10.0, 6.0], q_star=[0.25, 0.75], time=100.0, dt=0.2,
+                       walkers=2_000, backends=["walkers"])  # fmt: skip
+    assert other.verdict.kind == "mode collapse"

@@ -42,6 +42,8 @@ SEPARATION = 20.0  # of the modes, where none is given
 BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
 COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
+WITH_MODEL = ("ml", "pcd", "cd", "jarzynski", "tempering", "short-run", "replay-buffer",
+              "score-matching")  # fmt: skip
 RECORDS = 2000  # rows a run keeps, about
 TURNING = ("converges", "on its way", "oscillates")  # of what the motion about the rest is told
 Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
@@ -65,6 +67,7 @@ class Settings:
     modes: tuple[float, float] | None = None
     column: str | None = None
     skip_missing: bool | None = None
+    model: str | None = None
 
     @property
     def steps(self) -> int:
@@ -199,6 +202,9 @@ class Run:
         """
         path = Path(path)
         check_out(path)
+        if path.suffix == ".npz" and self.settings.model is not None:
+            raise InputError("out", path, "a model is a function, which .npz cannot hold; must be "
+                             ".json, .csv or a picture")  # fmt: skip
         with whole_file(path) as temporary:
             if path.suffix == ".json":
                 text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
@@ -233,12 +239,14 @@ def flow(
     column: str | int | None = None,
     skip_missing: bool | None = None,
     report: Report | None = None,
+    model: Any = None,
     options: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Run:
     """Runs the training method `loss` towards θ* (or q* = p_b(θ*)) or towards data, from θ0.
 
     `data` are a file's name, an array, a list, a Series, or the `column` of a DataFrame or file.
+    `model` is a family of your own in place of the two modes, a `toyflows.Energy`.
     θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
     steps of the same dt. Further arguments, or `options`, are the method's own (docs/methods.md;
     only `options` can hold a gan's "loss"). Raises InputError for whatever cannot be run, before
@@ -254,8 +262,13 @@ def flow(
             raise InputError(name, value, "must be a finite number")
     check_ranges(theta0, time, dt, rate, walkers, seed, threads)
     names = _applicable(method, names, backends, data)
+    if model is not None:
+        names = _with_model(method, names, backends, given, data)
     column = None if column is None else str(column)
-    if data is None:
+    if model is not None:
+        target, read = Target.of_model(model, given["theta_star"]), None
+        model.check(theta0)
+    elif data is None:
         check_goes_with(None, "data", column=column, skip_missing=skip_missing)
         target, read = _target(given, modes), None
     else:
@@ -263,7 +276,7 @@ def flow(
     settings = Settings(
         loss, options, float(theta0), float(time), float(dt), float(rate), int(walkers), int(seed),
         target.θ_star, target.mixture.d, None if data is None else told(data), modes, column,
-        skip_missing,
+        skip_missing, None if model is None else repr(model),
     )  # fmt: skip
     if "walkers" in names:
         check_memory(method, walkers)
@@ -320,6 +333,10 @@ def _with_divergence(target: Target, run: Trajectory) -> Trajectory:
 def _walkers(target: Target, s: Settings, threads: int) -> Any:
     from toyflows.backends.walkers import Walkers  # numba: not before it is needed
 
+    if not target.mixture.closed_forms:
+        from toyflows.backends.energies import EnergyWalkers
+
+        return EnergyWalkers(target, s.dt, s.walkers, s.seed, threads)
     return Walkers(target, s.dt, s.walkers, s.seed, threads)
 
 
@@ -371,6 +388,24 @@ def _applicable(
     if asked and not left:
         raise InputError("backend", "walkers", f"{method.name} is a quadrature; take grid")
     return left
+
+
+def _with_model(
+    method: Flow, names: Sequence[str], asked: Sequence[str] | None, given: Mapping[str, float],
+    data: Any,
+) -> list[str]:  # fmt: skip
+    """The backends of a family of one's own. Raises InputError for what needs two modes."""
+    for name, value in (("data", data), *given.items()):
+        if value is not None and name != "theta_star":
+            raise InputError(name, value, "does not go with a model; must be theta_star")
+    if "theta_star" not in given:
+        raise InputError("theta_star", None, "must be given with a model")
+    if type(method).__module__.startswith("toyflows.flows.") and method.name not in WITH_MODEL:
+        why = f"is for two Gaussian modes; with a model take {', '.join(WITH_MODEL)}"
+        raise InputError("loss", method.name, why)
+    if asked and "theory" in asked:
+        raise InputError("backend", "theory", "a model has no closed form; take grid or walkers")
+    return [name for name in names if name != "theory"]
 
 
 def check_out(path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,12 @@ class Target:
         many, found = max(1, AT_ONCE // x.size), []
         with np.errstate(under="ignore"):
             for i in range(0, θ.size, many):
-                part = θ[i : i + many, None]
-                v = -mix.energy(x, part) - log_Z[i : i + many, None] - log_ρ  # (records, nodes)
+                part = θ[i : i + many]
+                if mix.closed_forms:
+                    U = mix.energy(x, part[:, None])  # (records, nodes)
+                else:
+                    U = np.stack([mix.energy(x, value) for value in part.tolist()])
+                v = -U - log_Z[i : i + many, None] - log_ρ
                 found.append((np.expm1(v) - v) @ w)
         return np.concatenate(found)
 
@@ -75,6 +80,14 @@ class Target:
         mixture = Mixture.separated(separation)
         x = nodes(mixture.a - 9.0, mixture.b + 9.0, spacing(mixture.d), mixture.m)
         return cls(mixture, θ_star, Law(mixture, θ_star, x))
+
+    @classmethod
+    def of_model(cls, model: Any, θ_star: float) -> Target:
+        """Data law ρ_{θ*} of a family of one's own (energy.py)."""
+        if not abs(θ_star) <= LARGEST_THETA:
+            raise InputError("theta_star", θ_star, f"must be |θ*| ≤ {LARGEST_THETA:g}")
+        model.check(θ_star)
+        return cls(model, θ_star, Law(model, θ_star, model.x))
 
     @classmethod
     def from_q(cls, q_star: float, separation: float = 20.0) -> Target:

@@ -16,7 +16,7 @@ by 1e−5, most often by 1e−8). Detailed balance holds node by node, so ρ_θ 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -34,6 +34,7 @@ from toyflows.target import Target, nodes, spacing
 
 WIDE = 6.0  # nodes a standard deviation, above which a kernel is applied in two parts
 WORK, TILT = Mixture.work, Mixture.tilt  # the weights whose form is known
+FUSED = MappingProxyType({("plain", "ula"): ()})
 STEPS_A_CALL = 200  # of the law of persistent chains: some ms
 LIGHTEST = 1e-30  # share of the largest weight that a tilted step need not take along
 
@@ -47,7 +48,6 @@ class Grid:
     dx: float = 0.0
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     name = "grid"
-    sweeps = MappingProxyType({("plain", "ula"): ()})  # what `persistent` can do
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:
@@ -57,6 +57,11 @@ class Grid:
     def mixture(self) -> Mixture:
         return self.target.mixture
 
+    @property
+    def sweeps(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """What `persistent` can do."""
+        return FUSED if self.mixture.closed_forms else {}
+
     @cached_property
     def x(self) -> Array:
         """Nodes (n,): the wells of ULA have variance 1/(1 − h/2)."""
@@ -65,7 +70,7 @@ class Grid:
     def _nodes(self, temperature: float) -> Array:
         """Nodes that hold the wells of ULA at that temperature, and its laws on the way there."""
         reach = REACH * math.sqrt(temperature / (1.0 - self.h / 2))
-        return nodes(self.mixture.a - reach, self.mixture.b + reach, self.dx, self.mixture.m)
+        return nodes(*self.mixture.range(reach, temperature), self.dx, self.mixture.m)
 
     def _around(self, cloud: Cloud, temperature: float) -> Array:
         """The nodes for where the cloud goes: Langevin contracts, so none beyond where it is."""

@@ -75,6 +75,10 @@ def _outlook(
             out = out._replace(goes="star" if held else "away")
     except Diverged:
         return Outlook("away", noise=float(noise.max()), needs=0.0), near
+    slow = np.max(np.abs(path.velocity)) <= _drawn(flow, target, path, ops)
+    if out.goes in ("away", "rest") and slow and not is_field(flow):  # all that moved is noise
+        moved = float(np.max(np.linalg.norm(path.θ - path.θ[0], axis=1)))
+        return out._replace(goes="still", noise=moved / DEVIATIONS), np.maximum(near, moved)
     return out._replace(goes=out.goes.replace("?", "star"), noise=float(noise.max())), near
 
 
@@ -120,6 +124,20 @@ def _closed(
                 told.crossings[half])  # fmt: skip
 
 
+def _first_shares(flow: Flow, target: ModesTarget, path: Path) -> Array:
+    """Of the modes among the persistent particles at the start (K,)."""
+    data = getattr(flow, "start", "model") == "data"
+    return target.mixture.weights(target.θ_star if data else path.θ[0])
+
+
+def _drawn(flow: Flow, target: ModesTarget, path: Path, ops: Any) -> float:
+    """The largest speed that shares of the modes, off by their own noise, give to θ; 0 for the
+    exact law."""
+    p = _first_shares(flow, target, path)
+    many = getattr(ops, "walkers", math.inf)
+    return DEVIATIONS * math.sqrt(float(np.max(p * (1 - p))) / many)
+
+
 def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> Array:
     """Deviation of θ (K−1,) that the number of walkers leaves: fresh ones (`left_by_noise`), or a
     share of each mode that was drawn once, √((1/p_1 + 1/p_k)/N)."""
@@ -129,8 +147,7 @@ def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> 
     steps = max(1, path.t.size - 1)
     if is_field(flow):
         return np.array([left_by_noise(jitter(v), η, steps) for v in path.velocity.T])
-    data = getattr(flow, "start", "model") == "data"
-    p = target.mixture.weights(target.θ_star if data else path.θ[0])
+    p = _first_shares(flow, target, path)
     return (
         np.minimum(np.sqrt((1 / p[0] + 1 / p[1:]) / many), 2 * NOISIEST)
         if many
