@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +118,24 @@ def test_modes_print_and_save_the_divergence(tmp_path: Path) -> None:
     wanted = 0.25 * math.log(0.5) + 0.75 * math.log(1.5)
     assert float(first["kl"]) == pytest.approx(wanted, abs=1e-9)
     assert f"{wanted:.3g}" in done.stdout
+
+
+PAGE = Path(__file__).parent.parent / "docs" / "carbone2023.md"
+CALLS = re.findall(r"^    toyflows (modes .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("words", CALLS)
+def test_the_page_of_carbone_et_al_has_commands_that_run(words: str, tmp_path: Path) -> None:
+    """Each for a hundredth of its time: weights and KL are printed, and θ moves as is said."""
+    short = words.replace("--time 800", "--time 8").replace("--walkers 10000", "--walkers 500")
+    assert short != words
+    done = call(*shlex.split(short), "--json", cwd=tmp_path)
+    seen = json.loads(done.stdout)["backends"]["walkers"]
+    last, first = seen["q"][-1][1], seen["q"][0][1]
+    assert first == 0.5
+    assert (last - first > 0.03) == ("start=data" not in words)
+    assert seen["kl"][0] == pytest.approx(0.1308, abs=1e-4)
+    assert ("kl_from_log_Z" in seen) == ("jarzynski" in words)
 
 
 # ------------------------------------------------------------------ chains that start in the data
