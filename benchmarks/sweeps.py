@@ -52,7 +52,7 @@ def kernel_seconds(run: Run) -> float:
     s, flow = run.settings, _flow(run.loss)
     target = _target(s.theta_star, s.separation)
     backend = Walkers(target, s.dt, s.walkers, run.seed)
-    chains, θ, done = flow.start(backend, s.theta0).chains, s.theta0, 0
+    chains, θ, done = flow.begin(backend, s.theta0).chains, s.theta0, 0
     sweep = flow.fused, getattr(flow, "kernel", "ula")
     start = time.thread_time()
     while done < s.steps:

@@ -16,6 +16,7 @@ from toyflows.registry import named_values
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from toyflows.modes.follow import Path as Recorded
     from toyflows.modes.result import Run
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz", ".gz")
@@ -140,7 +141,7 @@ def _print(run: Run, out: list[Path]) -> None:
 
 
 def _table(run: Run) -> Table:
-    """About ten rows: the weights of the first six modes on each backend."""
+    """About ten rows: the weights of the first six modes on each backend, and KL(ρ_* | ρ_θ)."""
     from rich import box
     from rich.table import Table
 
@@ -150,14 +151,23 @@ def _table(run: Run) -> Table:
     for name in paths:
         for k in range(shown):
             table.add_column(f"q_{k + 1} {name}" if k == 0 else f"q_{k + 1}", justify="right")
+        for title in _divergences(paths[name]).values():
+            table.add_column(title, justify="right")
     first = next(iter(paths.values()))
     last = first.t.size - 1
     for i in sorted({round(j * last / 8) for j in range(9)}):
         row = [f"{first.t[i]:g}"]
         for path in paths.values():
             row += [f"{w:.4f}" for w in run.target.mixture.weights(path.θ[i])[:shown]]
+            row += [f"{path.seen[key][i]:.3g}" for key in _divergences(path)]
         table.add_row(*row)
     return table
+
+
+def _divergences(path: Recorded) -> dict[str, str]:
+    """The columns of the KL that the path shows, and how they are headed."""
+    titles = {"kl": "KL", "kl_from_log_Z": "KL(log_Z)"}
+    return {key: title for key, title in titles.items() if key in path.seen}
 
 
 def _shown(values: Iterable[float]) -> str:

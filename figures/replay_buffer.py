@@ -71,7 +71,7 @@ def _rest(flow: ShortRun, grid: Grid, rounds: int) -> float:
     """Where θ̇ = 0 on the law that `rounds` steps at fixed θ leave."""
 
     def velocity(θ: float) -> float:
-        state = flow.start(grid, θ)
+        state = flow.begin(grid, θ)
         for _ in range(rounds - 1):
             state = flow.step(grid, state, 0.0)[0]
         return flow.observe(grid, state).velocity

@@ -66,7 +66,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
 def filling(flow: Flow, backend: Backend, steps: int = 0) -> Array:
     """Weight of b in the negatives at each step, θ held at θ*, all chains begun in mode a: for so
     many `steps`, or until it is half of q*."""
-    state = flow.start(backend, ALL_IN_A)._replace(θ=backend.target.θ_star)
+    state = flow.begin(backend, ALL_IN_A)._replace(θ=backend.target.θ_star)
     path: list[float] = []
     while len(path) < (steps or PATIENCE):
         state, info = flow.step(backend, state, 0.0)

@@ -56,8 +56,10 @@ def _number(word: str) -> float | None:
 
 def test_every_argument_kind_and_verdict_is_on_the_page() -> None:
     rows = re.findall(r"^\| (`.*?) \| ", PAGE, re.MULTILINE)
-    words = [word.strip('"') for row in rows for word in re.findall(r"`([^`=]*)`", row)]
-    assert sorted(words) == sorted([*own.OFFERED, *own.NEGATIVES])
+    words = {word.strip('"') for row in rows for word in re.findall(r"`([^`=]*)`", row)}
+    assert words == {*own.OFFERED, *own.OFFERED_TO_ADVANCE, *own.NEGATIVES}
+    (memory,) = re.findall(r"it may ask for (.*?)\.", PAGE)
+    assert set(re.findall(r"`(\w+)`", memory)) == set(own.OFFERED_TO_MEMORY)
     assert ", ".join(verdict.KINDS) in PAGE
 
 

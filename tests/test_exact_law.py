@@ -74,7 +74,7 @@ def test_a_run_may_be_cut_anywhere(
 def test_points_that_are_no_nodes_come_to_the_nodes() -> None:
     """Chains that begin at the user's points: the first step is an ordinary one."""
     target = Target.of_points(np.array([-2.1, -1.9, 0.3, 2.2]), -2.0, 2.0, 0.5)
-    grid, start = Grid(target, 0.1), make("pcd").start(Grid(target, 0.1), 0.2)
+    grid, start = Grid(target, 0.1), make("pcd").begin(Grid(target, 0.1), 0.2)
     state = start._replace(chains=Cloud(target.data.x))
     fused = solve.run(make("pcd"), grid, 0.2, 50, 1.0, state=state)
     plain = solve.run(Plain(), grid, 0.2, 50, 1.0, state=state)

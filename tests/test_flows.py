@@ -328,7 +328,7 @@ def test_the_fused_kernel_is_the_flows_own_step(name: str, options: dict) -> Non
     target, flow = Target.exact(1.4, 7.0), make(name, **options)
     backend = Walkers(target, 0.05, 5_000, seed=2)
     fused = solve.run(flow, backend, 0.2, 60)
-    state, seen = flow.start(backend, 0.2), []
+    state, seen = flow.begin(backend, 0.2), []
     for _ in range(60):
         state, info = flow.step(backend, state, 0.05)
         seen.append(info)
@@ -438,7 +438,7 @@ def test_crossings_are_counted_alike_and_predicted_by_the_grid() -> None:
     target, n, flow = Target.exact(0.4, 3.0), 40_000, make("pcd")
     backend = Walkers(target, 0.05, n, seed=6)
     run = solve.run(flow, backend, 0.2, 40)
-    state, count = flow.start(backend, 0.2), 0.0
+    state, count = flow.begin(backend, 0.2), 0.0
     for k in range(40):
         assert run.crossings[k] == count
         after, _ = flow.step(backend, state, 0.05)

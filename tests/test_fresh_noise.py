@@ -138,7 +138,7 @@ def test_the_buffers_law_is_the_matrix_recursion(B: int, p: float, k: int) -> No
     target, θ, η = Target.exact(1.1, 5.0), 0.4, 0.5
     grid = Grid(target, 0.1)
     flow = make("replay-buffer", buffer=B, fresh=p, k=k, noise=0.8)
-    state = flow.start(grid, θ)
+    state = flow.begin(grid, θ)
     noise = np.exp(-0.5 * (grid.x / 0.8) ** 2)
     noise /= noise.sum()
     μ, r = noise, grid.mixture.responsibility
@@ -165,7 +165,7 @@ def test_noise_finer_than_the_nodes_keeps_the_buffer_bounded() -> None:
     """Spread 0.01 has nodes of its own: they are kept once, not once a step."""
     grid = Grid(Target.exact(1.4, 4.0), 0.1)
     flow = make("replay-buffer", noise=0.01, k=1)
-    state, sizes = flow.start(grid, 0.0), []
+    state, sizes = flow.begin(grid, 0.0), []
     for _ in range(30):
         state, _ = flow.step(grid, state, 0.1)
         sizes.append(state.chains.size)

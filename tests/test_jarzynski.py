@@ -24,7 +24,7 @@ N = 5_000  # not a multiple of the block
 
 def by_the_formula(flow, target: Target, h: float, θ: float, steps: int, rate: float, seed: int):
     """log w ← log w + work, in NumPy: rows of θ, θ̇, mode_b, log Z, effective size; the chains."""
-    mix, cloud = target.mixture, flow.start(Walkers(target, h, N, seed), θ).chains
+    mix, cloud = target.mixture, flow.begin(Walkers(target, h, N, seed), θ).chains
     x, logw, rows = cloud.x, cloud.logw, []
     for k in range(steps):
         with np.errstate(under="ignore"):
@@ -115,7 +115,7 @@ def test_resampling_is_the_flows_own() -> None:
     target, flow = Target.exact(1.4, 3.0), make("jarzynski", resample=0.9)
     backend = Walkers(target, 0.3, N, seed=2)
     run = solve.run(flow, backend, 0.2, 60, rate=5.0)
-    state, seen = flow.start(backend, 0.2), []
+    state, seen = flow.begin(backend, 0.2), []
     for _ in range(60):
         state, info = flow.step(backend, state, 5.0 * 0.3)
         seen.append((info.velocity, info.mode_b, *info.seen.values()))

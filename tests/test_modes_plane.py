@@ -76,7 +76,7 @@ def test_a_third_mode_far_away_leaves_the_rates_of_two() -> None:
     pair = solve.velocity(make("score-matching"), Grid(Target.exact(1.0, 4.0), 0.05), 0.3)
     target = target_of(Modes([[-2, 0], [2, 0], [0, 16]]), [0, 1.0, 0.5], None)
     flow, ops = make("score-matching"), Plane(target, 0.05)
-    v = flow.observe(ops, flow.start(ops, START)).velocity
+    v = flow.observe(ops, flow.begin(ops, START)).velocity
     share = 1 - target.q_star[1]
     np.testing.assert_allclose(v, [share * pair, 0.0], rtol=1e-7, atol=1e-12)
 
@@ -92,7 +92,7 @@ def test_score_matching_descends_the_fisher_divergence() -> None:
         away = flat.dU_dx(data.x, θ) - flat.dU_dx(data.x, target.θ_star)
         return float(np.sum(away**2, axis=0) @ data.weights)
 
-    v = flow.observe(ops, flow.start(ops, START)).velocity
+    v = flow.observe(ops, flow.begin(ops, START)).velocity
     for k in range(2):
         δ = 1e-4 * (np.arange(2) == k)
         with np.errstate(under="ignore"):
@@ -107,7 +107,7 @@ def test_denoising_descends_the_lectures_loss(model: str) -> None:
     modes, σ = Modes([[0, 0], [4, 0], [2, 3]], [0.8, 1.0, 1.3]), 0.7
     target, flow = target_of(modes, [0, 1, 0.5], None), make("denoising", sigma=σ, model=model)
     ops = Plane(target, 0.05)
-    v = flow.observe(ops, flow.start(ops, START)).velocity
+    v = flow.observe(ops, flow.begin(ops, START)).velocity
     noisy, seen = ops.mixture.noised(σ), ops.mixture.noised(σ if model == "noised" else 0.0)
     axis = np.arange(-12, 14, 0.05)
     y = np.stack([a.ravel() for a in np.meshgrid(axis, axis)])
@@ -123,7 +123,7 @@ def test_denoising_descends_the_lectures_loss(model: str) -> None:
         assert v[k] == pytest.approx(told, abs=1e-8)
     pair = solve.velocity(flow, Grid(Target.exact(1.0, 4.0), 0.05), 0.3)
     two = Plane(target_of(Modes([-2.0, 2.0]), [0, 1.0], None), 0.05)
-    v = flow.observe(two, flow.start(two, np.array([0.3]))).velocity
+    v = flow.observe(two, flow.begin(two, np.array([0.3]))).velocity
     assert v[0] == pytest.approx(pair, abs=1e-9)
 
 

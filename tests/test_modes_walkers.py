@@ -27,7 +27,7 @@ def test_two_modes_on_a_line_walk_where_the_lectures_walk(name: str) -> None:
     flow, n = make(name), 3000
     old = Walkers(Target.exact(1.4, 6.0), 0.05, n, 3)
     new = ModesWalkers(target_of(Modes([-3.0, 3.0]), [0, 1.4], None), 0.05, n, 3)
-    a, b = flow.start(old, 0.2), flow.start(new, np.array([0.2]))
+    a, b = flow.begin(old, 0.2), flow.begin(new, np.array([0.2]))
     for _ in range(5):
         a, seen = flow.step(old, a, 0.05)
         b, also = flow.step(new, b, 0.05)
@@ -92,7 +92,7 @@ def test_the_fused_kernel_is_the_stepwise_run_bit_for_bit(threads: int) -> None:
     flow, n, steps = make("pcd"), 5000, 40
     ops = ModesWalkers(THREE, 0.05, n, 3, threads)
     fused = follow(flow, ops, START, steps)
-    state, crossed = flow.start(ops, START), 0.0
+    state, crossed = flow.begin(ops, START), 0.0
     for k in range(steps):
         before = state
         state, seen = flow.step(ops, before, 0.05)
@@ -123,7 +123,7 @@ def test_two_modes_in_fifty_dimensions_give_the_two_mode_numbers(name: str, bias
     flow, θ = make(name), 0.5
     told = solve.velocity(flow, Grid(Target.exact(1.4, 4.0), 0.05), θ)
     found = [
-        flow.observe(ops, flow.start(ops, np.array([θ]))).velocity[0]
+        flow.observe(ops, flow.begin(ops, np.array([θ]))).velocity[0]
         for ops in (ModesWalkers(target, 0.05, 2000, seed) for seed in range(24))
     ]
     stats.mean(name, found, told, bias=bias)

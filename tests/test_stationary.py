@@ -22,7 +22,7 @@ def grid(θ_star: float, d: float, dt: float) -> Grid:
 
 def speed(method: str, ops: Grid, θ: float, start: float) -> float:
     flow = bench.parse(method)
-    chains = flow.start(ops, start).chains
+    chains = flow.begin(ops, start).chains
     assert chains is not None
     return stationary.field(flow, ops, chains)(θ)
 
@@ -57,7 +57,7 @@ def test_what_metropolis_corrects_holds_the_model(method: str, θ: float) -> Non
 def test_a_buffer_holds_the_law_of_its_linear_equation(buffer: int) -> None:
     ops, θ, k, fresh = grid(0.3, 4, 0.1), 0.9, 3, 0.2
     flow = ReplayBuffer(k=k, h=0.1, fresh=fresh, buffer=buffer)
-    chains = flow.start(ops, 0.0).chains
+    chains = flow.begin(ops, 0.0).chains
     assert chains is not None
     found = stationary.held(flow, ops, θ, chains)
     assert isinstance(found, Cloud)
@@ -104,7 +104,7 @@ def test_a_rest_beside_the_weight_is_where_a_long_run_ends(
 def test_particles_that_mix_fast_follow_the_field() -> None:
     """pcd with MALA, mixing in a time of 4, is as fast as the field of held particles says."""
     flow, ops = bench.parse("pcd kernel=mala"), grid(8.0, 3.29, 0.5)
-    chains = flow.start(ops, 3.0).chains
+    chains = flow.begin(ops, 3.0).chains
     assert chains is not None
     g = stationary.field(flow, ops, chains)
     state, rate = State(0, 5.0, {}, stationary.held(flow, ops, 5.0, chains)), 0.2

@@ -467,7 +467,7 @@ class Long(NamedTuple):
 
 def _persistent(case: Case, patience: int) -> Ruling:
     flow, ops = case.flow, Grid(Target.exact(case.θ_star, case.d), case.dt)
-    state, past = _follow(flow, ops, flow.start(ops, case.θ0), case.steps, case)
+    state, past = _follow(flow, ops, flow.begin(ops, case.θ0), case.steps, case)
     if not abs(past[-1]) <= BEYOND:
         return Ruling(frozenset({DIVERGES}), "θ leaves the numbers", float(past[-1]))
     future, more = _as_long_again(case, flow, ops, state, patience)

@@ -50,7 +50,7 @@ def exact_path(case: ModesCase) -> Array:
     flow = make("ml") if case.flow.name == "jarzynski" else case.flow
     mix = modes.Modes([[x] for x in case.positions], 1.0)
     ops = Plane(target_of(mix, case.θ_star, None), case.dt)
-    state, θ = flow.start(ops, np.array(case.θ0[1:])), []
+    state, θ = flow.begin(ops, np.array(case.θ0[1:])), []
     steps = round(case.time / case.dt)
     with np.errstate(under="ignore"):
         for _ in range(3 * steps + 1):

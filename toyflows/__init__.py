@@ -14,14 +14,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Run", "flow", "load"]
+__all__ = ["Energy", "Run", "flow", "load"]
 
 if TYPE_CHECKING:
+    from toyflows.energy import Energy
     from toyflows.run import Run, flow, load
 
 
 def __getattr__(name: str) -> Any:
-    """`flow`, `load` and `Run` on first use: importing toyflows costs nothing."""
+    """Each name on first use: importing toyflows costs nothing."""
+    if name == "Energy":
+        return import_module("toyflows.energy").Energy
     if name in __all__:
         return getattr(import_module("toyflows.run"), name)
     raise AttributeError(f"module 'toyflows' has no attribute {name!r}")

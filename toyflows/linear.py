@@ -31,7 +31,7 @@ def rates(flow: Flow, ops: Backend, chains: Any, names: Sequence[str]) -> Rates:
     def found(y: Array) -> Array:
         θ, *more = y.tolist()
         named = dict(zip(names, more, strict=True))
-        v = flow.velocity(ops, θ, flow.negatives(ops, θ, chains), **named)
+        v = flow.velocity(ops, θ, flow.drawn(ops, θ, chains, named), **named)
         return np.atleast_1d(np.asarray(v, float))
 
     return found
@@ -41,12 +41,13 @@ def eigenvalues(flow: Flow, ops: Backend) -> NDArray[np.complex128] | None:
     """Eigenvalues (n,) of J = ∂(θ̇, …)/∂(θ, …) at rest, the slowest to decay first.
 
     Of the method's own flow, before `rate`, on the exact law `ops` (Grid). None for a method with
-    no fixed point, with persistent particles, where θ̇ depends on more than (θ, …), or with a θ̇
-    that jumps at rest or is lost in round-off there.
+    no fixed point or no exact law, with persistent particles or a memory, where θ̇ depends on more
+    than (θ, …), or with a θ̇ that jumps at rest or is lost in round-off there.
     """
     θ = flow.fixed_point(ops.target)
-    persistent = type(flow).advance is not Flow.advance or type(flow).store is not Flow.store
-    if θ is None or persistent:
+    kind = type(flow)
+    persistent = kind.advance is not Flow.advance or kind.store is not Flow.store
+    if θ is None or persistent or kind.memory is not Flow.memory or not flow.exact:
         return None
     extra = flow.extra(ops.target, θ) | flow.rest(ops.target)
     with np.errstate(under="ignore"):  # θ̇ may be 1e−304
@@ -71,7 +72,7 @@ def largest_step(λ: NDArray[np.complex128]) -> float:
 def stable_step(flow: Flow, ops: Backend) -> float | None:
     """`largest_step` of the flow on the exact law; None where it is not known, or none is too
     large."""
-    λ = eigenvalues(flow, ops) if flow.exact else None
+    λ = eigenvalues(flow, ops)
     found = math.inf if λ is None else largest_step(λ)
     return found if math.isfinite(found) else None
 

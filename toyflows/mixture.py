@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,6 +47,7 @@ class Mixture:
 
     a: float = -10.0
     b: float = 10.0
+    closed_forms: ClassVar[bool] = True  # False: a family of the user's own (energy.py)
 
     def __post_init__(self) -> None:
         if not 0 < self.b - self.a <= LARGEST_SEPARATION:
@@ -68,6 +70,10 @@ class Mixture:
         """Centre (a + b)/2: a point is counted to mode b where x > m."""
         return 0.5 * (self.a + self.b)
 
+    def range(self, reach: float, temperature: float = 1.0) -> tuple[float, float]:
+        """Where ρ_θ has its mass: the modes, and `reach` beyond them."""
+        return self.a - reach, self.b + reach
+
     def weight_b(self, θ: float) -> float:
         """p_b(θ) = σ(−θ)."""
         e = math.exp(-min(abs(θ), 700.0))
@@ -78,11 +84,11 @@ class Mixture:
         larger = max(-θ, 0.0) + math.log1p(math.exp(-min(abs(θ), 700.0)))
         return larger + 0.5 * math.log(2 * math.pi)
 
-    def logit(self, x: Array, θ: float) -> Array:
+    def logit(self, x: Array, θ: float | Array) -> Array:
         """z = d(x − m) − θ: the log odds of mode b at x."""
         return self.d * (x - self.m) - θ
 
-    def energy(self, x: Array, θ: float) -> Array:
+    def energy(self, x: Array, θ: float | Array) -> Array:
         """U_θ(x) = (x−a)²/2 − log(1 + e^z)."""
         return 0.5 * (x - self.a) ** 2 - softplus(self.logit(x, θ))
 
@@ -236,6 +242,13 @@ class Mixture:
     def in_b(self, x: Array) -> Array:
         """1 where x > m, ½ at m, 0 elsewhere."""
         return np.heaviside(x - self.m, 0.5)
+
+    def quantile(self, u: Array, θ: float) -> Array:
+        """x (n,) with ρ_θ(−∞, x) = u: the sampler, for uniform u; linear between nodes."""
+        x = np.linspace(*self.range(8.0), 8_000)
+        with np.errstate(under="ignore"):
+            w = self.density(x, θ)
+        return np.interp(u, (np.cumsum(w) - 0.5 * w) / w.sum(), x)
 
     def share_b(self, θ: float) -> float:
         """E_{ρ_θ}[1_b] = p_b Φ(d/2) + (1 − p_b) Φ(−d/2)."""

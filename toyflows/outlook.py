@@ -109,6 +109,7 @@ def is_field(flow: Flow) -> bool:
     """Is θ̇ a function of θ (and further coordinates) alone: no persistent particles?"""
     kind = type(flow)
     moved = kind.advance is not Flow.advance or kind.store is not Flow.store
+    moved = moved or kind.memory is not Flow.memory
     return not moved and (kind.step is Flow.step or flow.kinked)
 
 
@@ -158,8 +159,9 @@ class _Case:
         return Line(self.run.t, (self.run.θ - self.target.θ_star)[:, None])
 
     def found(self) -> Outlook:
-        if not self.flow.exact:
-            return self._replicas()
+        state = self.run.state
+        if not self.flow.exact or (state and state.memory and self.run.backend == "walkers"):
+            return self._replicas()  # what is kept of single walkers has no law either
         if self.run.backend != "theory" and not is_field(self.flow):
             return self._persistent()
         return self._alone() if not self.run.extra else self._together()
@@ -259,15 +261,16 @@ class _Case:
     # ------------------------------------------------------------------ persistent particles
     def _persistent(self) -> Outlook:
         out, state = self._followed(self.exact, self._on_grid(), self._noise_of_particles())
-        known = out.followed == 0 or bool(self.run.extra)
+        known = out.followed == 0 or bool(self.run.extra) or bool(state.memory)
         if out.goes in ("star", "rest", "away", "swings") and not known:
             out = self._at_last(out, state)
         if self.run.walkers and out.goes in ("away", "rest"):
             # a share of b that is off by its own noise drives θ as long as it is fixed
-            p = self.target.mixture.weight_b(float(self.run.θ[0]))
+            p = self._first_share
             drawn = DEVIATIONS * math.sqrt(p * (1 - p) / self.run.walkers)
-            if np.max(np.abs(self.run.velocity)) <= drawn:
-                return out._replace(goes="still")
+            if np.max(np.abs(self.run.velocity)) <= drawn:  # and all that has moved is noise
+                moved = float(np.max(np.abs(self.run.θ - self.run.θ[0])))
+                return out._replace(goes="still", noise=max(out.noise, moved / DEVIATIONS))
         return out
 
     def _at_last(self, out: Outlook, state: State) -> Outlook:
@@ -316,7 +319,7 @@ class _Case:
         near = NEAR + DEVIATIONS * noise
         there = abs(state.θ - self.target.θ_star) <= near
         try:
-            state = self._moved(ops, state, 2 * near * self._side()) if there else state
+            state = self._aside(ops, state, near) if there else state
             ahead, state = self._continued(ops, state, near)
         except ArithmeticError:  # Diverged, or a user's own numbers
             return Outlook("away", noise=noise, needs=0.0), state
@@ -334,13 +337,9 @@ class _Case:
                                needs=out.needs if held else math.inf)  # fmt: skip
         return out, state
 
-    def _moved(self, ops: Any, state: State, by: float) -> State:
-        """The state with another θ, as after a step of the method: weights know of it."""
-        θ = state.θ + by
-        chains = state.chains
-        if chains is not None:
-            chains = self.flow.advance(ops.at(state.step), state.θ, θ, chains)
-        return state._replace(step=state.step + 1, θ=θ, chains=chains)
+    def _aside(self, ops: Any, state: State, near: float) -> State:
+        """The state moved off θ* by two tolerances more."""
+        return self.flow.displaced(ops, state, state.θ + 2 * near * self._side())
 
     def _continued(self, ops: Any, state: State, near: float) -> tuple[Line, State]:
         """Up to `steps` steps on from the state, in pieces that double; it ends early where θ*
@@ -361,14 +360,14 @@ class _Case:
 
     def _stops(self, ops: Any, state: State) -> bool:
         """Would θ stop at θ* if it were there now, the particles where they are?"""
-        there = self._moved(ops, state, self.target.θ_star - state.θ)
+        there = self.flow.displaced(ops, state, self.target.θ_star)
         speeds = [abs(self.flow.observe(ops, s).velocity) for s in (there, state)]
         return speeds[0] <= STOPS * speeds[1]
 
     def _is_held(self, ops: Any, near: float) -> bool:
         """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
-        start = self.flow.start(ops, self.target.θ_star)
-        beside = self._moved(ops, start, 2 * near * self._side())
+        start = self.flow.begin(ops, self.target.θ_star)
+        beside = self._aside(ops, start, near)
         try:
             ahead, _ = self._continued(ops, beside, near)
         except Diverged:
@@ -391,19 +390,36 @@ class _Case:
         paths = []
         for ops, state in zip(backends, states, strict=True):
             assert state is not None
-            start = self._moved(ops, state, 2 * near * self._side()) if there else state
+            start = self._aside(ops, state, near) if there else state
             paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
         mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
         ahead = Line(paths[0].t - paths[0].t[0], mean[:, None].astype(np.float64))
-        out = self._read(ahead, noise, there)
+        ways = np.std([p.θ[-1] - p.θ[0] for p in paths], ddof=1)
+        blur = DEVIATIONS * math.sqrt(0.5 * (noise**2 + float(ways) ** 2))
+        if abs(mean[0] + star - θ0) > blur:  # it has moved, and a slow mean may be a turn
+            blur = 0.0
+        out = self._read(ahead, noise, there, blur=blur)
+        if out.goes == "rest" and not there and straight(np.array([p.θ for p in paths])):
+            way, gap = float(mean[-1] - mean[0]), float(mean[-1])
+            needs = ahead.t[-1] * abs(gap / way) if way * gap < 0 else math.inf
+            out = out._replace(goes="star" if way * gap < 0 else "away", needs=needs, rest=math.nan)
         return out._replace(goes="star") if out.goes == "?" else out
 
     # ------------------------------------------------------------------ reading, and noise
-    def _read(self, ahead: Line, noise: float, there: bool, settled: bool = False) -> Outlook:
+    def _read(
+        self, ahead: Line, noise: float, there: bool, settled: bool = False, blur: float = 0.0
+    ) -> Outlook:
         near = np.array([NEAR + DEVIATIONS * noise])
-        out = read(self.past, ahead, near, self.lasted, there, settled)
+        out = read(self.past, ahead, near, self.lasted, there, settled, blur)
         star, rate = self.target.θ_star, self.run.rate
         return out._replace(rest=star + out.rest, drift=out.drift / rate, noise=noise)
+
+    @property
+    def _first_share(self) -> float:
+        """Of mode b among the persistent particles at the start."""
+        if getattr(self.flow, "start", "model") == "data":
+            return self.target.q_star
+        return self.target.mixture.weight_b(float(self.run.θ[0]))
 
     def _noise_of_path(self) -> float:
         if not self.run.walkers:
@@ -425,7 +441,7 @@ class _Case:
         run, mix = self.run, self.target.mixture
         if not run.walkers:
             return 0.0
-        p = mix.weight_b(float(run.θ[0]))
+        p = self._first_share
         frozen = 1 / math.sqrt(run.walkers * max(p * (1 - p), 1e-12))
         changed = float(run.crossings[-1]) / run.walkers
         if not changed >= 1:
@@ -478,6 +494,16 @@ def _on_nodes(grid: Grid, cloud: Cloud) -> Cloud:
     heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
     with np.errstate(divide="ignore"):
         return Cloud(to, np.log(heights) + cloud.log_mass)
+
+
+def straight(paths: Array) -> bool:
+    """Do these replicas (runs, steps) move, at a speed that does not change, as far as their spread
+    can tell? Then their mean tends to no limit that is known."""
+    half = paths.shape[1] // 2
+    first, second = paths[:, half] - paths[:, 0], paths[:, -1] - paths[:, half]
+    error = [float(np.std(v, ddof=1)) / math.sqrt(len(v)) for v in (first + second, second - first)]
+    way, bend = (abs(float(np.mean(v))) for v in (first + second, second - first))
+    return way > 2 * DEVIATIONS * error[0] and bend < DEVIATIONS * error[1]
 
 
 def jitter(velocity: Array) -> float:

@@ -40,8 +40,8 @@ def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, typ
 
 
 def options_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
-    """Its own options: the fields of the dataclass."""
-    return dataclasses.fields(cast(Any, cls))
+    """Its own options: the fields of the dataclass; none of a class that is not one."""
+    return dataclasses.fields(cast(Any, cls)) if dataclasses.is_dataclass(cls) else ()
 
 
 def one_of(default: str, words: Collection[str]) -> Any:

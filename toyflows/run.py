@@ -42,6 +42,8 @@ SEPARATION = 20.0  # of the modes, where none is given
 BACKENDS = ("theory", "grid", "walkers")
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".npz")
 COLUMNS = ("t", "theta", "velocity", "mode_b", "crossings")  # of a saved trajectory
+WITH_MODEL = ("ml", "pcd", "cd", "jarzynski", "tempering", "short-run", "replay-buffer",
+              "score-matching")  # fmt: skip
 RECORDS = 2000  # rows a run keeps, about
 TURNING = ("converges", "on its way", "oscillates")  # of what the motion about the rest is told
 Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
@@ -65,6 +67,7 @@ class Settings:
     modes: tuple[float, float] | None = None
     column: str | None = None
     skip_missing: bool | None = None
+    model: str | None = None
 
     @property
     def steps(self) -> int:
@@ -199,6 +202,9 @@ class Run:
         """
         path = Path(path)
         check_out(path)
+        if path.suffix == ".npz" and self.settings.model is not None:
+            raise InputError("out", path, "a model is a function, which .npz cannot hold; must be "
+                             ".json, .csv or a picture")  # fmt: skip
         with whole_file(path) as temporary:
             if path.suffix == ".json":
                 text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
@@ -233,12 +239,14 @@ def flow(
     column: str | int | None = None,
     skip_missing: bool | None = None,
     report: Report | None = None,
+    model: Any = None,
     options: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Run:
     """Runs the training method `loss` towards θ* (or q* = p_b(θ*)) or towards data, from θ0.
 
     `data` are a file's name, an array, a list, a Series, or the `column` of a DataFrame or file.
+    `model` is a family of your own in place of the two modes, a `toyflows.Energy`.
     θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
     steps of the same dt. Further arguments, or `options`, are the method's own (docs/methods.md;
     only `options` can hold a gan's "loss"). Raises InputError for whatever cannot be run, before
@@ -254,8 +262,13 @@ def flow(
             raise InputError(name, value, "must be a finite number")
     check_ranges(theta0, time, dt, rate, walkers, seed, threads)
     names = _applicable(method, names, backends, data)
+    if model is not None:
+        names = _with_model(method, names, backends, given, data)
     column = None if column is None else str(column)
-    if data is None:
+    if model is not None:
+        target, read = Target.of_model(model, given["theta_star"]), None
+        model.check(theta0)
+    elif data is None:
         check_goes_with(None, "data", column=column, skip_missing=skip_missing)
         target, read = _target(given, modes), None
     else:
@@ -263,7 +276,7 @@ def flow(
     settings = Settings(
         loss, options, float(theta0), float(time), float(dt), float(rate), int(walkers), int(seed),
         target.θ_star, target.mixture.d, None if data is None else told(data), modes, column,
-        skip_missing,
+        skip_missing, None if model is None else repr(model),
     )  # fmt: skip
     if "walkers" in names:
         check_memory(method, walkers)
@@ -286,7 +299,7 @@ def _run(
         if name == "theory":
             told = solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
             if told is not None:
-                done[name] = told
+                done[name] = _with_divergence(target, told)
             continue
         backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
         earlier = None if before is None else before.backends[name]
@@ -297,15 +310,33 @@ def _run(
             later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
         except Diverged as error:
             raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
+        later = _with_divergence(target, later)
         done[name] = later if earlier is None else earlier.then(later)
     if not done:
         raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")
     return Run(settings, target, method, done, threads)
 
 
+def _with_divergence(target: Target, run: Trajectory) -> Trajectory:
+    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
+    kl = target.divergence(run.θ)
+    if kl is None:
+        return run
+    seen = run.seen | {"kl": kl}
+    if "log_Z" in run.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
+        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
+    return replace(run, seen=seen)
+
+
 def _walkers(target: Target, s: Settings, threads: int) -> Any:
     from toyflows.backends.walkers import Walkers  # numba: not before it is needed
 
+    if not target.mixture.closed_forms:
+        from toyflows.backends.energies import EnergyWalkers
+
+        return EnergyWalkers(target, s.dt, s.walkers, s.seed, threads)
     return Walkers(target, s.dt, s.walkers, s.seed, threads)
 
 
@@ -359,6 +390,24 @@ def _applicable(
     return left
 
 
+def _with_model(
+    method: Flow, names: Sequence[str], asked: Sequence[str] | None, given: Mapping[str, float],
+    data: Any,
+) -> list[str]:  # fmt: skip
+    """The backends of a family of one's own. Raises InputError for what needs two modes."""
+    for name, value in (("data", data), *given.items()):
+        if value is not None and name != "theta_star":
+            raise InputError(name, value, "does not go with a model; must be theta_star")
+    if "theta_star" not in given:
+        raise InputError("theta_star", None, "must be given with a model")
+    if type(method).__module__.startswith("toyflows.flows.") and method.name not in WITH_MODEL:
+        why = f"is for two Gaussian modes; with a model take {', '.join(WITH_MODEL)}"
+        raise InputError("loss", method.name, why)
+    if asked and "theory" in asked:
+        raise InputError("backend", "theory", "a model has no closed form; take grid or walkers")
+    return [name for name in names if name != "theory"]
+
+
 def check_out(path: Path) -> None:
     """Raises InputError unless a run can be saved there."""
     if path.suffix not in SUFFIXES:
@@ -393,14 +442,19 @@ def _columns(run: Trajectory) -> dict[str, Any]:
 
 
 def _csv(run: Run) -> str:
-    """One row a record and backend; q is p_b(θ)."""
+    """One row a record and backend; q is p_b(θ), then what the method shows beside it. A number
+    that a backend has not is left empty."""
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["backend", "t", "theta", "q", "mode_b"])
+    names = list(dict.fromkeys(key for tr in run.backends.values() for key in tr.seen))
+    rows.writerow(["backend", "t", "theta", "q", "mode_b", *names])
     for name, tr in run.backends.items():
-        for t, θ, mode_b in zip(tr.t.tolist(), tr.θ.tolist(), tr.mode_b.tolist(), strict=True):
-            q = run.target.mixture.weight_b(θ)
-            rows.writerow([name, t, θ, q, "" if math.isnan(mode_b) else mode_b])
+        q = [run.target.mixture.weight_b(θ) for θ in tr.θ.tolist()]
+        nothing = np.full(tr.t.size, math.nan)
+        more = [tr.mode_b, *(tr.seen.get(key, nothing) for key in names)]
+        for i, row in enumerate(zip(tr.t.tolist(), tr.θ.tolist(), q, strict=True)):
+            told = (float(column[i]) for column in more)
+            rows.writerow([name, *row, *("" if math.isnan(v) else v for v in told)])
     return text.getvalue()
 
 
@@ -423,6 +477,7 @@ def _arrays(run: Run) -> dict[str, Any]:
         if tr.state is None:
             continue
         s = tr.state
+        out |= {f"{name}/memory/{key}": array for key, array in s.memory.items()}
         out[f"{name}/state"] = json.dumps({"step": s.step, "theta": s.θ, "extra": s.extra})
         ladder = isinstance(s.chains, tuple)
         clouds = s.chains if isinstance(s.chains, tuple) else (s.chains,) if s.chains else ()
@@ -473,15 +528,15 @@ def _from_arrays(a: dict[str, Any]) -> Run:
 
 def _trajectory(a: dict[str, Any], name: str, s: Settings) -> Trajectory:
     t, θ, velocity, mode_b, crossings = (a[f"{name}/{column}"] for column in COLUMNS)
-    extra, seen = (
+    extra, seen, memory = (
         {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
-        for start in (f"{name}/extra/", f"{name}/seen/")
+        for start in (f"{name}/extra/", f"{name}/seen/", f"{name}/memory/")
     )
     state = None
     if f"{name}/state" in a:
         kept = json.loads(str(a[f"{name}/state"]))
         chains = _chains(a, f"{name}/chains")
-        state = State(kept["step"], kept["theta"], kept["extra"], chains)
+        state = State(kept["step"], kept["theta"], kept["extra"], chains, memory)
     walkers = s.walkers if name == "walkers" else None
     return Trajectory(
         s.loss, name, s.dt, s.rate, t, θ, velocity, mode_b, crossings, extra, seen, state, walkers

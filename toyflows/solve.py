@@ -67,7 +67,7 @@ def run(
     """
     fused = (flow.fused, getattr(flow, "kernel", "ula")) in getattr(backend, "sweeps", ())
     if state is None:
-        state = flow.start(backend, θ0)
+        state = flow.begin(backend, θ0)
     elif fused and isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
         x, logw = state.chains.x, state.chains.logw
         state = state._replace(chains=Cloud(x.copy(), None if logw is None else logw.copy()))
@@ -92,7 +92,7 @@ def run(
 
 def velocity(flow: Flow, backend: Backend, θ: float = 0.0) -> float:
     """θ̇ at the start of a run from θ."""
-    return flow.observe(backend, flow.start(backend, θ)).velocity
+    return flow.observe(backend, flow.begin(backend, θ)).velocity
 
 
 def residuals(flow: Flow, exact: Backend, run: Trajectory, start: int) -> Array:

@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows.cloud import Array, Cloud
 
@@ -15,12 +16,14 @@ Particles = Cloud | tuple[Cloud, ...]  # several clouds: one a temperature
 
 
 class State(NamedTuple):
-    """θ and further named coordinates after `step` steps, with the persistent particles."""
+    """θ and further named coordinates after `step` steps, with the persistent particles, and with
+    what the method keeps of its own (`Flow.memory`)."""
 
     step: int
     θ: float
     extra: dict[str, float]
     chains: Particles | None
+    memory: dict[str, NDArray[Any]] = {}  # noqa: RUF012  (never changed)
 
     @property
     def cold(self) -> Cloud | None:

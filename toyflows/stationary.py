@@ -65,7 +65,7 @@ def field(flow: Flow, ops: Grid, chains: Particles) -> Callable[[float], float]:
         if θ not in known:
             if len(two) < 2:
                 side = math.copysign(ELSEWHERE, ops.target.θ_star - θ)
-                other = flow.start(ops, θ + side).chains
+                other = flow.begin(ops, θ + side).chains
                 assert other is not None  # a method without particles is a field already
                 two.append(other)
             laws = [law for c in two if (law := held(flow, ops, θ, c)) is not None]

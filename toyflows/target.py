@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 from toyflows.mixture import Law, Mixture, theta_of
 
+AT_ONCE = 1 << 18  # numbers that NumPy looks at together
 LARGEST_THETA = 700.0  # e^−700 is still a normal float64
 
 
@@ -47,6 +49,29 @@ class Target:
         """The true weight of mode b, p_b(θ*)."""
         return self.mixture.weight_b(self.θ_star)
 
+    def divergence(self, θ: Array) -> Array | None:
+        """KL(ρ_* | ρ_θ) (n,) for θ (n,), by quadrature; None for the user's points, which have no
+        density.
+
+        As E_*[e^v − 1 − v] with v = log ρ_θ − log ρ_*: no term is negative, and none cancels.
+        """
+        if self.empirical:
+            return None
+        mix, x, w = self.mixture, self.data.x, self.data.weights
+        log_Z = np.array([mix.log_Z(value) for value in θ.tolist()])
+        log_ρ = -mix.energy(x, self.θ_star) - mix.log_Z(self.θ_star)
+        many, found = max(1, AT_ONCE // x.size), []
+        with np.errstate(under="ignore"):
+            for i in range(0, θ.size, many):
+                part = θ[i : i + many]
+                if mix.closed_forms:
+                    U = mix.energy(x, part[:, None])  # (records, nodes)
+                else:
+                    U = np.stack([mix.energy(x, value) for value in part.tolist()])
+                v = -U - log_Z[i : i + many, None] - log_ρ
+                found.append((np.expm1(v) - v) @ w)
+        return np.concatenate(found)
+
     @classmethod
     def exact(cls, θ_star: float, separation: float = 20.0) -> Target:
         """Data law ρ_{θ*} itself, on nodes that reach 9 spreads beyond the modes."""
@@ -55,6 +80,14 @@ class Target:
         mixture = Mixture.separated(separation)
         x = nodes(mixture.a - 9.0, mixture.b + 9.0, spacing(mixture.d), mixture.m)
         return cls(mixture, θ_star, Law(mixture, θ_star, x))
+
+    @classmethod
+    def of_model(cls, model: Any, θ_star: float) -> Target:
+        """Data law ρ_{θ*} of a family of one's own (energy.py)."""
+        if not abs(θ_star) <= LARGEST_THETA:
+            raise InputError("theta_star", θ_star, f"must be |θ*| ≤ {LARGEST_THETA:g}")
+        model.check(θ_star)
+        return cls(model, θ_star, Law(model, θ_star, model.x))
 
     @classmethod
     def from_q(cls, q_star: float, separation: float = 20.0) -> Target:

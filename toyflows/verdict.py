@@ -268,7 +268,11 @@ class _Seen:
         p = target.mixture.weight_b(float(run.θ[0])) - target.q_star
         when = "" if abs(speed - p) <= 0.02 * abs(p) else "at the start "
         θs = {float(run.θ[0]), float(run.θ[-1])}
-        if run.extra or any(self.flow.separated(target, θ, float(run.θ[0])) != p for θ in θs):
+        if (
+            run.extra
+            or not target.mixture.closed_forms
+            or any(self.flow.separated(target, θ, float(run.θ[0])) != p for θ in θs)
+        ):
             return " a unit of time"
         return f" a unit of time ({when}p_b(θ0) − q* = {p:+.4f})"
 

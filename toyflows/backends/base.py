@@ -7,7 +7,7 @@ function of (seed, step). A flow never learns which backend it runs on.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, Self
+from typing import Any, NoReturn, Protocol, Self
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from toyflows.target import Target
 
 WALKER_STEPS_A_CALL = 1 << 23  # 8 ms: Ctrl-C is heard, progress is shown, threads are chosen
 LogG = Callable[..., Array]
+Slope = Callable[[Array], Array]
+STARTS = ("model", "data")  # of persistent chains: ρ_θ0, or ρ_*
+PARTNERS = 8  # of a walker, in means over pairs
 KERNELS = ("ula", "mala")  # unadjusted Langevin, and with Metropolis' acceptance (Besag 1994)
 
 
@@ -26,6 +29,25 @@ def check_kernel(kernel: str) -> None:
     """Raises InputError for a kernel that no backend has."""
     if kernel not in KERNELS:
         raise InputError("p", f"kernel={kernel}", f"unknown; {nearest(kernel, KERNELS)}")
+
+
+def check_start(start: str) -> None:
+    """Raises InputError for a start of persistent chains that there is not."""
+    if start not in STARTS:
+        raise InputError("p", f"start={start}", f"unknown; {nearest(start, STARTS)}")
+
+
+def check_tilted(kernel: str) -> None:
+    """Raises InputError unless a tilted step is one of ULA."""
+    if kernel != "ula":
+        raise InputError("p", f"kernel={kernel}", "must be ula where `slope` tilts the energy")
+
+
+def only_walkers(name: str) -> NoReturn:
+    """Raises InputError: the exact law has no single particles, and nothing random."""
+    why = (f"has no `{name}`: a method that asks for it says `exact = False`, and runs on walkers "
+           "alone")  # fmt: skip
+    raise InputError("backend", "grid", why)
 
 
 def method_of(mixture: Any, f: Any) -> Callable[..., Any] | None:
@@ -80,6 +102,16 @@ class Backend(Protocol):
     def with_step(self, h: float) -> Self:
         """The backend whose kernel has the step h."""
 
+    @property
+    def memory(self) -> dict[str, Any]:
+        """What the method keeps of its own (`Flow.memory`): copies, for it to change."""
+
+    def remembering(self, memory: dict[str, Any]) -> Self:
+        """The backend with that memory."""
+
+    def rng(self, stream: int = 0) -> np.random.Generator:
+        """Random numbers of one's own, a function of (seed, step, stream). Walkers only."""
+
     def data(self) -> Cloud:
         """The law of the data, exactly."""
 
@@ -109,11 +141,33 @@ class Backend(Protocol):
         temperature: float = 1.0,
         log_g: LogG | None = None,
         args: tuple[float, ...] = (),
+        slope: Slope | None = None,
     ) -> Cloud:
         """cloud · P_θ, a step y = x − h∂_xU + √(2hT) ξ; weights times exp(log_g(x, y, *args)).
 
         kernel "mala" accepts it with probability min(1, e^{work(x,y)/T}), so that e^{−U_θ/T} is
         invariant; "ula" takes it as it is. `substep` numbers the moves within one step of the flow.
+        `slope` tilts the energy: it is V'(x) (n,) of a V added to U_θ, for "ula". On the exact law
+        it is a function of x alone; a walker may have one of its own, as (x − x̃)/σ² about its x̃.
+        """
+
+    def underdamped(
+        self,
+        cloud: Cloud,
+        v: Array,
+        θ: float,
+        *,
+        friction: float = 1.0,
+        temperature: float = 1.0,
+        substep: int = 0,
+        slope: Slope | None = None,
+    ) -> tuple[Cloud, Array]:
+        """A step of dx = v dt, dv = −∂_xU dt − γv dt + √(2γT) dW with γ = `friction`: the cloud,
+        and the momenta v (n,) of unit mass. Walkers only.
+
+        By BAOAB (Leimkuhler & Matthews 2013): half a kick, half a drift, v ← e^{−γh}v +
+        √(T(1 − e^{−2γh})) ξ, half a drift, half a kick. Where U is quadratic, x has its exact
+        variance. `substep` is counted together with that of `move`: both use its noise.
         """
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
@@ -140,6 +194,17 @@ class Backend(Protocol):
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
         """E_cloud[integrand(x, *args)]: a number, or (k,) for an integrand of shape (k, n)."""
+
+    def mean_of_pairs(
+        self, first: Cloud, second: Cloud, f: Callable[..., Any], *args: Any, substep: int = 0
+    ) -> Any:
+        """E[f(x, y, *args)] of independent x of `first` and y of `second`, also where both are the
+        same cloud. f is smooth, and takes arrays that broadcast.
+
+        The exact law sums all pairs of nodes; so does any backend for the law of the data. Walkers
+        meet PARTNERS others of theirs, never themselves, drawn anew at each step: no bias, and of
+        the order of 1/√n off.
+        """
 
     def crossed(self, before: Particles, after: Particles) -> float:
         """How many particles changed sides; nan where particles have no identity."""

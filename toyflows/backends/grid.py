@@ -16,25 +16,28 @@ by 1e−5, most often by 1e−8). Detailed balance holds node by node, so ρ_θ 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from toyflows.backends.base import LogG, law_mean, method_of
+from toyflows.backends import pairs
+from toyflows.backends.base import LogG, Slope, check_tilted, law_mean, method_of, only_walkers
+from toyflows.backends.noised import REACH, noised
 from toyflows.cloud import Array, Cloud, counted
 from toyflows.mixture import Law, Mixture
 from toyflows.state import Particles
 from toyflows.target import Target, nodes, spacing
 
-REACH = 9.0  # standard deviations: the kernel and the wells are cut where they are e^{−40}
 WIDE = 6.0  # nodes a standard deviation, above which a kernel is applied in two parts
 WORK, TILT = Mixture.work, Mixture.tilt  # the weights whose form is known
+# What `persistent` can do, as that of `Walkers`.
+FUSED = MappingProxyType({("plain", "ula"): (), ("work", "ula"): ("log_Z", "effective_size")})
 STEPS_A_CALL = 200  # of the law of persistent chains: some ms
-NODES = 8  # nodes at which noised data points are summed together: memory 8 × 3 floats a point
+LIGHTEST = 1e-30  # share of the largest weight that a tilted step need not take along
 
 
 @dataclass(frozen=True)
@@ -44,9 +47,8 @@ class Grid:
     target: Target
     h: float
     dx: float = 0.0
+    memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     name = "grid"
-    # What `persistent` can do, as that of `Walkers`.
-    sweeps = MappingProxyType({("plain", "ula"): (), ("work", "ula"): ("log_Z", "effective_size")})
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:
@@ -56,6 +58,11 @@ class Grid:
     def mixture(self) -> Mixture:
         return self.target.mixture
 
+    @property
+    def sweeps(self) -> Mapping[tuple[str, str], tuple[str, ...]]:
+        """What `persistent` can do."""
+        return FUSED if self.mixture.closed_forms else {}
+
     @cached_property
     def x(self) -> Array:
         """Nodes (n,): the wells of ULA have variance 1/(1 − h/2)."""
@@ -64,7 +71,7 @@ class Grid:
     def _nodes(self, temperature: float) -> Array:
         """Nodes that hold the wells of ULA at that temperature, and its laws on the way there."""
         reach = REACH * math.sqrt(temperature / (1.0 - self.h / 2))
-        return nodes(self.mixture.a - reach, self.mixture.b + reach, self.dx, self.mixture.m)
+        return nodes(*self.mixture.range(reach, temperature), self.dx, self.mixture.m)
 
     def _around(self, cloud: Cloud, temperature: float) -> Array:
         """The nodes for where the cloud goes: Langevin contracts, so none beyond where it is."""
@@ -78,7 +85,14 @@ class Grid:
         return self
 
     def with_step(self, h: float) -> Grid:
-        return _grid(self.target, h)
+        found = _grid(self.target, h)
+        return found.remembering(self.memory) if self.memory else found
+
+    def remembering(self, memory: dict[str, Any]) -> Grid:
+        return replace(self, memory=memory)
+
+    def rng(self, stream: int = 0) -> np.random.Generator:
+        only_walkers("rng")
 
     def data(self) -> Cloud:
         return self.target.data
@@ -95,7 +109,7 @@ class Grid:
         return Cloud(x, -0.5 * ((x - m) / spread) ** 2)
 
     def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
-        return _noised(self.target, σ, sharp)
+        return noised(self.target, σ, sharp)
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
         with np.errstate(under="ignore"):
@@ -146,8 +160,16 @@ class Grid:
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
         return law_mean(self.mixture, cloud, integrand, *args)
 
+    def mean_of_pairs(
+        self, first: Cloud, second: Cloud, f: Callable[..., Any], *args: Any, substep: int = 0
+    ) -> Any:
+        return pairs.of_all(first, second, f, *args)
+
     def crossed(self, before: Particles, after: Particles) -> float:
         return math.nan
+
+    def underdamped(self, cloud: Cloud, v: Array, θ: float, **how: Any) -> tuple[Cloud, Array]:
+        only_walkers("underdamped")
 
     def move(
         self,
@@ -159,9 +181,12 @@ class Grid:
         temperature: float = 1.0,
         log_g: LogG | None = None,
         args: tuple[float, ...] = (),
+        slope: Slope | None = None,
     ) -> Cloud:
         """From points anywhere (nodes, data, noise) to weights on the nodes."""
         T, known = temperature, method_of(self.mixture, log_g)
+        if slope is not None:
+            return self._tilted(cloud, θ, T, kernel, log_g, args, slope)
         if log_g is not None and known is TILT:  # a weight of y alone
             moved = self.move(cloud, θ, kernel=kernel, temperature=T)
             assert moved.logw is not None
@@ -171,7 +196,7 @@ class Grid:
         if isinstance(cloud, Law) and kernel == "mala":  # what is rejected stays at nodes
             cloud = Law(cloud.mixture, cloud.θ, y)
         if log_g is None and kernel == "ula":
-            w = self._spread(cloud, θ, y, T)
+            w = self._spread(cloud.weights, self._pushed(cloud.x, θ), y, T)
         elif log_g is None:
             w, sent = self._weighted(cloud, θ, y, T, (θ, θ, self.h), 1 / T, 0.0)
             stays = np.maximum(cloud.weights - sent, 0.0)
@@ -182,17 +207,39 @@ class Grid:
         moved = Cloud(y, _log(w) + mass)
         return moved if kernel == "ula" else self._add(moved, cloud.x, stays, mass)
 
-    def _spread(self, cloud: Cloud, θ: float, y: Array, temperature: float) -> Array:
-        """Weights after a step of ULA (n,). A wide kernel is a narrow one, of variance τ = (3Δ/2)²,
-        and the rest 2hT − τ, which goes from node to node and needs no exponentials: Gaussians add,
-        up to the trapezoid rule's e^{−2π²τ(1 − τ/2hT)/Δ²} < e^{−41}."""
+    def _tilted(
+        self, cloud: Cloud, θ: float, T: float, kernel: str, log_g: LogG | None,
+        args: tuple[float, ...], slope: Slope,
+    ) -> Cloud:  # fmt: skip
+        """A step of ULA in the energy U_θ + V, `slope` V', to nodes as far as it takes mass."""
+        check_tilted(kernel)
+        to, w = self._pushed(cloud.x, θ) - self.h * slope(cloud.x), cloud.weights
+        some = to[w > LIGHTEST * w.max()]
+        reach = REACH * math.sqrt(2 * self.h * T)
+        y, mix = self._around(cloud, T), self.mixture
+        low, high = some.min() - reach, some.max() + reach
+        if low < y[0] or high > y[-1]:
+            y = nodes(min(low, y[0]), max(high, y[-1]), self.dx, mix.m)
+        mass = 0.0 if cloud.logw is None else cloud.log_mass
+        if log_g is None:
+            return Cloud(y, _log(self._spread(w, to, y, T)) + mass)
+        with np.errstate(under="ignore"):
+            log_p = self._log_transition(to, y, T) + log_g(cloud.x[:, None], y[None, :], *args)
+            return Cloud(y, _log(w @ np.exp(log_p)) + mass)
+
+    def _spread(self, w: Array, to: Array, y: Array, temperature: float) -> Array:
+        """Weights (n,) of w, pushed to the points `to`, after the noise of a step of ULA.
+
+        A wide kernel is a narrow one, of variance τ = (3Δ/2)², and the rest 2hT − τ, which goes
+        from node to node and needs no exponentials: Gaussians add, up to the trapezoid rule's
+        e^{−2π²τ(1 − τ/2hT)/Δ²} < e^{−41}.
+        """
         from toyflows.kernels.banded import apply_banded, convolve
 
         first, near, far = _gaussians(self.h, self.dx, temperature)
         K = near.size // 2
         out = np.empty(y.size + 2 * K)
-        apply_banded(cloud.weights, (self._pushed(cloud.x, θ) - y[0]) / self.dx, self.dx, first,
-                     near, out)  # fmt: skip
+        apply_banded(w, (to - y[0]) / self.dx, self.dx, first, near, out)
         if far.size > 1:
             once, K = out, K + far.size // 2
             out = np.empty(y.size + 2 * K)
@@ -257,7 +304,7 @@ class Grid:
         """The same for weights that no kernel knows, as a matrix: slow, and right for any log_g."""
         x, to, w = cloud.x[:, None], y[None, :], cloud.weights
         with np.errstate(under="ignore"):
-            log_p = self._log_transition(θ, cloud.x, y, temperature)
+            log_p = self._log_transition(self._pushed(cloud.x, θ), y, temperature)
             stays = np.zeros(0)
             if kernel == "mala":
                 log_p += np.minimum(self.mixture.work(x, to, θ, θ, self.h) / temperature, 0.0)
@@ -280,13 +327,13 @@ class Grid:
     def transition(self, θ: float) -> Array:
         """The kernel as a matrix P (n, n), P_ij = N(x_j; T(x_i), 2h)Δ between the nodes."""
         with np.errstate(under="ignore"):  # entries far from the diagonal are zero
-            return np.exp(self._log_transition(θ, self.x, self.x, 1.0))
+            return np.exp(self._log_transition(self._pushed(self.x, θ), self.x, 1.0))
 
-    def _log_transition(self, θ: float, x: Array, y: Array, temperature: float) -> Array:
-        """log P_ij from the points x to the nodes y (len(x), len(y))."""
+    def _log_transition(self, pushed: Array, y: Array, temperature: float) -> Array:
+        """log P_ij from points that the drift takes to `pushed`, to the nodes y (m, n)."""
         variance = 2 * self.h * temperature
         scale = self.dx / math.sqrt(2 * math.pi * variance)
-        away = y[None, :] - self._pushed(x, θ)[:, None]
+        away = y[None, :] - pushed[:, None]
         return math.log(scale) - away**2 / (2 * variance)
 
     def _pushed(self, x: Array, θ: float) -> Array:
@@ -310,41 +357,6 @@ def _gauss(τ: float, dx: float) -> Array:
     k = np.arange(-K, K + 1)
     with np.errstate(under="ignore"):
         return np.asarray(np.exp(-((k * dx) ** 2) / (4 * τ)) * (dx / math.sqrt(4 * math.pi * τ)))
-
-
-@lru_cache(maxsize=128)
-def _noised(target: Target, σ: float, sharp: bool) -> Cloud:
-    """Law of y = x + σε with E[ε | y] (2, n): −σ times the score of y (Tweedie), which is known for
-    the mixture; for the user's points, the posterior mean over them."""
-    mix, s = target.mixture.noised(σ), math.sqrt(1 + σ**2)
-    dx = spacing(mix.d)
-    if sharp:
-        dx = min(dx, spacing(target.mixture.d) / s)
-    if not target.empirical:
-        u = nodes(mix.a - REACH, mix.b + REACH, dx, mix.m)
-        pairs = np.stack([mix.m + s * (u - mix.m), σ / s * mix.dU_dx(u, target.θ_star)])
-        return Cloud(pairs, -mix.energy(u, target.θ_star))
-    x, w = target.data.x, target.data.weights
-    dy = min(0.5 * σ, s * dx)
-    y = nodes(x[0] - REACH * σ, x[-1] + REACH * σ, dy, mix.m)
-    posterior = [
-        _posterior(ys, x[near], w[near], σ)
-        for ys in np.split(y, range(NODES, y.size, NODES))
-        for near in [slice(*np.searchsorted(x, [ys[0] - REACH * σ, ys[-1] + REACH * σ]))]
-    ]
-    density, mean = np.concatenate(posterior, axis=1)
-    kept = density > 0
-    return Cloud(np.stack([y[kept], mean[kept]]), np.log(density[kept]))
-
-
-def _posterior(y: Array, x: Array, w: Array, σ: float) -> Array:
-    """Density at y (n,) of points x of weights w plus σε, up to a factor, and E[ε | y]: (2, n)."""
-    with np.errstate(under="ignore"):
-        ε = (y[:, None] - x[None, :]) / σ
-        likely = w * np.exp(-0.5 * ε**2)
-        density = likely.sum(axis=1)
-        total = np.sum(likely * ε, axis=1)
-        return np.stack([density, total / np.where(density > 0, density, 1.0)])
 
 
 @lru_cache(maxsize=8)

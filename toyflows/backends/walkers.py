@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, cast
@@ -17,7 +17,16 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import WALKER_STEPS_A_CALL, LogG, law_mean, method_of
+from toyflows.backends import pairs
+from toyflows.backends.base import (
+    PARTNERS,
+    WALKER_STEPS_A_CALL,
+    LogG,
+    Slope,
+    check_tilted,
+    law_mean,
+    method_of,
+)
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import random, sample, team
 from toyflows.kernels.chains import persistent
@@ -43,6 +52,7 @@ class Walkers:
     seed: int = 0
     threads: int = 1
     step: int = 0
+    memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     name = "walkers"
     # What `persistent` can do, sweep and kernel, and what it records beyond the four columns.
     sweeps = MappingProxyType({
@@ -58,6 +68,12 @@ class Walkers:
 
     def with_step(self, h: float) -> Walkers:
         return replace(self, h=h)
+
+    def remembering(self, memory: dict[str, Any]) -> Walkers:
+        return replace(self, memory=memory)
+
+    def rng(self, stream: int = 0) -> np.random.Generator:
+        return np.random.default_rng((self.seed, self.step, stream))
 
     def data(self) -> Cloud:
         return self.target.data
@@ -84,8 +100,7 @@ class Walkers:
         return Cloud(x)
 
     def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
-        x = np.empty(many * self.walkers)
-        random.normals(x, self.seed, self.step, random.substream(random.NOISE, substep))
+        x = self._normals_of(many * self.walkers, random.substream(random.NOISE, substep))
         return Cloud(self.mixture.m + spread * x)
 
     def noised(self, σ: float, substep: int = 0, sharp: bool = False) -> Cloud:
@@ -106,6 +121,7 @@ class Walkers:
         temperature: float = 1.0,
         log_g: LogG | None = None,
         args: tuple[float, ...] = (),
+        slope: Slope | None = None,
     ) -> Cloud:
         x, y, mix, T = cloud.x, cloud.x.copy(), self.mixture, temperature
         seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
@@ -117,10 +133,56 @@ class Walkers:
             )
         else:
             self._share(y.size, lambda lo, hi: langevin(y, lo, hi, seed, step, stream, *model))
+        if slope is not None:  # the drift is linear in the slope
+            check_tilted(kernel)
+            y -= self.h * slope(x)
         if log_g is None:
             return Cloud(y, cloud.logw)
         before = np.zeros(y.size) if cloud.logw is None else cloud.logw
         return Cloud(y, before + log_g(x, y, *args))
+
+    def underdamped(
+        self,
+        cloud: Cloud,
+        v: Array,
+        θ: float,
+        *,
+        friction: float = 1.0,
+        temperature: float = 1.0,
+        substep: int = 0,
+        slope: Slope | None = None,
+    ) -> tuple[Cloud, Array]:
+        def kick(x: Array) -> Array:
+            F = self.mixture.dU_dx(x, θ)
+            return 0.5 * self.h * (F if slope is None else F + slope(x))
+
+        ξ = self._normals_of(cloud.size, random.substream(random.MOVE, substep))
+        c = math.exp(-friction * self.h)
+        v = v - kick(cloud.x)
+        x = cloud.x + 0.5 * self.h * v
+        v = c * v + math.sqrt(temperature * (1 - c * c)) * ξ
+        x = x + 0.5 * self.h * v
+        return Cloud(x, cloud.logw), v - kick(x)
+
+    def _normals_of(self, n: int, stream: int) -> Array:
+        """Unit normals (n,) of this step."""
+        ξ = np.empty(n)
+        random.normals(ξ, self.seed, self.step, stream)
+        return ξ
+
+    def mean_of_pairs(
+        self, first: Cloud, second: Cloud, f: Callable[..., Any], *args: Any, substep: int = 0
+    ) -> Any:
+        data = self.target.data
+        if first is data or second is data:
+            if first.size * second.size <= pairs.MOST_PAIRS:
+                return pairs.of_all(first, second, f, *args)
+            drawn = self.data_particles()
+            first, second = (drawn if cloud is data else cloud for cloud in (first, second))
+        n = first.size
+        u = self._uniform(PARTNERS, random.PICK, 1 + substep)
+        shifts = [1 + int(part * (n - 1)) for part in u.tolist()]
+        return pairs.of_partners(first, second, shifts, f, *args)
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
         u = self._uniform(first.size, random.COIN, substep)

@@ -101,7 +101,7 @@ def _with_walkers(
 
     s, flow = run.settings, run.flow
     backend = Walkers(run.target, s.dt, s.walkers, s.seed, run.threads)
-    state, done = flow.start(backend, s.theta0), None
+    state, done = flow.begin(backend, s.theta0), None
     for now, then in itertools.pairwise(sorted(set(steps))):
         _count(state, edges, heights)
         part = solve.run(

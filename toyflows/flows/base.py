@@ -9,9 +9,13 @@ captions and the tests read them there. A new file in this folder is a new metho
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toyflows.registry import found, made
 from toyflows.state import Info, State
@@ -46,7 +50,7 @@ class Flow:
     has_negatives: ClassVar[bool] = True
     fused: ClassVar[str] = ""  # the sweep of Walkers.persistent that step() is, if it is one
     sampled: ClassVar[bool] = True  # does it run on walkers? If not, it is a quadrature
-    exact: ClassVar[bool] = True  # has it an exact law? A function of sampled points has none
+    exact: ClassVar[bool] = True  # has it an exact law? If not, it runs on walkers alone
     kinked: ClassVar[bool] = False  # θ̇ does not fall at θ*, where a step that would pass it ends
     needs_density: ClassVar[bool] = False  # of the data: then it does not run on the user's points
 
@@ -59,8 +63,13 @@ class Flow:
         """A flow that changes an inherited step is no longer the one the kernel knows."""
         super().__init_subclass__(**kwargs)
         steps = {"init", "negatives", "velocity", "store", "advance", "step", "extra", "watch"}
+        steps |= {"memory"}
         if "fused" not in vars(cls) and steps & set(vars(cls)):
             cls.fused = ""
+        asked = inspect.signature(cls.negatives).parameters.values()
+        cls._sees_extra = len(asked) > 4 or any(p.kind is p.VAR_KEYWORD for p in asked)
+
+    _sees_extra: ClassVar[bool] = False  # does `negatives` ask for the further coordinates?
 
     def extra(self, target: Target, θ0: float) -> dict[str, float]:
         """Start values of the coordinates beyond θ."""
@@ -70,8 +79,14 @@ class Flow:
         """The persistent particles at t = 0: one cloud, or one a temperature."""
         return None
 
+    def memory(self, ops: Backend, θ0: float, chains: Any) -> dict[str, Any]:
+        """What the method keeps of its own, at t = 0: arrays or numbers by name (momenta, running
+        averages). Each step finds them in `ops.memory`, and assigns the new ones there."""
+        return {}
+
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
-        """The particles that `velocity` averages over."""
+        """The particles that `velocity` averages over. A method with further coordinates may ask
+        for them too: negatives(self, ops, θ, chains, **extra)."""
         return cast("Cloud | None", chains)
 
     def velocity(self, ops: Backend, θ: float, negatives: Any, **extra: float) -> Any:
@@ -115,26 +130,43 @@ class Flow:
         that is 1 on the curve."""
         return {}
 
-    def start(self, ops: Backend, θ0: float) -> State:
+    def begin(self, ops: Backend, θ0: float) -> State:
         """The state at t = 0."""
-        return State(0, θ0, self.extra(ops.target, θ0), self.init(ops.at(0), θ0))
+        ops = ops.at(0)
+        chains = self.init(ops, θ0)
+        memory = kept(self.memory(ops, θ0, chains))
+        return State(0, θ0, self.extra(ops.target, θ0), chains, memory)
 
     def step(self, ops: Backend, state: State, η: float) -> tuple[State, Info]:
         """One step of size η = rate·dt, and what was seen before it."""
-        ops = ops.at(state.step)
+        ops = at(ops, state)
         rates, info, negatives = self._look(ops, state)
         θ = state.θ + η * rates[0]
         moved = {k: v + η * r for (k, v), r in zip(state.extra.items(), rates[1:], strict=True)}
         chains = self.store(ops, state.chains, negatives)
         chains = self.advance(ops, state.θ, θ, chains)
-        return State(state.step + 1, θ, moved, chains), info
+        return State(state.step + 1, θ, moved, chains, _kept_on(ops, state)), info
+
+    def displaced(self, ops: Backend, state: State, θ: float) -> State:
+        """The state with another θ, as after a step of the method: its weights know of it."""
+        ops, chains = at(ops, state), state.chains
+        if chains is not None:
+            chains = self.advance(ops, state.θ, θ, chains)
+        memory = _kept_on(ops, state)
+        return state._replace(step=state.step + 1, θ=θ, chains=chains, memory=memory)
 
     def observe(self, ops: Backend, state: State) -> Info:
         """What the next step will see."""
-        return self._look(ops.at(state.step), state)[1]
+        return self._look(at(ops, state), state)[1]
+
+    def drawn(self, ops: Backend, θ: float, chains: Any, extra: dict[str, float]) -> Cloud | None:
+        """`negatives`, told the further coordinates if it asks for them."""
+        draw: Any = self.negatives
+        found: Cloud | None = draw(ops, θ, chains, **(extra if self._sees_extra else {}))
+        return found
 
     def _look(self, ops: Backend, state: State) -> tuple[tuple[float, ...], Info, Cloud | None]:
-        negatives = self.negatives(ops, state.θ, state.chains)
+        negatives = self.drawn(ops, state.θ, state.chains, state.extra)
         v = self.velocity(ops, state.θ, negatives, **state.extra)
         rates = tuple(map(plain, v)) if isinstance(v, tuple) else (plain(v),)
         mode_b = math.nan
@@ -142,6 +174,34 @@ class Flow:
             mode_b = plain(ops.mean(negatives, ops.mixture.in_b))
         seen = self.watch(ops, state.θ, state.chains)
         return rates, Info(rates[0], mode_b, seen), negatives
+
+
+def at(ops: Any, state: State) -> Any:
+    """The backend at the state's step, with a copy of what the method keeps there."""
+    ops = ops.at(state.step)
+    if not state.memory:
+        return ops
+    return ops.remembering({name: array.copy() for name, array in state.memory.items()})
+
+
+def _kept_on(ops: Any, state: State) -> dict[str, NDArray[Any]]:
+    """What the step left in `ops.memory`; the names stay. Raises ValueError."""
+    if not state.memory:
+        return state.memory
+    memory = kept(ops.memory)
+    if memory.keys() != state.memory.keys():
+        was, now = (", ".join(sorted(names)) for names in (state.memory, memory))
+        raise ValueError(f"memory must keep its names: {was} became {now}")
+    return memory
+
+
+def kept(memory: dict[str, Any]) -> dict[str, NDArray[Any]]:
+    """The memory as arrays of numbers. Raises ValueError."""
+    arrays = {name: np.asarray(value) for name, value in memory.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf":
+            raise ValueError(f"memory[{name!r}] must be a number, or an array of numbers")
+    return arrays
 
 
 def plain(value: Any) -> Any:

@@ -33,6 +33,9 @@ class Jarzynski(PCD):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.start != "model":
+            why = "must be model: the weights are those of chains that start in ρ_θ0"
+            raise InputError("p", f"start={self.start}", why)
         if not 0 <= self.resample <= 1:
             raise InputError("p", f"resample={self.resample}", "must be 0 ≤ resample ≤ 1")
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toyflows.backends.base import KERNELS, check_kernel
+from toyflows.backends.base import KERNELS, STARTS, check_kernel, check_start
 from toyflows.flows._hysteresis import round_trip
 from toyflows.flows.base import NEAR, log_ratio
 from toyflows.flows.ml import MaximumLikelihood
@@ -25,19 +25,23 @@ class PCD(MaximumLikelihood):
 
     P_θ is a step of unadjusted Langevin. Walkers do not change modes, so for well-separated modes
     θ̇ = p_b(θ0) − q* for long: θ passes θ* and runs away, until |θ| nears d²/2, a basin vanishes and
-    the walkers fall into the other mode. Source: Tieleman 2008; Coste 2024, "mode collapse".
+    the walkers fall into the other mode. With start=data the chains start in the data, ν_0 = ρ_*:
+    there θ̇ = q* − q* = 0 wherever θ is, and for well-separated modes it stays so; nothing is
+    learned. Source: Tieleman 2008; Coste 2024, "mode collapse"; start=data: Carbone et al. 2023.
     """
 
     name = "pcd"
     title = "Persistent contrastive divergence"
     fused = "plain"
     kernel: str = one_of("ula", KERNELS)
+    start: str = one_of("model", STARTS)
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)
+        check_start(self.start)
 
     def init(self, ops: Backend, θ0: float) -> Cloud | None:
-        return ops.model(θ0)
+        return ops.data_particles() if self.start == "data" else ops.model(θ0)
 
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         return chains
@@ -46,7 +50,11 @@ class PCD(MaximumLikelihood):
         return ops.move(chains, θ, kernel=self.kernel)
 
     def separated(self, target: Target, θ: float, θ0: float, **extra: float) -> float:
-        return target.mixture.weight_b(θ0) - target.q_star
+        return self._first_share(target, θ0) - target.q_star
+
+    def _first_share(self, target: Target, θ0: float) -> float:
+        """Of mode b among the chains at the start."""
+        return target.q_star if self.start == "data" else target.mixture.weight_b(θ0)
 
     def frontiers(self, target: Target, run: Course) -> dict[str, float]:
         """With τ the mixing time and a = q*(1−q*), two modes are θ̇ = γ(p − q*), τṗ = p_b(θ) − p:
@@ -68,7 +76,7 @@ class PCD(MaximumLikelihood):
     def _round_trip(self, target: Target, run: Course) -> float:
         """Time from θ0 to the turn and back to θ*."""
         mix, q = target.mixture, target.q_star
-        drift = mix.weight_b(run.θ0) - q
+        drift = self._first_share(target, run.θ0) - q
         if drift == 0:
             return math.inf
         side = math.copysign(1.0, drift)  # to where θ runs, and which mode it leaves behind

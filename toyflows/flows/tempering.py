@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from toyflows.backends.base import KERNELS, check_kernel
+from toyflows.backends.base import KERNELS, STARTS, check_kernel, check_start
 from toyflows.errors import InputError
 from toyflows.flows.ml import MaximumLikelihood
 from toyflows.registry import one_of
@@ -25,6 +25,7 @@ class Tempering(MaximumLikelihood):
     particles, even pairs first, with probability min(1, e^{(1/T_j − 1/T_{j+1})(U_θ(x) − U_θ(z))}),
     which leaves ∏_j e^{−U_θ/T_j} invariant. Partners are drawn anew at each step: in the limit of
     many walkers the sets are independent, and their laws obey the equation that the grid solves.
+    All sets start in ρ_θ0, or in the data (start=data).
 
     A barrier d²/8 counts as d²/8T at temperature T: the hot chains cross it, exchange brings them
     down, and θ → θ* where `pcd` runs away. With kernel=mala θ* is exact; with ula the wells are
@@ -39,9 +40,11 @@ class Tempering(MaximumLikelihood):
     replicas: int = 4
     hottest: float = 100.0
     kernel: str = one_of("ula", KERNELS)
+    start: str = one_of("model", STARTS)
 
     def __post_init__(self) -> None:
         check_kernel(self.kernel)
+        check_start(self.start)
         if not 1 <= self.replicas <= 100:
             raise InputError("p", f"replicas={self.replicas}", "must be 1 ≤ replicas ≤ 100")
         if not 1 < self.hottest <= 1e4:
@@ -57,7 +60,8 @@ class Tempering(MaximumLikelihood):
         return self.replicas
 
     def init(self, ops: Backend, θ0: float) -> tuple[Cloud, ...]:
-        return tuple(ops.at(j).model(θ0) for j in range(self.replicas))  # independent of each other
+        own = [ops.at(j) for j in range(self.replicas)]  # independent of each other
+        return tuple(o.data_particles() if self.start == "data" else o.model(θ0) for o in own)
 
     def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
         coldest: Cloud = chains[0]

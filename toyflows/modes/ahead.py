@@ -31,7 +31,6 @@ from toyflows.outlook import (
     left_by_noise,
     read,
 )
-from toyflows.state import State
 
 
 def outlook(
@@ -60,7 +59,8 @@ def _outlook(
         return out._replace(goes="stays" if held else out.goes.replace("?", "star")), near
     assert path.state is not None
     try:
-        state = _moved(flow, ops, path.state, path.state.θ + by) if there else path.state
+        beside: Any = path.state.θ + by
+        state = flow.displaced(ops, path.state, beside) if there else path.state
         if is_field(flow) and ops.name == "grid":
             rates = _rates(flow, ops, state.chains)
             far = RUNS * max(lasted, dt)
@@ -75,6 +75,10 @@ def _outlook(
             out = out._replace(goes="star" if held else "away")
     except Diverged:
         return Outlook("away", noise=float(noise.max()), needs=0.0), near
+    slow = np.max(np.abs(path.velocity)) <= _drawn(flow, target, path, ops)
+    if out.goes in ("away", "rest") and slow and not is_field(flow):  # all that moved is noise
+        moved = float(np.max(np.linalg.norm(path.θ - path.θ[0], axis=1)))
+        return out._replace(goes="still", noise=moved / DEVIATIONS), np.maximum(near, moved)
     return out._replace(goes=out.goes.replace("?", "star"), noise=float(noise.max())), near
 
 
@@ -84,14 +88,15 @@ def _line(path: Path, target: ModesTarget) -> Line:
 
 def _rates(flow: Flow, ops: Any, chains: Any) -> Callable[[Array], Array]:
     def rates(θ: Any) -> Array:
-        return np.asarray(flow.velocity(ops, θ, flow.negatives(ops, θ, chains)), float)
+        return np.asarray(flow.velocity(ops, θ, flow.drawn(ops, θ, chains, {})), float)
 
     return rates
 
 
 def _stops(flow: Flow, ops: Any, state: Any, target: ModesTarget) -> bool:
     """Would θ stop at θ* if it were there now, the particles where they are?"""
-    there = _moved(flow, ops, state, target.θ_star)
+    star: Any = target.θ_star
+    there = flow.displaced(ops, state, star)
     at, now = (np.linalg.norm(flow.observe(ops, s).velocity) for s in (there, state))
     return bool(at <= STOPS * now)
 
@@ -99,21 +104,13 @@ def _stops(flow: Flow, ops: Any, state: Any, target: ModesTarget) -> bool:
 def _is_held(flow: Flow, ops: Any, target: ModesTarget, by: Array, steps: int, rate: float) -> bool:
     """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
     start: Any = target.θ_star
-    state = _moved(flow, ops, flow.start(ops, start), target.θ_star + by)
+    state = flow.displaced(ops, flow.begin(ops, start), start + by)
     told = follow(flow, ops, state.θ, steps, rate, 1, None, state)
     lasted = float(told.t[-1] - told.t[0])
     p, many = target.mixture.weights(target.θ_star), getattr(ops, "walkers", math.inf)
     drawn = DEVIATIONS * math.sqrt(float(np.max(p * (1 - p))) / many)  # of shares drawn once
     line, near = _line(told, target), np.abs(by) / 2
     return read(None, line, near, lasted, True, blur=drawn * rate * lasted).goes == "stays"
-
-
-def _moved(flow: Flow, ops: Any, state: State, θ: Any) -> State:
-    """The state with another θ, as after a step of the method: weights know of it."""
-    chains = state.chains
-    if chains is not None:
-        chains = flow.advance(ops.at(state.step), state.θ, θ, chains)
-    return state._replace(step=state.step + 1, θ=θ, chains=chains)
 
 
 def _closed(
@@ -127,6 +124,20 @@ def _closed(
                 told.crossings[half])  # fmt: skip
 
 
+def _first_shares(flow: Flow, target: ModesTarget, path: Path) -> Array:
+    """Of the modes among the persistent particles at the start (K,)."""
+    data = getattr(flow, "start", "model") == "data"
+    return target.mixture.weights(target.θ_star if data else path.θ[0])
+
+
+def _drawn(flow: Flow, target: ModesTarget, path: Path, ops: Any) -> float:
+    """The largest speed that shares of the modes, off by their own noise, give to θ; 0 for the
+    exact law."""
+    p = _first_shares(flow, target, path)
+    many = getattr(ops, "walkers", math.inf)
+    return DEVIATIONS * math.sqrt(float(np.max(p * (1 - p))) / many)
+
+
 def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> Array:
     """Deviation of θ (K−1,) that the number of walkers leaves: fresh ones (`left_by_noise`), or a
     share of each mode that was drawn once, √((1/p_1 + 1/p_k)/N)."""
@@ -136,7 +147,7 @@ def _noise(flow: Flow, target: ModesTarget, path: Path, ops: Any, η: float) -> 
     steps = max(1, path.t.size - 1)
     if is_field(flow):
         return np.array([left_by_noise(jitter(v), η, steps) for v in path.velocity.T])
-    p = target.mixture.weights(path.θ[0])
+    p = _first_shares(flow, target, path)
     return (
         np.minimum(np.sqrt((1 / p[0] + 1 / p[1:]) / many), 2 * NOISIEST)
         if many

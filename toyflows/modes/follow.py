@@ -103,7 +103,7 @@ def follow(
     """
     seen = _Recorder(every, θ0.size)
     if state is None:
-        state = flow.start(ops, θ0)
+        state = flow.begin(ops, θ0)
     elif isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
         state = state._replace(chains=Cloud(state.chains.x.copy(), state.chains.logw))
     steps += state.step

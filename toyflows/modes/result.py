@@ -191,15 +191,20 @@ class Run:
         return path
 
     def _csv(self) -> str:
-        """One row a record and backend: t, θ_1 … θ_K, then the weights."""
+        """One row a record and backend: t, θ_1 … θ_K, the weights, then what the method shows; a
+        number that a backend has not is left empty."""
         K = self.target.mixture.K
+        names = list(dict.fromkeys(key for p in self.backends.values() for key in p.seen))
         head = ["backend", "t", *(f"theta_{k + 1}" for k in range(K)),
-                *(f"q_{k + 1}" for k in range(K))]  # fmt: skip
+                *(f"q_{k + 1}" for k in range(K)), *names]  # fmt: skip
         lines = [",".join(head)]
         for name, p in self.backends.items():
             columns = [p.t, np.zeros(p.t.size), *p.θ.T, *self.target.mixture.weights(p.θ).T]
-            rows = np.column_stack(columns).tolist()
-            lines += [",".join([name, *map(repr, row)]) for row in rows]
+            nothing = np.full(p.t.size, math.nan)
+            rows = np.column_stack(columns + [p.seen.get(key, nothing) for key in names]).tolist()
+            for row in rows:
+                told = ("" if math.isnan(value) else repr(value) for value in row)
+                lines.append(",".join([name, *told]))
         return "\n".join(lines) + "\n"
 
     def _arrays(self) -> dict[str, Any]:

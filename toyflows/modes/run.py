@@ -6,6 +6,7 @@ run = modes.flow("pcd", positions=[[0, 0], [6, 0], [3, 5]], theta_star=[0, 1, 0.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -61,8 +62,24 @@ def flow(
                  float(rate), int(walkers), int(seed))  # fmt: skip
     _check_memory(method, modes, walkers)
     count = threads or (1 if walkers * modes.D < 200_000 else min(available_cores(), 8))
-    done = {name: _path(name, s, target, method, count, report) for name in names}
+    done = {
+        name: _with_divergence(target, _path(name, s, target, method, count, report))
+        for name in names
+    }
     return Run(s, target, method, done)
+
+
+def _with_divergence(target: ModesTarget, path: Path) -> Path:
+    """The path that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives."""
+    kl = target.divergence(path.θ)
+    if kl is None:
+        return path
+    seen = path.seen | {"kl": kl}
+    if "log_Z" in path.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in path.θ])
+        seen["kl_from_log_Z"] = kl + (path.seen["log_Z"] - log_Z)
+    return replace(path, seen=seen)
 
 
 def _path(

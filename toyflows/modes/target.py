@@ -21,6 +21,7 @@ from toyflows.target import LARGEST_THETA, nodes
 
 REACH = 9.0  # spreads: the wells are cut where they are e^{−40}
 MOST_NODES = 1_000_000
+MOST_VALUES = 100_000_000  # of energies, for a divergence at each record
 
 
 def steepest(modes: Modes) -> float:
@@ -74,6 +75,21 @@ class ModesTarget:
         if flat is None or flat.D > 2:
             return None
         return flat if count_nodes(flat, spacing(flat)) <= MOST_NODES else None
+
+    def divergence(self, θ: Array) -> Array | None:
+        """KL(ρ_* | ρ_θ) (n,) for θ (n, K−1), by quadrature as `Target.divergence`; None where the
+        data's law is no quadrature, or a long one."""
+        flat, data = self.flat, self.data
+        if flat is None or data is None or data.size * len(θ) > MOST_VALUES:
+            return None
+        log_ρ = -flat.energy(data.x, self.θ_star) - flat.log_Z(self.θ_star)
+
+        def of(value: Array) -> float:
+            v = -flat.energy(data.x, value) - flat.log_Z(value) - log_ρ
+            return float((np.expm1(v) - v) @ data.weights)
+
+        with np.errstate(under="ignore"):
+            return np.array([of(value) for value in θ])
 
     @cached_property
     def data(self) -> Cloud | None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import LogG, method_of
+from toyflows.backends.base import LogG, Slope, check_tilted, method_of
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import modes as kernels
@@ -59,10 +59,13 @@ class ModesWalkers(Walkers):
         )
         return Cloud(x)
 
-    def _normals(self, n: int, substep: int) -> Array:
+    def _normals_of(self, n: int, stream: int) -> Array:
         ξ = np.empty((self.mixture.D, n))
-        kernels.normals(ξ, self.seed, self.step, random.substream(random.NOISE, substep))
+        kernels.normals(ξ, self.seed, self.step, stream)
         return ξ
+
+    def _normals(self, n: int, substep: int) -> Array:
+        return self._normals_of(n, random.substream(random.NOISE, substep))
 
     def noise(self, spread: float, many: int = 1, substep: int = 0) -> Cloud:
         ξ = self._normals(many * self.walkers, substep)
@@ -82,6 +85,7 @@ class ModesWalkers(Walkers):
         temperature: float = 1.0,
         log_g: LogG | None = None,
         args: tuple[Any, ...] = (),
+        slope: Slope | None = None,
     ) -> Cloud:
         x, y, h, T = cloud.x, cloud.x.copy(), self.h, temperature
         seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
@@ -90,6 +94,9 @@ class ModesWalkers(Walkers):
             cloud.size,
             lambda lo, hi: kernels.langevin(y, lo, hi, seed, step, stream, h, T, model, θ),
         )
+        if slope is not None:
+            check_tilted(kernel)
+            y -= h * slope(x)
         if kernel == "mala":
             u = self._uniform(cloud.size, random.ACCEPT, substep)
             ratio = self._pieces(cloud.size, lambda i: self.mixture.work(x[:, i], y[:, i], θ, θ, h))

@@ -23,6 +23,7 @@ from toyflows.backends.grid import Grid
 from toyflows.cloud import Array
 from toyflows.errors import Diverged
 from toyflows.flows import Flow, equation, make
+from toyflows.flows.base import at
 from toyflows.pages.layout import USUAL_FRAMES, Bins, Layout
 from toyflows.run import Run, Settings
 from toyflows.state import State, Trajectory
@@ -127,7 +128,7 @@ def _counted(flow: Flow, backend: Backend, seen: list[Array], state: State) -> N
     """Appends the histogram of the particles that the method averages over, if it has any: drawn
     from the run's own numbers of that step, so that the run is not disturbed."""
     if flow.has_negatives:
-        cloud = flow.negatives(backend.at(state.step), state.θ, state.chains)
+        cloud = flow.drawn(at(backend, state), state.θ, state.chains, state.extra)
         if cloud is not None:
             seen.append(Bins.of(backend.mixture).shares(cloud))
 
