@@ -59,7 +59,7 @@ LAYERS = [
     "toyflows.lattice.experts",
     "toyflows.modes.family", "toyflows.modes.target", "toyflows.modes.walkers",
     "toyflows.modes.plane", "toyflows.modes.follow", "toyflows.modes.ahead",
-    "toyflows.figures", "toyflows.run",
+    "toyflows.frames", "toyflows.figures", "toyflows.run",
     "toyflows.modes.result", "toyflows.modes.run", "toyflows.modes", "toyflows.film",
     "toyflows.pages", "toyflows.lab", "toyflows.cli", "toyflows.__main__",
 ]  # fmt: skip
@@ -123,7 +123,10 @@ def test_a_file_imports_only_from_lower_layers(name: str) -> None:
         ("numba", ("toyflows.kernels",)),
         ("llvmlite", ("toyflows.kernels", "toyflows.cli.doctor")),
         # The letters' outlines are those of the fonts that matplotlib ships.
-        ("matplotlib", ("toyflows.figures", "toyflows.run", "toyflows.images.glyphs")),
+        (
+            "matplotlib",
+            ("toyflows.figures", "toyflows.run", "toyflows.images.glyphs"),
+        ),
         ("typer", ("toyflows.cli",)),
         ("rich", ("toyflows.cli",)),
     ],

@@ -79,7 +79,7 @@ def test_check_judges_names_flows_and_files_alike(tmp_path: Path) -> None:
         "    r = mixture.responsibility\n"
         "    return r(negatives, theta).mean() - r(data, theta).mean()\n"
     )
-    (name, row), = toyflows.check(file, [4.0], time=20.0, walkers=2000)  # fmt: skip
+    (name, row), = toyflows.check(file, [4.0], time=60.0, walkers=2000)  # fmt: skip
     assert name == "mine"
     assert row[4.0].backend == "walkers"
     assert row[4.0].verdict.kind == "converges"
