@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from toyflows.lazy import lazy
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Flow", "Mixture", "Run", "Target", "check", "diffusion", "film", "flow", "flows", "images",
     "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
