@@ -51,6 +51,13 @@ def picture(run: Run) -> Figure:
         return figure
 
 
+def into(axes: Axes, run: Run) -> Figure:
+    """θ(t) on every backend in somebody else's axes, in their style; their figure."""
+    _lines(axes, run)
+    axes.set_title(f"{run.flow.title}: {run.verdict.kind}")
+    return axes.get_figure(root=True)  # type: ignore[return-value]
+
+
 def picture_png(run: Run) -> bytes:
     """The run's figure as a file, of 1920 pixels."""
     file = io.BytesIO()
@@ -67,6 +74,13 @@ def save_picture(figure: Figure, path: Path) -> None:
 
 
 def _paths(axes: Axes, run: Run) -> None:
+    """The left panel: θ(t), and below it the verdict."""
+    _lines(axes, run)
+    axes.set_title(r"$\theta(t)$")
+    axes.text(0, -0.17, _sentence(run.verdict.says), transform=axes.transAxes, color=INK, va="top")
+
+
+def _lines(axes: Axes, run: Run) -> None:
     """θ(t), each backend in its colour and named at the right, in the order of where it ends."""
     for name, how in LINES.items():
         if name in run.backends:
@@ -75,7 +89,6 @@ def _paths(axes: Axes, run: Run) -> None:
     axes.axhline(star, color=DATA, lw=2, zorder=1)
     end = next(iter(run.backends.values())).t[-1]
     axes.set(xlabel="time $t$", xlim=(0, end))
-    axes.set_title(r"$\theta(t)$")
     ends = {name: float(tr.θ[-1]) for name, tr in run.backends.items()} | {"target": star}
     names = NAME | {"target": rf"target $\theta_*$ = {number(star, '.4g')}"}
     colours = COLOUR | {"target": DATA, "theory": FORMULA}
@@ -85,7 +98,6 @@ def _paths(axes: Axes, run: Run) -> None:
             names[name], (end, y), xytext=(8, 0), textcoords="offset points", va="center",
             color=colours[name], fontweight="bold", annotation_clip=False, fontsize=14,
         )  # fmt: skip
-    axes.text(0, -0.17, _sentence(run.verdict.says), transform=axes.transAxes, color=INK, va="top")
 
 
 def _apart(wanted: list[float], gap: float) -> list[float]:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_readme_python_lines_run(tmp_path: Path) -> None:
 
 
 def test_links_of_the_documents_exist() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+    for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
         for link in re.findall(r"\]\((?!http)([^)#]+)\)", page.read_text("utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
 
@@ -86,3 +87,28 @@ def test_nothing_private_is_committed() -> None:
     for name in files:
         if not name.endswith((".png", ".csv", ".npz")):
             assert not private.search((ROOT / name).read_text("utf-8")), name
+
+
+def test_one_version_everywhere() -> None:
+    """pyproject.toml, the package, CITATION.cff, and the newest section of the changelog."""
+    import toyflows
+
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text("utf-8"), re.MULTILINE)
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert cited is not None
+    assert newest is not None
+    assert {toyflows.__version__, cited[1], newest[1]} == {version}
+
+
+def test_the_workflow_tests_what_pyproject_promises() -> None:
+    """Its Pythons are those of the classifiers, its fast tests those of `make test`."""
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    workflow = (ROOT / ".github" / "workflows" / "tests.yml").read_text("utf-8")
+    told = re.findall(r"Python :: (3\.\d+)", project)
+    tested = re.search(r"python: \[(.*)\]", workflow)
+    assert tested is not None
+    assert re.findall(r"[\d.]+", tested[1]) == told
+    fast = re.search(r'-m "(.*)"', (ROOT / "Makefile").read_text("utf-8"))
+    assert fast is not None
+    assert f"FAST: {fast[1]}\n" in workflow

@@ -143,7 +143,25 @@ def test_langevin_is_its_numpy_twin(θ: float) -> None:
     langevin(y, 0, 5, 3, 11, random.MOVE, h, 1.0, MIX.a, MIX.b, θ)
     ξ = np.empty(N)
     random.normals(ξ, 3, 11, random.MOVE)
-    assert np.max(np.abs(y - (x - h * MIX.dU_dx(x, θ) + np.sqrt(2 * h) * ξ))) < 1e-6
+    assert np.max(np.abs(y - MIX.langevin(x, θ, h, ξ))) < 1e-6
+
+
+def test_both_backends_move_as_the_plain_step_does() -> None:
+    """The walkers with their own noise; the grid by its law: ∫(x')² of one step from ρ_θ."""
+    θ, h = 1.4, 0.05
+    target = Target.exact(θ, 6.0)
+    walkers = Walkers(target, h, N, seed=5).at(7)
+    x, ξ = walkers.model(θ).x, np.empty(N)
+    random.normals(ξ, 5, 7, random.MOVE)
+    moved = walkers.move(Cloud(x), θ).x
+    assert np.max(np.abs(moved - target.mixture.langevin(x, θ, h, ξ))) < 1e-6
+    grid = Grid(target, h)
+    start = grid.model(θ)
+    end = grid.move(start, θ)
+    still = target.mixture.langevin(start.x, θ, h, np.zeros(start.x.size))
+    assert grid.mean(end, lambda x: x**2) == pytest.approx(
+        grid.mean(start, lambda _: still**2) + 2 * h, rel=1e-10
+    )
 
 
 def near_and_far(d: float, seed: int = 0) -> tuple[Mixture, np.ndarray]:

@@ -4,27 +4,34 @@
     run = toyflows.flow("pcd", theta_star=1.4)
     run.plot()
 
-Reading order: errors, cloud, mixture, target, state, stats; kernels/; backends/; flows/; solve,
-verdict, data, run. Each file imports only from those before it (tests/test_architecture.py).
+`flow` runs a method, `load` reads a saved Run, `check` judges a method, also one of your own. The
+packages: `flows` has the methods, `modes` K modes in D dimensions; `sweep` makes a map of many
+runs, `pages` and `film` show runs, `lab` is the live laboratory; `diffusion`, `images`, `lattice`
+and `nn` hold the larger models. docs/architecture.md has the reading order.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
-__all__ = ["Energy", "Run", "flow", "load"]
+from toyflows.lazy import lazy
+
+__version__ = "0.2.0"
+__all__ = [
+    "Energy", "Flow", "Mixture", "Run", "Target", "check", "diffusion", "film", "flow", "flows", "images",
+    "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
+]  # fmt: skip
 
 if TYPE_CHECKING:
+    from toyflows import diffusion, film, flows, images, lab, lattice, modes, nn, pages, sweep
+    from toyflows.checks import check
     from toyflows.energy import Energy
+    from toyflows.flows.base import Flow
+    from toyflows.mixture import Mixture
     from toyflows.run import Run, flow, load
+    from toyflows.target import Target
 
-
-def __getattr__(name: str) -> Any:
-    """Each name on first use: importing toyflows costs nothing."""
-    if name == "Energy":
-        return import_module("toyflows.energy").Energy
-    if name in __all__:
-        return getattr(import_module("toyflows.run"), name)
-    raise AttributeError(f"module 'toyflows' has no attribute {name!r}")
+__getattr__, __dir__ = lazy(__name__, {
+    "": "diffusion film flows images lab lattice modes nn pages sweep", "checks": "check", "energy": "Energy",
+    "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow load", "target": "Target",
+})  # fmt: skip

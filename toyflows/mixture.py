@@ -111,6 +111,13 @@ class Mixture:
         """∂_xU = (x − a) − d r_θ(x); the score is −∂_xU."""
         return (x - self.a) - self.d * self.responsibility(x, θ)
 
+    def langevin(self, x: Array, θ: float, h: float, ξ: Array) -> Array:
+        """x − h∂_xU_θ(x) + √(2h) ξ: a step of unadjusted Langevin, P_θ; ξ (n,) is standard normal.
+
+        The plain twin of kernels/langevin.py, which a test holds to it.
+        """
+        return x - h * self.dU_dx(x, θ) + math.sqrt(2 * h) * ξ
+
     def d2U_dxdx(self, x: Array, θ: float) -> Array:
         """∂_xxU = 1 − d² r(1 − r)."""
         return 1.0 - self.d**2 * self.overlap(x, θ)

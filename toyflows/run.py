@@ -28,6 +28,7 @@ from toyflows.cloud import Cloud
 from toyflows.errors import Diverged, InputError, nearest
 from toyflows.files import available_cores, check_writable, free_memory, whole_file
 from toyflows.flows import Flow, make
+from toyflows.frames import Columns, Frames
 from toyflows.limits import check_ranges
 from toyflows.registry import options_of
 from toyflows.state import Particles, State, Trajectory
@@ -36,6 +37,7 @@ from toyflows.target import Target
 from toyflows.verdict import Verdict, changes, judge
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SEPARATION = 20.0  # of the modes, where none is given
@@ -85,7 +87,7 @@ def crossed(sentence: str, walkers: Trajectory) -> str:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Frames):
     """The trajectories of one method by backend name, and the verdict on them."""
 
     settings: Settings
@@ -164,11 +166,27 @@ class Run:
         done = _run(settings, self.target, self.flow, names, self.threads, report, self)
         return replace(done, read=self.read)
 
-    def plot(self) -> Figure:
-        """The signature picture: θ(t) on all backends, as a matplotlib Figure."""
-        from toyflows.figures._signature import picture
+    @property
+    def theta_star(self) -> float:
+        """θ* of the target."""
+        return self.target.θ_star
 
-        return picture(self)
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """The signature picture: θ(t) on all backends, as a matplotlib Figure; θ(t) alone into the
+        Axes `ax` of a figure of yours, which is then returned."""
+        from toyflows.figures._signature import into, picture
+
+        return picture(self) if ax is None else into(ax, self)
+
+    def _frames(self) -> tuple[Mapping[str, Columns], dict[str, Any]]:
+        q = self.target.mixture.weight_b
+        columns: dict[str, Columns] = {}
+        for name, tr in self.backends.items():
+            weight = np.array([q(θ) for θ in tr.θ.tolist()], np.float64)
+            found = {"t": tr.t, "theta": tr.θ, "q": weight, "velocity": tr.velocity,
+                     "mode_b": tr.mode_b, "crossings": tr.crossings}  # fmt: skip
+            columns[name] = found | tr.extra | tr.seen
+        return columns, dataclasses.asdict(self.settings)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers and lists, ready for JSON (docs/notation.md names the keys)."""

@@ -26,6 +26,11 @@ class State(NamedTuple):
     memory: dict[str, NDArray[Any]] = {}  # noqa: RUF012  (never changed)
 
     @property
+    def theta(self) -> float:
+        """θ."""
+        return self.θ
+
+    @property
     def cold(self) -> Cloud | None:
         """The persistent particles at temperature 1: of a ladder, the first cloud."""
         return self.chains[0] if isinstance(self.chains, tuple) else self.chains
@@ -65,6 +70,11 @@ class Trajectory:
             f"Trajectory({self.flow} on {self.backend}: {self.t.size} records, "
             f"t = {self.t[0]:g} … {self.t[-1]:g}, θ = {self.θ[0]:.4g} → {self.θ[-1]:.4g})"
         )
+
+    @property
+    def theta(self) -> Array:
+        """θ."""
+        return self.θ
 
     def then(self, later: Trajectory) -> Trajectory:
         """This run and its continuation, as the uninterrupted run would have recorded them."""

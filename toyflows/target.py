@@ -45,6 +45,11 @@ class Target:
     empirical: bool = False
 
     @property
+    def theta_star(self) -> float:
+        """θ*."""
+        return self.θ_star
+
+    @property
     def q_star(self) -> float:
         """The true weight of mode b, p_b(θ*)."""
         return self.mixture.weight_b(self.θ_star)

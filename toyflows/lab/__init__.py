@@ -6,6 +6,7 @@ In a notebook each room is a widget: toyflows.lab.two_modes(theta_star=1.4, step
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ if TYPE_CHECKING:
     from toyflows.lab._notebook import Widget
 
 WITHOUT = 'the laboratory needs the extra "lab": pip install "toyflows[lab]"'
+
+
+def __dir__() -> list[str]:
+    """The rooms, also where Bokeh is missing."""
+    rooms = (Path(__file__).parent / "rooms").glob("[!_]*.py")
+    return sorted({*(path.stem for path in rooms), *(n for n in globals() if n.startswith("__"))})
 
 
 def __getattr__(name: str) -> Callable[..., Widget]:

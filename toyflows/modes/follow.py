@@ -43,6 +43,11 @@ class Path:
     seen: dict[str, Array] = field(default_factory=dict)
     state: State | None = None
 
+    @property
+    def theta(self) -> Array:
+        """θ."""
+        return self.θ
+
     def __repr__(self) -> str:
         return f"Path({self.t.size} records, t = {self.t[0]:g} … {self.t[-1]:g})"
 

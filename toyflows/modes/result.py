@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -16,6 +17,7 @@ from toyflows.cloud import Array
 from toyflows.files import whole_file
 from toyflows.flows import Flow
 from toyflows.flows.base import LEARNED
+from toyflows.frames import Columns, Frames
 from toyflows.modes.ahead import outlook
 from toyflows.modes.follow import Path
 from toyflows.modes.target import ModesTarget
@@ -52,7 +54,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Frames):
     """The paths of one method by backend name, and the verdict on them."""
 
     settings: Settings
@@ -76,6 +78,16 @@ class Run:
     def θ(self) -> Array:
         """θ_1 = 0, θ_2 … θ_K of the judged path (n, K)."""
         return np.pad(self.judged.θ, ((0, 0), (1, 0)))
+
+    @property
+    def theta(self) -> Array:
+        """θ."""
+        return self.θ
+
+    @property
+    def theta_star(self) -> Array:
+        """θ* (K,), the first 0."""
+        return np.pad(self.target.θ_star, (1, 0))
 
     @property
     def weights(self) -> Array:
@@ -163,14 +175,21 @@ class Run:
             "verdict": dataclasses.asdict(self.verdict),
         }
 
+    def _frames(self) -> tuple[Mapping[str, Columns], dict[str, Any]]:
+        columns = {name: self._recorded(path) for name, path in self.backends.items()}
+        return columns, dataclasses.asdict(self.settings)
+
     def _columns(self, path: Path) -> dict[str, Any]:
+        return {name: values.tolist() for name, values in self._recorded(path).items()}
+
+    def _recorded(self, path: Path) -> dict[str, Array]:
         out = {"t": path.t, "theta": np.pad(path.θ, ((0, 0), (1, 0))),
                "q": self.target.mixture.weights(path.θ)}  # fmt: skip
         if np.isfinite(path.shares).all():
             out["negatives"] = np.column_stack([1 - path.shares.sum(axis=1), path.shares])
         if np.isfinite(path.crossings).all():
             out["crossings"] = path.crossings
-        return {name: values.tolist() for name, values in (out | path.seen).items()}
+        return out | path.seen
 
     def save(self, path: str | FilePath) -> FilePath:
         """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz. Raises InputError."""

@@ -63,6 +63,11 @@ class ModesTarget:
     __repr__ = display.short
 
     @property
+    def theta_star(self) -> Array:
+        """θ*."""
+        return self.θ_star
+
+    @property
     def q_star(self) -> Array:
         """The true weights of the modes from the second on (K−1,)."""
         return self.mixture.weight_b(self.θ_star)

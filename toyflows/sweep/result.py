@@ -138,7 +138,8 @@ class Result:
             coords["moment"] = ("moment", np.linspace(0.0, 1.0, PATH), {"units": "share of time"})
         for name, array in self.values.items():
             dims = (*self.plan.dims, "moment")[: array.ndim]
-            notes = {"long_name": COLUMNS[name].says, "units": UNITS.get(name, "1")}
+            notes: dict[str, Any] = {"long_name": COLUMNS[name].says}
+            notes |= _flags(array) if name == "verdict" else {"units": UNITS.get(name, "1")}
             variables[name] = (dims, array, notes)
         meta = json.dumps(self.meta(), ensure_ascii=False)
         return xarray.Dataset(variables, coords, {"toyflows": meta})
@@ -147,3 +148,9 @@ class Result:
     def from_xarray(cls, data: Any) -> Result:
         """What `to_xarray` made."""
         return cls._read(data.attrs["toyflows"], {name: data[name].values for name in data})
+
+
+def _flags(codes: NDArray[Any]) -> dict[str, Any]:
+    """What the codes of verdicts mean, by the CF conventions 1.11, section 3.5."""
+    words = " ".join(kind.replace(" ", "_") for kind in KINDS)
+    return {"flag_values": np.arange(len(KINDS), dtype=codes.dtype), "flag_meanings": words}

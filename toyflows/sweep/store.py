@@ -218,7 +218,7 @@ def save(result: Result, out: Path) -> None:
     temporary = out.with_name(f".{out.name}-new")
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(temporary)
-    result.to_xarray().to_zarr(temporary, mode="w", consolidated=False, zarr_format=2)
+    result.to_xarray().to_zarr(temporary, mode="w", consolidated=True, zarr_format=2)
     if out.exists():
         shutil.rmtree(out)
     temporary.rename(out)
