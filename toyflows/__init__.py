@@ -18,8 +18,8 @@ from toyflows.lazy import lazy
 
 __version__ = "0.2.0"
 __all__ = [
-    "Energy", "Flow", "Mixture", "Run", "Target", "check", "diffusion", "film", "flow", "flows", "images",
-    "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
+    "Energy", "Flow", "Mixture", "Run", "Target", "check", "diffusion", "film", "flow", "flows",
+    "images", "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from toyflows.target import Target
 
 __getattr__, __dir__ = lazy(__name__, {
-    "": "diffusion film flows images lab lattice modes nn pages sweep", "checks": "check", "energy": "Energy",
-    "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow load", "target": "Target",
+    "": "diffusion film flows images lab lattice modes nn pages sweep", "checks": "check",
+    "energy": "Energy", "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow load",
+    "target": "Target",
 })  # fmt: skip
