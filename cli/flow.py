@@ -15,6 +15,23 @@ import typer
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
+from toyflows.cli._run import (
+    ONE_RUN,
+    Dt,
+    LossOrResume,
+    Options,
+    QStar,
+    Rate,
+    Resume,
+    Seed,
+    Theta0,
+    ThetaStar,
+    Threads,
+    Time,
+    Walkers,
+    check_loss,
+    gone_on,
+)
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -36,29 +53,25 @@ def register(app: typer.Typer) -> None:
 
 
 def flow(
-    loss: Annotated[str, typer.Option(help="The training method; `toyflows flows` lists them.")],
-    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
-    q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    loss: LossOrResume = None,
+    theta_star: ThetaStar = None,
+    q_star: QStar = None,
+    theta0: Theta0 = 0.0,
     separation: Annotated[
-        float | None, typer.Option(help="Distance d of the modes, in spreads. Default: 20.")
+        float | None,
+        typer.Option(help="The distance d of the modes, in spreads. Default: 20."),
     ] = None,
-    time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    time: Time = 100.0,
+    dt: Dt = 0.05,
+    rate: Rate = 1.0,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="theory, grid or walkers; repeatable. Default: all that apply."),
     ] = None,
-    walkers: Annotated[int, typer.Option(help="Number of walkers, up to 10⁸.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads. Default: all cores from 10⁵ walkers on, else 1.")
-    ] = None,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
-    ] = None,
+    walkers: Walkers = ONE_RUN,
+    seed: Seed = 0,
+    threads: Threads = None,
+    p: Options = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="FILE|-|old-faithful", help="Learn these 1-D numbers; -: stdin."),
@@ -69,6 +82,7 @@ def flow(
         tuple[float, float] | None,
         typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
     ] = None,
+    resume: Resume = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
@@ -81,16 +95,16 @@ def flow(
     Example: toyflows flow --loss pcd --theta-star 1.4
     """
     with refusing():
-        from toyflows import kernels, run
+        from toyflows import kernels, run, run_files
 
         kernels.own_process = True
         for path in out or ():
-            run.check_out(path)
+            run_files.check_out(path)
         with bars() as report:
-            done = run.flow(
-                loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
-                time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
-                threads=threads, data=data, modes=modes, column=column,
+            done = gone_on(resume, time, run.Run, report) if resume else run.flow(
+                check_loss(loss), theta_star=theta_star, q_star=q_star, theta0=theta0,
+                separation=separation, time=time, dt=dt, rate=rate, backends=backend,
+                walkers=walkers, seed=seed, threads=threads, data=data, modes=modes, column=column,
                 skip_missing=skip_missing, report=report,
                 options=named_values(p or []),
             )  # fmt: skip

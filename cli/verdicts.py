@@ -10,10 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from toyflows.cli._errors import refusing
+from toyflows.cli._run import (
+    MANY_RUNS,
+    METHODS,
+    Dt,
+    Options,
+    QStarOf08,
+    Rate,
+    Seed,
+    Theta0,
+    ThetaStar,
+    Time,
+    Walkers,
+)
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
-    from toyflows.bench import Cell, Setting
+    from toyflows.bench import Cell
+    from toyflows.settings import RunSettings
 
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".md")
 COLOUR = {
@@ -34,20 +49,21 @@ def register(app: typer.Typer) -> None:
 
 def verdicts(
     loss: Annotated[
-        list[str] | None,
-        typer.Option(help='A method, as "cd k=10"; repeatable. Default: all of them.'),
+        list[str] | None, typer.Option(help=f"{METHODS} Default: all built-in ones.")
     ] = None,
     separation: Annotated[
         list[float] | None, typer.Option(help="A distance d of the modes; repeatable.")
     ] = None,
-    q_star: Annotated[float, typer.Option(help="True weight of mode b.")] = 0.8,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    time: Annotated[float, typer.Option(help="How long each run is.")] = 180.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.1,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    theta_star: ThetaStar = None,
+    q_star: QStarOf08 = None,
+    theta0: Theta0 = 0.0,
+    time: Time = 100.0,
+    dt: Dt = 0.05,
+    rate: Rate = 1.0,
     backend: Annotated[str, typer.Option(help="grid (the exact law) or walkers.")] = "grid",
-    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    walkers: Walkers = MANY_RUNS,
+    seed: Seed = 0,
+    p: Options = None,
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
     out: Annotated[
         list[Path] | None,
@@ -64,17 +80,21 @@ def verdicts(
         from toyflows.files import available_cores
         from toyflows.flows import registry
         from toyflows.limits import check_workers
-        from toyflows.target import Target
+        from toyflows.method import methods
+        from toyflows.settings import check_particles
 
         for path in out or ():
             _check_out(path)
         if backend not in ("grid", "walkers"):
             raise InputError("backend", backend, "must be grid or walkers")
         check_workers(jobs=jobs)
-        flows = [bench.parse(words) for words in loss or registry()]
-        separations = tuple(separation or bench.SEPARATIONS)
-        targets = [Target.from_q(q_star, d) for d in separations]
-        setting = bench.Setting(targets[0].θ_star, theta0, time, dt, rate, walkers, seed)
+        separations = tuple(dict.fromkeys(separation or bench.SEPARATIONS))
+        numbers = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "time": time,
+                   "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}  # fmt: skip
+        setting = bench.setting(numbers, separations)
+        flows = list(methods(loss or list(registry()), named_values(p or [])).values())
+        for flow in flows if backend == "walkers" else ():
+            check_particles(flow, walkers)
         cells = _watched(
             bench.table(flows, separations, setting, backend, jobs or available_cores()),
             len(flows) * len(separations),
@@ -105,7 +125,7 @@ def _watched(cells: Iterable[Cell], of: int) -> list[Cell]:
     return list(track(cells, "judging", of, console=Console(stderr=True), transient=True))
 
 
-def _save(path: Path, cells: list[Cell], setting: Setting) -> None:
+def _save(path: Path, cells: list[Cell], setting: RunSettings) -> None:
     from toyflows import bench
     from toyflows.files import whole_file
 

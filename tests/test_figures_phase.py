@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from toyflows import files, solve
 from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
-from toyflows.bench import parse
 from toyflows.errors import InputError
 from toyflows.figures import (
     _cache,
@@ -30,6 +29,7 @@ from toyflows.figures import (
 from toyflows.flows import base, make
 from toyflows.flows._hysteresis import hazard, round_trip, turning_point
 from toyflows.flows.base import Course
+from toyflows.method import method as parse
 from toyflows.stats import ClaimError, mean
 from toyflows.sweep import stored
 from toyflows.sweep.plan import Plan

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import toyflows
 from toyflows import files
 from toyflows.errors import InputError
-from toyflows.run import SUFFIXES
+from toyflows.run_files import SUFFIXES
 
 
 def small(loss: str = "pcd", **options):
@@ -201,9 +201,10 @@ def test_every_allowed_run_ends_in_a_verdict(method, steps, dt, **numbers) -> No
 
 
 def test_memory_is_asked_first(monkeypatch) -> None:
-    monkeypatch.setattr("toyflows.run.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("toyflows.files.free_memory", lambda: 1 << 30)
     with pytest.raises(InputError, match=r"needs 7\.\d GiB of memory, there is 1\.0 GiB"):
         small(walkers=1_000_000_000)
+    monkeypatch.undo()
     assert files.free_memory() > 1 << 20
 
 

@@ -17,11 +17,12 @@ __version__ = "0.1.0"
 __all__ = ["Run", "flow", "load"]
 
 if TYPE_CHECKING:
-    from toyflows.run import Run, flow, load
+    from toyflows.run import Run, flow
+    from toyflows.saved import load
 
 
 def __getattr__(name: str) -> Any:
     """`flow`, `load` and `Run` on first use: importing toyflows costs nothing."""
     if name in __all__:
-        return getattr(import_module("toyflows.run"), name)
+        return getattr(import_module("toyflows." + ("saved" if name == "load" else "run")), name)
     raise AttributeError(f"module 'toyflows' has no attribute {name!r}")
