@@ -111,7 +111,7 @@ def test_words_a_file_a_flow_and_a_class_are_one_method(here: Path) -> None:
 
 BAD = [
     ("pdc", {}, "loss", "did you mean pcd"),
-    ("half.py:Hafl", {}, "loss", "unknown; choose from Half"),
+    ("half.py:Hafl", {}, "loss", "unknown; did you mean Half"),
     ("none.py", {}, "loss", "there is no such file"),
     ("half.py kapa=1", {}, "p", "did you mean kappa"),
     ("half.py kappa=x", {}, "p", "must be a number"),

@@ -27,6 +27,7 @@ from toyflows.registry import changed, made, named_values, options_of
 
 Given = str | Flow | type[Flow]  # what may stand for a method
 WORDS = re.compile(r"(.*?\.py(?::\S+)?(?=\s|$)|\S+)(\s.*)?$", re.DOTALL)
+TWO_FILES = "two files have this name: rename one of them"
 NO_SETTINGS = ("loss", "losses", "options", "more", "report")
 FILE = re.compile(r"(.*\.py)(?::(.+))?$", re.DOTALL)
 
@@ -81,9 +82,10 @@ def methods(
         free = {f.name for f in options_of(type(flow))}
         free -= set(split(one)[1]) if isinstance(one, str) else set()
         flow = method(one, {name: v for name, v in (options or {}).items() if name in free})
-        if label(flow) in found:
-            raise InputError("loss", label(flow), "is given twice")
-        found[label(flow)] = flow
+        if (words := label(flow)) in found:
+            same = source_of(flow) == source_of(found[words])
+            raise InputError("loss", words, "is given twice" if same else TWO_FILES)
+        found[words] = flow
     return found
 
 

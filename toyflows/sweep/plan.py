@@ -24,7 +24,7 @@ from toyflows.backends import theory
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Flow
 from toyflows.limits import NUMBERS, SETTINGS
-from toyflows.method import Given, label, method, methods, source_for, source_of, split
+from toyflows.method import TWO_FILES, Given, label, method, methods, source_for, source_of, split
 from toyflows.own import OwnFileError, Source
 from toyflows.registry import options_of
 from toyflows.settings import (
@@ -242,7 +242,7 @@ def _files(flows: Iterable[Flow]) -> tuple[Source, ...]:
     found: dict[str, Source] = {}
     for source in filter(None, map(source_of, flows)):
         if found.setdefault(source.file, source) != source:
-            raise InputError("loss", source.file, "two files have this name: rename one of them")
+            raise InputError("loss", source.file, TWO_FILES)
     return tuple(found.values())
 
 

@@ -66,6 +66,8 @@ def with_options(
     words: str, options: tuple[tuple[str, Value], ...], source: Source | None = None
 ) -> str:
     """The method's words with those of the options that it has."""
+    if not options:
+        return words
     flow = _flow(words, source)
     known = {f.name: f.default for f in options_of(type(flow)) if f.init}
     mine = {name: read_option(name, v, known[name]) for name, v in options if name in known}
