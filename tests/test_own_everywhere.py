@@ -375,6 +375,20 @@ def test_modes_carry_alarms() -> None:
     assert far.to_dict()["alarms"] == far.alarms
 
 
+def test_the_laboratory_offers_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from toyflows.lab import _methods
+    from toyflows.lab.rooms.two_modes import TwoModes, flows_of
+
+    monkeypatch.setattr(_methods, "OWN", {})
+    assert _methods.offer("half.py") == "half.py"
+    with pytest.raises(InputError, match="the room shows a Flow class"):
+        _methods.offer("plain.py")
+    controls = TwoModes().controls({"method": "half.py"})
+    values = {c.name: c.default for c in controls} | {"method": "half.py", "p.kappa": 0.7}
+    assert flows_of(values) == {"one": method("half.py kappa=0.7")}
+    assert "half.py" not in {c.default for c in TwoModes().controls({"method": "other.py"})}
+
+
 # ------------------------------------------------------------------ mistakes in the file
 @pytest.mark.parametrize(
     ("body", "says"),

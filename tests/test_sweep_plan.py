@@ -140,7 +140,7 @@ def test_a_plan_goes_through_json() -> None:
         ({"backend": "grid", "repeats": 2}, "no noise"),
         ({"backend": "grid", "over": {"walkers": [1, 2]}}, "no noise"),
         ({"seed": -1}, "seed"),
-        ({"wlkers": 3}, "unknown setting"),
+        ({"wlkers": 3}, "did you mean walkers"),
         ({"walkers": 2.5}, "a whole number"),
         ({"rate": "x"}, "a number"),
         ({"theta_star": math.nan}, "finite"),
@@ -156,7 +156,7 @@ def test_what_cannot_be_run_is_refused_before_anything(
 @pytest.mark.parametrize(
     ("losses", "changes", "says"),
     [
-        ([], {}, "one method or more"),
+        ([], {}, "must be a method"),
         (["pdc"], {}, "did you mean"),
         (["pcd", "pcd"], {}, "given twice"),
         (["cd", "cd k=1"], {}, "given twice"),
@@ -189,7 +189,7 @@ def test_a_plan_is_a_toml_file_too(tmp_path: Path) -> None:
     [
         ("loss = [", "plan"), ('los = "pcd"', "did you mean loss"), ("loss = 3", "are words"),
         ('loss = "pcd"\nover = 3', "over is a table"), ('loss = "pcd"\nrepeats = "x"', "whole"),
-        ('loss = "pcd"\nwalkers = "x"', "a whole number"), ("", "one method or more"),
+        ('loss = "pcd"\nwalkers = "x"', "a whole number"), ("", "must be a method"),
         ('loss = "pcd"\n[over]\nrate = 3', "must be NAME"), ('loss = [["pcd"]]', "words"),
         ('loss = "pcd"\nbackend = 3', "are words"),
         ('loss = "pcd"\n[over]\nrate = [[1, 2]]', "must be"),

@@ -59,6 +59,8 @@ def method(
         raise InputError(option, repr(given), why)
     if not options:
         return given
+    if (found := own.of(given)) is not None:
+        return found.with_options(changed(given) | dict(options)).guarded()
     return made(option, {_name(given): type(given)}, _name(given), changed(given) | dict(options))
 
 
