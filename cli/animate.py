@@ -7,20 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_typed, refusing
-from toyflows.cli._run import (
-    ONE_RUN,
-    Dt,
-    Loss,
-    Options,
-    QStar,
-    Rate,
-    Separation,
-    Theta0,
-    ThetaStar,
-    Time,
-    Walkers,
-)
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -42,20 +30,20 @@ Threads = Annotated[int | None, typer.Option(help="Threads. Default: all cores, 
 
 @app.command()
 def flow(
-    loss: Loss,
+    loss: _run.Loss,
     out: Out,
-    theta_star: ThetaStar = None,
-    q_star: QStar = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
     versus: Annotated[
         str | None, typer.Option(help="A second method, named as the first and shown below.")
     ] = None,
-    theta0: Theta0 = 0.0,
-    separation: Separation = 20.0,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
-    walkers: Walkers = ONE_RUN,
-    p: Options = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.ONE_RUN,
+    p: _run.Options = None,
     seconds: Seconds = 6.0,
     fps: Fps = 20,
     width: Width = 1280,

@@ -10,20 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._output import print_json
-from toyflows.cli._run import (
-    MANY_RUNS,
-    Dt,
-    Options,
-    QStarOf08,
-    Rate,
-    Seed,
-    Theta0,
-    ThetaStar,
-    Time,
-    Walkers,
-)
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -53,18 +42,18 @@ def check(
         list[float] | None,
         typer.Option(help="A distance d of the modes; repeatable. Default: 4, 10 and 20."),
     ] = None,
-    theta_star: ThetaStar = None,
-    q_star: QStarOf08 = None,
-    theta0: Theta0 = 0.0,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
-    walkers: Walkers = MANY_RUNS,
-    seed: Seed = 0,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
     seeds: Annotated[
         int, typer.Option(help="How many seeds the walkers are judged on, from --seed on.")
     ] = 1,
-    p: Options = None,
+    p: _run.Options = None,
     time_limit: Annotated[
         float, typer.Option(metavar="SECONDS", help="The CPU time that a cell may take.")
     ] = 300.0,

@@ -12,26 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
-from toyflows.cli._run import (
-    ONE_RUN,
-    Dt,
-    LossOrResume,
-    Options,
-    QStar,
-    Rate,
-    Resume,
-    Seed,
-    Theta0,
-    ThetaStar,
-    Threads,
-    Time,
-    Walkers,
-    check_loss,
-    gone_on,
-)
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -53,25 +37,25 @@ def register(app: typer.Typer) -> None:
 
 
 def flow(
-    loss: LossOrResume = None,
-    theta_star: ThetaStar = None,
-    q_star: QStar = None,
-    theta0: Theta0 = 0.0,
+    loss: _run.LossOrResume = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
+    theta0: _run.Theta0 = 0.0,
     separation: Annotated[
         float | None,
         typer.Option(help="The distance d of the modes, in spreads. Default: 20."),
     ] = None,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="theory, grid or walkers; repeatable. Default: all that apply."),
     ] = None,
-    walkers: Walkers = ONE_RUN,
-    seed: Seed = 0,
-    threads: Threads = None,
-    p: Options = None,
+    walkers: _run.Walkers = _run.ONE_RUN,
+    seed: _run.Seed = 0,
+    threads: _run.Threads = None,
+    p: _run.Options = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="FILE|-|old-faithful", help="Learn these 1-D numbers; -: stdin."),
@@ -82,7 +66,7 @@ def flow(
         tuple[float, float] | None,
         typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
     ] = None,
-    resume: Resume = None,
+    resume: _run.Resume = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
@@ -101,8 +85,8 @@ def flow(
         for path in out or ():
             run_files.check_out(path)
         with bars() as report:
-            done = gone_on(resume, time, run.Run, report) if resume else run.flow(
-                check_loss(loss), theta_star=theta_star, q_star=q_star, theta0=theta0,
+            done = _run.gone_on(resume, time, run.Run, report) if resume else run.flow(
+                _run.check_loss(loss), theta_star=theta_star, q_star=q_star, theta0=theta0,
                 separation=separation, time=time, dt=dt, rate=rate, backends=backend,
                 walkers=walkers, seed=seed, threads=threads, data=data, modes=modes, column=column,
                 skip_missing=skip_missing, report=report,

@@ -8,20 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refusing
-from toyflows.cli._run import (
-    Dt,
-    LossOrResume,
-    Options,
-    Rate,
-    Resume,
-    Seed,
-    Threads,
-    Time,
-    Walkers,
-    check_loss,
-    gone_on,
-)
 from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -40,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 
 def modes(
-    loss: LossOrResume = None,
+    loss: _run.LossOrResume = None,
     positions: Annotated[
         str | None,
         typer.Option(metavar='"X,Y; X,Y; …"|FILE.csv', help="Where the modes are, one row each."),
@@ -60,20 +48,20 @@ def modes(
     dimension: Annotated[
         int | None, typer.Option(help="D, where the positions' further coordinates are 0.")
     ] = None,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[
         list[str] | None,
         typer.Option(
             help="theory, grid or walkers; repeatable. Default: the quick ones that apply."
         ),
     ] = None,
-    walkers: Walkers = 20_000,
-    seed: Seed = 0,
-    threads: Threads = None,
-    p: Options = None,
-    resume: Resume = None,
+    walkers: _run.Walkers = 20_000,
+    seed: _run.Seed = 0,
+    threads: _run.Threads = None,
+    p: _run.Options = None,
+    resume: _run.Resume = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
@@ -87,7 +75,7 @@ def modes(
     """
     with refusing():
         from toyflows import kernels, run_files
-        from toyflows.modes import run
+        from toyflows.modes import result, run
 
         kernels.own_process = True
         for path in out or ():
@@ -95,8 +83,8 @@ def modes(
         given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
         rows = {name: _row(name, text) for name, text in given.items() if text is not None}
         with bars() as report:
-            done = gone_on(resume, time, run.Run, report) if resume else run.flow(
-                check_loss(loss), positions=_positions(positions, dimension), time=time, dt=dt,
+            done = _run.gone_on(resume, time, result.Run, report) if resume else run.flow(
+                _run.check_loss(loss), positions=_positions(positions, dimension), time=time, dt=dt,
                 rate=rate, backends=backend, walkers=walkers, seed=seed, threads=threads,
                 report=report, options=named_values(p or []), **rows,
             )  # fmt: skip

@@ -10,21 +10,8 @@ from typing import Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
-from toyflows.cli._run import (
-    MANY_RUNS,
-    Dt,
-    Losses,
-    Options,
-    QStar,
-    Rate,
-    Seed,
-    Separation,
-    Theta0,
-    ThetaStar,
-    Time,
-    Walkers,
-)
 
 OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
 
@@ -40,7 +27,7 @@ def page(
         list[Path] | None,
         typer.Argument(metavar="[RUN.npz]...", help="Saved runs, instead of new ones."),
     ] = None,
-    loss: Losses = None,
+    loss: _run.Losses = None,
     over: Annotated[
         list[str] | None,
         typer.Option(
@@ -48,16 +35,16 @@ def page(
             help="Vary a parameter: separation=4,8,14 or rate=0.1:10:5:log; up to twice.",
         ),
     ] = None,
-    theta_star: ThetaStar = None,
-    q_star: QStar = None,
-    theta0: Theta0 = 0.0,
-    separation: Separation = 20.0,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
-    walkers: Walkers = MANY_RUNS,
-    seed: Seed = 0,
-    p: Options = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
+    p: _run.Options = None,
     frames: Annotated[
         int | None, typer.Option(help="Recorded times of a run. Default: up to 120 that fit.")
     ] = None,

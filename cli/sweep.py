@@ -11,21 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, say, typed
 from toyflows.cli._output import print_json
-from toyflows.cli._run import (
-    MANY_RUNS,
-    Dt,
-    Losses,
-    Options,
-    QStarOf08,
-    Rate,
-    Separation,
-    Theta0,
-    ThetaStar,
-    Time,
-    Walkers,
-)
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -46,21 +34,21 @@ def sweep(
     plan: Annotated[
         Path | None, typer.Argument(help="A plan in TOML, for --loss, --over …")
     ] = None,
-    loss: Losses = None,
+    loss: _run.Losses = None,
     over: Annotated[
         list[str] | None,
         typer.Option(help="NAME=START:STOP:COUNT[:log] or NAME=A,B,C; repeatable."),
     ] = None,
-    theta_star: ThetaStar = None,
-    q_star: QStarOf08 = None,
-    theta0: Theta0 = 0.0,
-    separation: Separation = 20.0,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
-    walkers: Walkers = MANY_RUNS,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
     seed: Annotated[int, typer.Option(help="The seed of all runs' seeds.")] = 0,
-    p: Options = None,
+    p: _run.Options = None,
     backend: Annotated[str, typer.Option(help="theory, grid or walkers.")] = "walkers",
     repeats: Annotated[
         int, typer.Option(help="How many runs a point has, each with another seed.")

@@ -9,20 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refusing
-from toyflows.cli._run import (
-    MANY_RUNS,
-    METHODS,
-    Dt,
-    Options,
-    QStarOf08,
-    Rate,
-    Seed,
-    Theta0,
-    ThetaStar,
-    Time,
-    Walkers,
-)
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -49,21 +37,21 @@ def register(app: typer.Typer) -> None:
 
 def verdicts(
     loss: Annotated[
-        list[str] | None, typer.Option(help=f"{METHODS} Default: all built-in ones.")
+        list[str] | None, typer.Option(help=f"{_run.METHODS} Default: all built-in ones.")
     ] = None,
     separation: Annotated[
         list[float] | None, typer.Option(help="A distance d of the modes; repeatable.")
     ] = None,
-    theta_star: ThetaStar = None,
-    q_star: QStarOf08 = None,
-    theta0: Theta0 = 0.0,
-    time: Time = 100.0,
-    dt: Dt = 0.05,
-    rate: Rate = 1.0,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[str, typer.Option(help="grid (the exact law) or walkers.")] = "grid",
-    walkers: Walkers = MANY_RUNS,
-    seed: Seed = 0,
-    p: Options = None,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
+    p: _run.Options = None,
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
     out: Annotated[
         list[Path] | None,

@@ -162,8 +162,8 @@ class TwoModes(Room):
         v, flows = values, flows_of(values)
         return film.two_modes(
             flows["one"], versus=flows.get("two"), theta_star=v["theta_star"],
-            theta0=v["theta0"], separation=v["separation"], dt=v["dt"], rate=v["rate"], walkers=v["walkers"], seed=v["seed"],
-            time=max(step, 1) * v["dt"],
+            theta0=v["theta0"], separation=v["separation"], dt=v["dt"],
+            rate=v["rate"], walkers=v["walkers"], seed=v["seed"], time=max(step, 1) * v["dt"],
         )  # fmt: skip
 
 
