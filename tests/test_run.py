@@ -123,7 +123,7 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path: Path, monkeypatch) ->
     path = tmp_path / "run.json"
     small().save(path)
     before = path.read_bytes()
-    monkeypatch.setattr("toyflows.run.json.dumps", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("toyflows.run_files.json.dumps", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small().save(path)
     assert path.read_bytes() == before
