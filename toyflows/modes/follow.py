@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from toyflows.errors import Diverged, InputError
 from toyflows.flows import Flow, registry
 from toyflows.modes.target import ModesTarget
 from toyflows.solve import RUNAWAY
-from toyflows.state import Info, State
+from toyflows.state import Info, State, joined
 
 SUITED = ("ml", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "tempering",
           "score-matching", "denoising", "multi-noise")  # fmt: skip
@@ -48,20 +48,7 @@ class Path:
 
     def then(self, later: Path) -> Path:
         """This run and its continuation, as the uninterrupted run would have recorded them."""
-        keep = self.t < later.t[0]
-
-        def join(mine: Array, theirs: Array) -> Array:
-            return np.concatenate([mine[keep], theirs])
-
-        return replace(
-            later,
-            t=join(self.t, later.t),
-            θ=join(self.θ, later.θ),
-            velocity=join(self.velocity, later.velocity),
-            shares=join(self.shares, later.shares),
-            crossings=join(self.crossings, self.crossings[-1] + later.crossings),
-            seen={name: join(self.seen[name], later.seen[name]) for name in self.seen},
-        )
+        return joined(self, later, ("t", "θ", "velocity", "shares"), ("seen",))
 
 
 def check_suited(flow: Flow) -> None:
