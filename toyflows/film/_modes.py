@@ -30,7 +30,6 @@ BINS = 90  # of the walkers' histogram
 
 def two_modes(
     loss: Given,
-    /,
     *,
     theta_star: float | None = None,
     q_star: float | None = None,

@@ -49,7 +49,6 @@ class Estimate:
 
 def sweep(
     losses: Given | Sequence[Given],
-    /,
     *,
     over: Over | None = None,
     out: str | Path | None = None,
