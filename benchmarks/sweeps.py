@@ -66,7 +66,7 @@ def overhead(plan: Plan, rounds: int = 9) -> dict[str, tuple[float, float]]:
     """Of each method: seconds of the kernel and of the whole run, which take turns; medians."""
     out = {}
     for loss in LOSSES:
-        run = next(r for r in map(plan.run, range(plan.runs)) if r.loss == loss)
+        run = next(r for r in map(plan.run, range(plan.runs)) if r.settings.loss == loss)
         measure(run)
         kernel, whole = [], []
         for _ in range(rounds):

@@ -425,9 +425,9 @@ def test_the_defaults_are_those_of_the_bench(tmp_path) -> None:
     said = {name: told[name] for name in ("time", "dt", "rate", "walkers", "seed", "theta0")}
     s = RunSettings()
     wanted = {"time": s.time, "dt": s.dt, "rate": s.rate, "walkers": s.walkers, "seed": s.seed}
-    assert said == wanted | {"theta0": s.θ0}
-    assert told["theta_star"] == pytest.approx(s.θ_star, abs=1e-12)
-    assert told["cells"][0]["theta"][0] == s.θ0
+    assert said == wanted | {"theta0": s.theta0}
+    assert told["theta_star"] == pytest.approx(s.theta_star, abs=1e-12)
+    assert told["cells"][0]["theta"][0] == s.theta0
 
 
 def test_the_sentence_names_each_verdict_once() -> None:

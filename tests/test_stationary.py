@@ -96,10 +96,10 @@ def test_a_rest_beside_the_weight_is_where_a_long_run_ends(
     flow = flow_of(method)
     run = bench.cell(flow, d, setting, "grid").run
     assert run is not None
-    ahead = outlook(flow, Target.exact(setting.θ_star, d), run)
+    ahead = outlook(flow, Target.exact(setting.target.θ_star, d), run)
     assert ahead.exact
     assert ahead.rest == pytest.approx(rest, abs=1e-4)
-    ops, state = grid(setting.θ_star, d, setting.dt), run.state
+    ops, state = grid(setting.target.θ_star, d, setting.dt), run.state
     assert state is not None
     for _ in range(4000):
         state, info = flow.step(ops, state, setting.rate * setting.dt)
