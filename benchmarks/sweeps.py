@@ -38,7 +38,7 @@ from toyflows.backends.walkers import Walkers
 from toyflows.sweep import Plan
 from toyflows.sweep import run as sweeps
 from toyflows.sweep.engines import Engine, make_engine
-from toyflows.sweep.point import _flow, _target, measure
+from toyflows.sweep.point import _target, measure
 from toyflows.sweep.settings import Run
 
 LOSSES = ("pcd", "pcd kernel=mala", "jarzynski")
@@ -49,7 +49,7 @@ GOAL = 1.15  # of the kernels' time
 # ------------------------------------------------------------------ measured
 def kernel_seconds(run: Run) -> float:
     """CPU seconds of the run's kernel calls alone."""
-    s, flow = run.settings, _flow(run.loss)
+    s, flow = run.settings, run.flow
     target = _target(s.theta_star, s.separation)
     backend = Walkers(target, s.dt, s.walkers, run.seed)
     chains, θ, done = flow.begin(backend, s.theta0).chains, s.theta0, 0
@@ -66,7 +66,7 @@ def overhead(plan: Plan, rounds: int = 9) -> dict[str, tuple[float, float]]:
     """Of each method: seconds of the kernel and of the whole run, which take turns; medians."""
     out = {}
     for loss in LOSSES:
-        run = next(r for r in map(plan.run, range(plan.runs)) if r.loss == loss)
+        run = next(r for r in map(plan.run, range(plan.runs)) if r.settings.loss == loss)
         measure(run)
         kernel, whole = [], []
         for _ in range(rounds):

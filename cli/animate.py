@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -29,20 +30,20 @@ Threads = Annotated[int | None, typer.Option(help="Threads. Default: all cores, 
 
 @app.command()
 def flow(
-    loss: Annotated[str, typer.Option(help="The training method; `toyflows flows` lists them.")],
-    theta_star: Annotated[float, typer.Option(help="True θ*; θ > 0: mode b light.")],
+    loss: _run.Loss,
     out: Out,
-    versus: Annotated[str | None, typer.Option(help="A second method, shown below.")] = None,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
-    time: Annotated[float, typer.Option(help="How long to run; 200,000 steps at most.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
-    walkers: Annotated[int, typer.Option(help="Number of walkers, up to 10⁶.")] = 100_000,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
+    versus: Annotated[
+        str | None, typer.Option(help="A second method, named as the first and shown below.")
     ] = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.ONE_RUN,
+    p: _run.Options = None,
     seconds: Seconds = 6.0,
     fps: Fps = 20,
     width: Width = 1280,
@@ -60,9 +61,10 @@ def flow(
         kernels.own_process = True
         film.check_out(out)
         made = film.two_modes(
-            loss, theta_star=theta_star, versus=versus, theta0=theta0, separation=separation,
-            time=time, dt=dt, rate=rate, walkers=walkers, seed=seed, threads=threads,
-            options=named_values(p or []), seconds=seconds, fps=fps, size=(width, height),
+            loss, theta_star=theta_star, q_star=q_star, versus=versus, theta0=theta0,
+            separation=separation, time=time, dt=dt, rate=rate, walkers=walkers, seed=seed,
+            threads=threads, options=named_values(p or []), seconds=seconds, fps=fps,
+            size=(width, height),
         )  # fmt: skip
         _save(made, out)
 

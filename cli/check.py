@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
-    from toyflows.bench import Setting
+    from rich.console import Console
 
 SUFFIXES = (".png", ".html", ".json")
 SEPARATIONS = (4.0, 10.0, 20.0)
 LONGEST = 86_400.0  # seconds
+MOST_SEEDS = 100
 LAW = {"grid": "exact law", "walkers": "walkers"}
 
 
@@ -28,26 +32,30 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A Python file with a method.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A Python file with a method; or my.py:Name.")
+    ],
     name: Annotated[
-        str | None, typer.Option(help="Check this method of the file only. Default: all.")
+        str | None, typer.Option(help="The method of the file to be judged. Default: all.")
     ] = None,
     separation: Annotated[
         list[float] | None,
         typer.Option(help="A distance d of the modes; repeatable. Default: 4, 10 and 20."),
     ] = None,
-    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
-    q_star: Annotated[
-        float | None, typer.Option(help="True weight of mode b, not θ*. Default: 0.8.")
-    ] = None,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    time: Annotated[float, typer.Option(help="How long each run is.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
-    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of all noise.")] = 0,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
+    seeds: Annotated[
+        int, typer.Option(help="How many seeds the walkers are judged on, from --seed on.")
+    ] = 1,
+    p: _run.Options = None,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="CPU time that a cell may take.")
+        float, typer.Option(metavar="SECONDS", help="The CPU time that a cell may take.")
     ] = 300.0,
     out: Annotated[
         list[Path] | None, typer.Option(help="Save a report: .png .html or .json; repeatable.")
@@ -59,33 +67,48 @@ def check(
     Example: toyflows check my_method.py --out report.html
     """
     with refusing():
-        from toyflows import apart
-        from toyflows.bench import Setting
+        from toyflows import apart, bench
+        from toyflows.files import check_memory
+        from toyflows.limits import check_whole
+        from toyflows.method import FILE
         from toyflows.own import check_path
 
-        check_path(file)
-        for path in out or ():
-            _check_out(path)
+        if (told := FILE.match(file)) and told[2]:
+            file, name = told[1], name or told[2]
+        path = Path(file)
+        check_path(path)
+        for place in out or ():
+            _check_out(place)
         if not 0 < time_limit <= LONGEST:
             raise InputError("time_limit", time_limit, f"must be 0 to {LONGEST:g} seconds")
+        check_whole("seeds", seeds, 1, MOST_SEEDS)
         separations = list(dict.fromkeys(separation or SEPARATIONS))
-        θ_star = _truth(theta_star, q_star, separations)
-        setting = Setting(θ_star, theta0, time, dt, rate, walkers, seed)
-        _check_memory(walkers)
+        numbers = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "time": time,
+                   "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}  # fmt: skip
+        setting = bench.setting(numbers, separations)
+        check_memory("walkers", f"{walkers:,}", 64 * walkers + (200 << 20))  # a function copies
         done: list[apart.Record] = []
+        report = _Status(path.name)
+        cells = apart.records(
+            path, setting, separations, name, time_limit, named_values(p or []), seeds, report
+        )  # fmt: skip
         late = ""
         try:
-            _judge(file, setting, separations, name, time_limit, done)
+            with report:
+                for cell in cells:
+                    done.append(cell)
+                    if not json:
+                        report.quietly(_print_cell, apart.book(path, setting, done), separations)
         except apart.OutOfTime as error:
             late = str(error)
-        book = apart.book(file, setting, done) | ({"stopped": late} if late else {})
+        book = apart.book(path, setting, done) | ({"stopped": late} if late else {})
         places = [] if late else out or []
-        for path in places:
-            _save(path, book)
+        for place in places:
+            _save(place, book)
         if json:
             print_json(book)
         elif done:
-            _print(book, places)
+            _print_end(book, places)
         if late:
             say(late + "; no file is written" * bool(out))
             raise typer.Exit(1)
@@ -99,48 +122,33 @@ def _check_out(path: Path) -> None:
     check_writable(path)
 
 
-def _truth(theta_star: float | None, q_star: float | None, separations: list[float]) -> float:
-    """θ*, once every target has been found possible."""
-    from toyflows.target import Target
+class _Status:
+    """On a terminal, stderr says what is being done."""
 
-    if theta_star is not None and q_star is not None:
-        raise InputError("theta_star", "and --q-star", "both are given; must be one of the two")
-    for d in separations:
-        if theta_star is not None:
-            target = Target.exact(theta_star, d)
-        else:
-            target = Target.from_q(0.8 if q_star is None else q_star, d)
-    return target.θ_star
+    def __init__(self, name: str) -> None:
+        self._name, self._status = name, cast(Any, None)
+        if sys.stderr.isatty():
+            from rich.console import Console
 
+            self._status = Console(stderr=True).status(f"loading {name}")
 
-def _check_memory(walkers: int) -> None:
-    """Data, negatives and the copies that a user's function gets and makes."""
-    from toyflows.files import free_memory
+    def __call__(self, now: str) -> None:
+        if self._status is not None:
+            self._status.update(f"judging {self._name} at {now}")
 
-    need, free = 8 * 8 * walkers + (200 << 20), free_memory()
-    if need > free:
-        raise InputError("walkers", f"{walkers:,}", f"needs {need / 2**30:.1f} GiB of memory, "
-                         f"there is {free / 2**30:.1f} GiB")  # fmt: skip
+    def __enter__(self) -> None:
+        if self._status is not None:
+            self._status.start()
 
+    def __exit__(self, *error: object) -> None:
+        if self._status is not None:
+            self._status.stop()
 
-def _judge(
-    file: Path, setting: Setting, separations: list[float], name: str | None, limit: float,
-    done: list[dict[str, Any]],
-) -> None:  # fmt: skip
-    """The bench, cell by cell into `done`; on a terminal, stderr says what is being done."""
-    from toyflows import apart
-
-    if not sys.stderr.isatty():
-        done.extend(apart.records(file, setting, separations, name, limit))
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(f"loading {file.name}") as status:
-
-        def report(now: str) -> None:
-            status.update(f"judging {file.name} at {now}")
-
-        done.extend(apart.records(file, setting, separations, name, limit, report))
+    def quietly(self, work: Callable[..., None], *given: Any) -> None:
+        """What is printed between has the terminal for itself."""
+        self.__exit__()
+        work(*given)
+        self.__enter__()
 
 
 def _text(book: dict[str, Any]) -> str:
@@ -164,47 +172,59 @@ def _save(path: Path, book: dict[str, Any]) -> None:
             _report.save(book, temporary)
 
 
-def _print(book: dict[str, Any], out: list[Path]) -> None:
-    """For each method the compact table, its verdict, and a sentence for each separation."""
+def _print_cell(book: dict[str, Any], separations: list[float]) -> None:
+    """The last cell as a line, below the headings that it needs."""
     from rich.console import Console
+    from rich.markup import escape
+
+    from toyflows.cli.verdicts import COLOUR
+
+    console = Console(highlight=False, soft_wrap=True)
+    *before, told = book["cells"]
+    wide = max(len(f"{d:g}") for d in separations)
+    if not before:
+        console.print(f"[bold]{escape(book['file'])}[/]")
+        console.print("target  θ* = {theta_star:+.4f}   q* = {q_star:.4f}   "
+                      "(q: weight of mode b; θ > 0 makes mode b light)".format(**book))  # fmt: skip
+        console.print("start   θ0 = {theta0:+.4f}   q0 = {q0:.4f}   time = {time:g}, "
+                      "dt = {dt:g}, rate = {rate:g}, {walkers:,} walkers, "
+                      "seed = {seed}".format(**book))  # fmt: skip
+    if not before or before[-1]["method"] != told["method"]:
+        if before:
+            _print_verdict(console, book, before[-1]["method"])
+        console.print(f"\n[bold]{escape(told['method'])}[/]   {escape(told['equation'])}\n")
+        head = f" {'d':>{wide}}   {'law':9}   {'θ at the end':>12}   {'q':>6}   verdict"
+        console.print(f"[bold]{head}[/]\n {'─' * (len(head) + 6)}")
+    kind = told["verdict"]["kind"]
+    ends = [told.get("theta_end", math.nan), told.get("q_end", math.nan)]
+    θ, q = (f"{ends[0]:+.4f}", f"{ends[1]:.4f}") if math.isfinite(ends[0]) else ("", "")
+    seeds = f"   seed {told['seed']}" if told["seed"] != book["seed"] else ""
+    console.print(f" {told['separation']:>{wide}g}   {LAW[told['backend']]:9}   {θ:>12}   {q:>6}   "
+                  f"[{COLOUR[kind]}]{kind}[/]{seeds}")  # fmt: skip
+    sys.stdout.flush()
+
+
+def _print_verdict(console: Console, book: dict[str, Any], method: str) -> None:
+    """A method's verdict, and a sentence for each separation."""
     from rich.markup import escape
 
     from toyflows.apart import judged
 
+    cells = [c for c in book["cells"] if c["method"] == method]
+    console.print(f"\nverdict [bold]{book['says'][method]}[/]")
+    for d, told in judged(cells, method).items():
+        console.print(f"d = {d:<4g}{escape(told['verdict']['says'])}")
+    for told in cells:
+        for alarm in told["alarms"]:
+            place = f"d = {told['separation']:g}, {LAW[told['backend']]}"
+            console.print(f"[bold]alarm[/]   {place}: {escape(alarm)}")
+
+
+def _print_end(book: dict[str, Any], out: list[Path]) -> None:
+    """The last method's verdict, and where the files are."""
+    from rich.console import Console
+
     console = Console(highlight=False, soft_wrap=True)
-    console.print(f"[bold]{escape(book['file'])}[/]")
-    console.print("target  θ* = {theta_star:+.4f}   q* = {q_star:.4f}   "
-                  "(q: weight of mode b; θ > 0 makes mode b light)".format(**book))  # fmt: skip
-    console.print("start   θ0 = {theta0:+.4f}   q0 = {q0:.4f}   time = {time:g}, dt = {dt:g}, "
-                  "rate = {rate:g}, {walkers:,} walkers, seed = {seed}".format(**book))  # fmt: skip
-    for method, says in book["says"].items():
-        cells = [c for c in book["cells"] if c["method"] == method]
-        console.print(f"\n[bold]{escape(method)}[/]   {escape(cells[0]['equation'])}")
-        console.print(_table(cells))
-        console.print(f"verdict [bold]{says}[/]")
-        for d, told in judged(cells, method).items():
-            console.print(f"d = {d:<4g}{escape(told['verdict']['says'])}")
-        for told in cells:
-            for alarm in told["alarms"]:
-                place = f"d = {told['separation']:g}, {LAW[told['backend']]}"
-                console.print(f"[bold]alarm[/]   {place}: {escape(alarm)}")
+    _print_verdict(console, book, book["cells"][-1]["method"])
     for path in out:
         console.print(f"saved   {path}")
-
-
-def _table(cells: list[dict[str, Any]]) -> Any:
-    from rich import box
-    from rich.table import Table
-
-    from toyflows.cli.verdicts import COLOUR
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("d", "law", "θ at the end", "q", "verdict"):
-        table.add_column(head, justify="left" if head in ("law", "verdict") else "right")
-    for told in cells:
-        kind = told["verdict"]["kind"]
-        ends = [told.get("theta_end", math.nan), told.get("q_end", math.nan)]
-        numbers = [f"{ends[0]:+.4f}", f"{ends[1]:.4f}"] if math.isfinite(ends[0]) else ["", ""]
-        table.add_row(f"{told['separation']:g}", LAW[told["backend"]], *numbers,
-                      f"[{COLOUR[kind]}]{kind}[/]")  # fmt: skip
-    return table

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_walkers, refusing, say
 from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
@@ -36,29 +37,25 @@ def register(app: typer.Typer) -> None:
 
 
 def flow(
-    loss: Annotated[str, typer.Option(help="The training method; `toyflows flows` lists them.")],
-    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
-    q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
+    loss: _run.LossOrResume = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
+    theta0: _run.Theta0 = 0.0,
     separation: Annotated[
-        float | None, typer.Option(help="Distance d of the modes, in spreads. Default: 20.")
+        float | None,
+        typer.Option(help="The distance d of the modes, in spreads. Default: 20."),
     ] = None,
-    time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[
         list[str] | None,
         typer.Option(help="theory, grid or walkers; repeatable. Default: all that apply."),
     ] = None,
-    walkers: Annotated[int, typer.Option(help="Number of walkers, up to 10⁸.")] = 100_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Threads. Default: all cores from 10⁵ walkers on, else 1.")
-    ] = None,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
-    ] = None,
+    walkers: _run.Walkers = _run.ONE_RUN,
+    seed: _run.Seed = 0,
+    threads: _run.Threads = None,
+    p: _run.Options = None,
     data: Annotated[
         str | None,
         typer.Option(metavar="FILE|-|old-faithful", help="Learn these 1-D numbers; -: stdin."),
@@ -69,6 +66,7 @@ def flow(
         tuple[float, float] | None,
         typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
     ] = None,
+    resume: _run.Resume = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
@@ -81,17 +79,17 @@ def flow(
     Example: toyflows flow --loss pcd --theta-star 1.4
     """
     with refusing():
-        from toyflows import kernels, run
+        from toyflows import kernels, run, run_files
 
         kernels.own_process = True
         for path in out or ():
-            run.check_out(path)
+            run_files.check_out(path)
         refuse_walkers(backend)
         with bars() as report:
-            done = run.flow(
-                loss, theta_star=theta_star, q_star=q_star, theta0=theta0, separation=separation,
-                time=time, dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed,
-                threads=threads, data=data, modes=modes, column=column,
+            done = _run.gone_on(resume, time, run.Run, report) if resume else run.flow(
+                _run.check_loss(loss), theta_star=theta_star, q_star=q_star, theta0=theta0,
+                separation=separation, time=time, dt=dt, rate=rate, backends=backend,
+                walkers=walkers, seed=seed, threads=threads, data=data, modes=modes, column=column,
                 skip_missing=skip_missing, report=report,
                 options=named_values(p or []),
             )  # fmt: skip

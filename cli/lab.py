@@ -24,6 +24,10 @@ def lab(
         str | None, typer.Argument(metavar="ROOM", help="Where to begin: see --list.")
     ] = None,
     lesson: Annotated[str | None, typer.Option(help="A prepared lesson: see --list.")] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="Offer a method of your own, my.py or my.py:Name; repeatable."),
+    ] = None,
     port: Annotated[int, typer.Option(help="Of the server; 0: any that is free.")] = 5006,
     address: Annotated[
         str, typer.Option(help="Who can come: 127.0.0.1 this machine, 0.0.0.0 all that reach it.")
@@ -57,6 +61,10 @@ def lab(
             if list_:
                 _list()
                 return
+            from toyflows.lab import _methods
+
+            for words in loss or ():
+                _methods.offer(words)
             _serve(_path(room, lesson), port, address, sessions, threads, browser)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
@@ -28,11 +29,11 @@ def register(app: typer.Typer) -> None:
 
 
 def modes(
-    loss: Annotated[str, typer.Option(help="The training method, as for `toyflows flow`.")],
+    loss: _run.LossOrResume = None,
     positions: Annotated[
-        str,
+        str | None,
         typer.Option(metavar='"X,Y; X,Y; …"|FILE.csv', help="Where the modes are, one row each."),
-    ],
+    ] = None,
     theta_star: Annotated[
         str | None, typer.Option(metavar="θ,θ,…", help="True θ*: the weights are softmax(−θ*).")
     ] = None,
@@ -48,22 +49,20 @@ def modes(
     dimension: Annotated[
         int | None, typer.Option(help="D, where the positions' further coordinates are 0.")
     ] = None,
-    time: Annotated[float, typer.Option(help="How long to run.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[
         list[str] | None,
         typer.Option(
             help="theory, grid or walkers; repeatable. Default: the quick ones that apply."
         ),
     ] = None,
-    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: by the work.")] = None,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="An option of the method; repeatable."),
-    ] = None,
+    walkers: _run.Walkers = 20_000,
+    seed: _run.Seed = 0,
+    threads: _run.Threads = None,
+    p: _run.Options = None,
+    resume: _run.Resume = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
@@ -76,21 +75,20 @@ def modes(
     Example: toyflows modes --loss pcd --positions "0,0; 6,0; 3,5" --theta-star 0,1,0.5
     """
     with refusing():
-        from toyflows import kernels
-        from toyflows import run as two_modes
-        from toyflows.modes import run
+        from toyflows import kernels, run_files
+        from toyflows.modes import result, run
 
         kernels.own_process = True
         for path in out or ():
-            two_modes.check_out(path)
+            run_files.check_out(path)
         refuse_walkers(backend)
         given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
         rows = {name: _row(name, text) for name, text in given.items() if text is not None}
         with bars() as report:
-            done = run.flow(
-                loss, positions=_positions(positions, dimension), time=time, dt=dt, rate=rate,
-                backends=backend, walkers=walkers, seed=seed, threads=threads, report=report,
-                options=named_values(p or []), **rows,
+            done = _run.gone_on(resume, time, result.Run, report) if resume else run.flow(
+                _run.check_loss(loss), positions=_positions(positions, dimension), time=time, dt=dt,
+                rate=rate, backends=backend, walkers=walkers, seed=seed, threads=threads,
+                report=report, options=named_values(p or []), **rows,
             )  # fmt: skip
         told(done, out or [], json, show, _print)
 
@@ -103,8 +101,10 @@ def _row(name: str, text: str) -> list[float]:
         raise InputError(name, text, "must be numbers between commas") from None
 
 
-def _positions(text: str, dimension: int | None) -> list[list[float]]:
+def _positions(text: str | None, dimension: int | None) -> list[list[float]]:
     """Rows of numbers from the text, or the file of that name, with zeros up to `dimension`."""
+    if text is None:
+        raise InputError("positions", "(none)", 'must be rows of numbers, as "0,0; 6,0; 3,5"')
     from toyflows.tables import Choice, read
 
     if Path(text).suffix in SUFFIXES:
@@ -136,6 +136,8 @@ def _print(run: Run, out: list[Path]) -> None:
                   f"rate = {s.rate:g}, seed = {s.seed}")  # fmt: skip
     console.print(_table(run))
     print_verdict(console, run.verdict)
+    for alarm in run.alarms:
+        console.print(f"[bold]alarm[/]   {alarm}")
     for path in out:
         console.print(f"saved   {path}")
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
 
 OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
@@ -26,29 +27,24 @@ def page(
         list[Path] | None,
         typer.Argument(metavar="[RUN.npz]...", help="Saved runs, instead of new ones."),
     ] = None,
-    loss: Annotated[
-        list[str] | None, typer.Option(help='A method, as "cd k=10"; repeatable.')
-    ] = None,
+    loss: _run.Losses = None,
     over: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUES",
-            help="Vary a parameter: separation=4,8,14 or theta-star=-2:2:9; up to twice.",
+            help="Vary a parameter: separation=4,8,14 or rate=0.1:10:5:log; up to twice.",
         ),
     ] = None,
-    theta_star: Annotated[float | None, typer.Option(help="True θ*; θ > 0: mode b light.")] = None,
-    q_star: Annotated[float | None, typer.Option(help="True weight of mode b, not θ*.")] = None,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    separation: Annotated[float, typer.Option(help="Distance d of the modes, in spreads.")] = 20.0,
-    time: Annotated[float, typer.Option(help="How long each run is.")] = 100.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.05,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
-    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="An option of the methods; repeatable."),
-    ] = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStar = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
+    p: _run.Options = None,
     frames: Annotated[
         int | None, typer.Option(help="Recorded times of a run. Default: up to 120 that fit.")
     ] = None,
@@ -88,12 +84,15 @@ def page(
 
 def _saved(out: Path, files: list[Path], title: str) -> int:
     """The page of saved runs, each named by its file."""
-    from toyflows import pages, run
+    from toyflows import pages
+    from toyflows.saved import load_two_modes
 
     names = [path.stem for path in files]
     if len(set(names)) < len(names):
         names = [str(path) for path in files]
-    pages.write_runs(out, [(n, run.load(f)) for n, f in zip(names, files, strict=True)], title)
+    pages.write_runs(
+        out, [(n, load_two_modes(f)) for n, f in zip(names, files, strict=True)], title
+    )
     return len(files)
 
 

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say
+from toyflows.cli import _run
+from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say, typed
 from toyflows.cli._output import print_json
-from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
     from toyflows.sweep.plan import Plan
     from toyflows.sweep.result import Result
     from toyflows.sweep.run import Estimate
+
+BESIDE_A_PLAN = ("out", "plan", "engine", "scheduler", "jobs", "dry_run", "json")
 
 
 def register(app: typer.Typer) -> None:
@@ -31,28 +34,25 @@ def sweep(
     plan: Annotated[
         Path | None, typer.Argument(help="A plan in TOML, for --loss, --over …")
     ] = None,
-    loss: Annotated[
-        list[str] | None, typer.Option(help='A method, as "cd k=10"; repeatable.')
-    ] = None,
+    loss: _run.Losses = None,
     over: Annotated[
         list[str] | None,
         typer.Option(help="NAME=START:STOP:COUNT[:log] or NAME=A,B,C; repeatable."),
     ] = None,
-    theta_star: Annotated[float | None, typer.Option(help="True θ* (or --q-star).")] = None,
-    q_star: Annotated[
-        float | None, typer.Option(help="True weight of mode b. Default 0.8.")
-    ] = None,
-    theta0: Annotated[float | None, typer.Option(help="Where θ starts. Default 0.")] = None,
-    separation: Annotated[float | None, typer.Option(help="Distance d of modes. Def. 20.")] = None,
-    time: Annotated[float | None, typer.Option(help="How long each run is. Default 100.")] = None,
-    dt: Annotated[float | None, typer.Option(help="Time step. Default 0.05.")] = None,
-    rate: Annotated[float | None, typer.Option(help="Speed of θ. Default 1.")] = None,
-    walkers: Annotated[int | None, typer.Option(help="Their number. Default 10,000.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all runs' seeds. Default 0.")] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="theory, grid or walkers. Default walkers.")
-    ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Runs a point, other seeds. Def. 1.")] = None,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    separation: _run.Separation = 20.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: Annotated[int, typer.Option(help="The seed of all runs' seeds.")] = 0,
+    p: _run.Options = None,
+    backend: Annotated[str, typer.Option(help="theory, grid or walkers.")] = "walkers",
+    repeats: Annotated[
+        int, typer.Option(help="How many runs a point has, each with another seed.")
+    ] = 1,
     keep: Annotated[
         str | None,
         typer.Option(
@@ -74,17 +74,16 @@ def sweep(
     Example: toyflows sweep --loss pcd --over separation=2:14:7 --over rate=0.1:10:5:log
     --out phase.npz
     """
-    settings = {
+    numbers = {
         "theta_star": theta_star, "q_star": q_star, "theta0": theta0, "separation": separation,
         "time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed,
     }  # fmt: skip
-    told = {"backend": backend, "repeats": repeats, "keep": keep and keep.split(",")}
-    given = {name: v for name, v in (settings | told).items() if v is not None}
+    told = {"backend": backend, "repeats": repeats} | ({"keep": keep.split(",")} if keep else {})
     with refusing():
         from toyflows.sweep.engines import WorkersLost, make_engine
         from toyflows.sweep.run import carry_out, estimate
 
-        asked = _plan(plan, loss, over, given)
+        asked = _plan(plan, loss, over, p, numbers | told)
         workers = make_engine(engine or ("dask" if scheduler else "local"), jobs, scheduler)
         start, counted = clock.perf_counter(), _Counted()
         try:
@@ -104,23 +103,24 @@ def sweep(
 
 
 def _plan(
-    path: Path | None, loss: list[str] | None, over: list[str] | None, given: dict[str, Any]
+    path: Path | None,
+    loss: list[str] | None,
+    over: list[str] | None,
+    p: list[str] | None,
+    given: dict[str, Any],
 ) -> Plan:
     """From the file or from the options, never from both."""
     from toyflows.sweep.axis import Axis
     from toyflows.sweep.plan import Plan
 
     if path is not None:
-        both = [*(["loss"] if loss else []), *(["over"] if over else []), *given]
-        if both:
-            refuse_typed(both, f"is said by the plan {path}; must be one of the two")
+        both = [name for name in typed() if name not in BESIDE_A_PLAN]
+        refuse_typed(both, f"is said by the plan {path}; must be one of the two")
         return Plan.load(path)
-    if not loss:
-        raise InputError("loss", "(none)", "must be a method or more, or a plan in TOML")
     axes = [Axis.parse(text) for text in over or ()]
     refuse_swept(axis.name for axis in axes)
     refuse_walkers([given["backend"]] if "backend" in given else None)
-    return Plan.make(loss, axes, **given)
+    return Plan.make(loss or [], axes, options=named_values(p or []), **given)
 
 
 class _Counted:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _run
 from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.errors import InputError
+from toyflows.registry import named_values
 
 if TYPE_CHECKING:
-    from toyflows.bench import Cell, Setting
+    from toyflows.bench import Cell
+    from toyflows.settings import RunSettings
 
 SUFFIXES = (".png", ".pdf", ".svg", ".json", ".csv", ".md")
 COLOUR = {
@@ -34,20 +37,21 @@ def register(app: typer.Typer) -> None:
 
 def verdicts(
     loss: Annotated[
-        list[str] | None,
-        typer.Option(help='A method, as "cd k=10"; repeatable. Default: all of them.'),
+        list[str] | None, typer.Option(help=f"{_run.METHODS} Default: all built-in ones.")
     ] = None,
     separation: Annotated[
         list[float] | None, typer.Option(help="A distance d of the modes; repeatable.")
     ] = None,
-    q_star: Annotated[float, typer.Option(help="True weight of mode b.")] = 0.8,
-    theta0: Annotated[float, typer.Option(help="Where θ starts.")] = 0.0,
-    time: Annotated[float, typer.Option(help="How long each run is.")] = 180.0,
-    dt: Annotated[float, typer.Option(help="Time step of θ and of the walkers.")] = 0.1,
-    rate: Annotated[float, typer.Option(help="Speed of θ against the walkers' speed.")] = 1.0,
+    theta_star: _run.ThetaStar = None,
+    q_star: _run.QStarOf08 = None,
+    theta0: _run.Theta0 = 0.0,
+    time: _run.Time = 100.0,
+    dt: _run.Dt = 0.05,
+    rate: _run.Rate = 1.0,
     backend: Annotated[str, typer.Option(help="grid (the exact law) or walkers.")] = "grid",
-    walkers: Annotated[int, typer.Option(help="Number of walkers.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Seed of the walkers' noise.")] = 0,
+    walkers: _run.Walkers = _run.MANY_RUNS,
+    seed: _run.Seed = 0,
+    p: _run.Options = None,
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
     out: Annotated[
         list[Path] | None,
@@ -64,7 +68,8 @@ def verdicts(
         from toyflows.files import available_cores
         from toyflows.flows import registry
         from toyflows.limits import check_workers
-        from toyflows.target import Target
+        from toyflows.method import methods
+        from toyflows.settings import check_particles
 
         for path in out or ():
             _check_out(path)
@@ -72,10 +77,13 @@ def verdicts(
             raise InputError("backend", backend, "must be grid or walkers")
         refuse_walkers([backend])
         check_workers(jobs=jobs)
-        flows = [bench.parse(words) for words in loss or registry()]
-        separations = tuple(separation or bench.SEPARATIONS)
-        targets = [Target.from_q(q_star, d) for d in separations]
-        setting = bench.Setting(targets[0].θ_star, theta0, time, dt, rate, walkers, seed)
+        separations = tuple(dict.fromkeys(separation or bench.SEPARATIONS))
+        numbers = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "time": time,
+                   "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}  # fmt: skip
+        setting = bench.setting(numbers, separations)
+        flows = list(methods(loss or list(registry()), named_values(p or [])).values())
+        for flow in flows if backend == "walkers" else ():
+            check_particles(flow, walkers)
         cells = _watched(
             bench.table(flows, separations, setting, backend, jobs or available_cores()),
             len(flows) * len(separations),
@@ -106,7 +114,7 @@ def _watched(cells: Iterable[Cell], of: int) -> list[Cell]:
     return list(track(cells, "judging", of, console=Console(stderr=True), transient=True))
 
 
-def _save(path: Path, cells: list[Cell], setting: Setting) -> None:
+def _save(path: Path, cells: list[Cell], setting: RunSettings) -> None:
     from toyflows import bench
     from toyflows.files import whole_file
 

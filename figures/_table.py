@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from toyflows.bench import Cell, Setting
+    from toyflows.bench import Cell
+    from toyflows.settings import RunSettings
 
 COLOUR = {
     "converges": WALKERS,
@@ -37,7 +38,7 @@ COLOUR = {
 ON_DARK = ("converges", "mode collapse", "diverges")
 
 
-def picture(cells: Sequence[Cell], setting: Setting) -> Figure:
+def picture(cells: Sequence[Cell], setting: RunSettings) -> Figure:
     """The whole figure, as high as it has methods."""
     methods = len({c.method for c in cells})
     with style():
@@ -46,7 +47,8 @@ def picture(cells: Sequence[Cell], setting: Setting) -> Figure:
         axes = figure.subplots()
         table(axes, [(m, {d: c.verdict.kind for d, c in r.items()}) for m, r in rows(cells)])
         axes.set_xlabel(
-            rf"$\theta_*$ = {number(setting.θ_star)}, $\theta_0$ = {number(setting.θ0, 'g')}, "
+            rf"$\theta_*$ = {number(setting.target.θ_star)}, "
+            rf"$\theta_0$ = {number(setting.theta0, 'g')}, "
             f"time {setting.time:g}, dt = {setting.dt:g}, rate {setting.rate:g}", loc="left",
         )  # fmt: skip
         return figure

@@ -35,11 +35,12 @@ from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.figures import _table
 from toyflows.flows import registry
+from toyflows.settings import RunSettings
 from toyflows.stats import Checked, at_most, close
 from toyflows.verdict import KINDS
 
 ORDER = 120
-SETTING = bench.Setting(time=180.0, dt=0.1)
+SETTING = RunSettings(time=180.0, dt=0.1)
 SEPARATIONS = (2.0, 4.0, 6.0, 8.0, 12.0, 20.0)
 FEW = (4.0, 20.0)  # at a small scale
 SHORTER = {
@@ -81,8 +82,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
     """Names (n,), separations (m,) and verdicts (n, m) as places in KINDS; and their numbers."""
     separations = SEPARATIONS if scale >= 0.3 else FEW
     names = [SHORTER.get(name, name) for name in registry()] + list(VARIANTS)
-    flows = [bench.parse(name) for name in names]
-    rows = bench.rows(list(bench.table(flows, separations, SETTING)))
+    rows = bench.rows(list(bench.table(names, separations, SETTING)))
     cells = [[row[d] for d in separations] for _, row in rows]
     return {
         "method": np.array([name for name, _ in rows]),

@@ -19,10 +19,13 @@ from toyflows.alarms import alarms
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make
 from toyflows.flows.base import NEAR
+from toyflows.method import label
+from toyflows.method import method as flow_of
+from toyflows.settings import RunSettings
 from toyflows.state import Trajectory
 from toyflows.target import Target
 
-QUICK = bench.Setting(time=40.0, dt=0.1)
+QUICK = RunSettings(time=40.0, dt=0.1)
 
 
 # ------------------------------------------------------------------ alarms
@@ -107,9 +110,9 @@ def test_processes_give_the_same_table() -> None:
 
 def test_labels_are_read_back() -> None:
     for flow in (make("ml"), make("cd", k=3, h=0.1), make("nce", learn_c=True)):
-        assert bench.parse(bench.label(flow)) == flow
+        assert flow_of(label(flow)) == flow
     with pytest.raises(InputError, match="did you mean pcd"):
-        bench.parse("pcdd")
+        flow_of("pcdd")
 
 
 def test_walkers_are_judged_too() -> None:

@@ -26,6 +26,7 @@ from toyflows.errors import InputError
 from toyflows.figures import _report, _style
 from toyflows.flows import Flow, make
 from toyflows.mixture import theta_of
+from toyflows.settings import RunSettings
 from toyflows.target import Target
 
 ML = """
@@ -38,7 +39,7 @@ SCORE = """
 def velocity(theta, data, mixture):
     return mixture.hyvärinen(data, theta).mean()
 """
-QUICK = bench.Setting(time=0.5, dt=0.1, walkers=500)
+QUICK = RunSettings(time=0.5, dt=0.1, walkers=500)
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +76,7 @@ def loaded(folder: Path, text: str) -> own.Method:
     ids=["correct", "d = 3", "biased", "frozen", "slow", "pcd", "diverges", "overflows", "noise"],
 )
 def test_a_plain_function_gets_its_verdict(text, d, kind, tmp_path) -> None:
-    cell = bench.cell(loaded(tmp_path, text).guarded(), d, bench.Setting(walkers=4_000), "walkers")
+    cell = bench.cell(loaded(tmp_path, text).guarded(), d, RunSettings(walkers=4_000), "walkers")
     assert cell.verdict.kind == kind, cell.verdict
     if kind == "biased":  # p_b(θ) = 0.7 q*
         assert cell.verdict.number == pytest.approx(theta_of(0.7 * 0.8), abs=0.1)
@@ -410,7 +411,7 @@ def test_json_is_one_object_whatever_the_file_prints(tmp_path) -> None:
     assert [(c["separation"], c["backend"]) for c in told["cells"]] == [
         (d, "walkers") for d in (4, 10, 20)
     ]
-    target = bench.Setting(theta_of(0.3), time=2, dt=0.1, walkers=1000, seed=5)
+    target = RunSettings(theta_star=theta_of(0.3), time=2, dt=0.1, walkers=1000, seed=5)
     method = loaded(tmp_path, ML.format(1))
     here = bench.cell(method.guarded(), 10.0, target, "walkers")
     assert told["cells"][1]["theta"] == here.run.θ.tolist()
@@ -422,11 +423,11 @@ def test_the_defaults_are_those_of_the_bench(tmp_path) -> None:
     written(tmp_path, "def velocity(theta): return 1\n")
     told = json.loads(call("check", "my_method.py", "--json", cwd=tmp_path).stdout)
     said = {name: told[name] for name in ("time", "dt", "rate", "walkers", "seed", "theta0")}
-    s = bench.Setting()
+    s = RunSettings()
     wanted = {"time": s.time, "dt": s.dt, "rate": s.rate, "walkers": s.walkers, "seed": s.seed}
-    assert said == wanted | {"theta0": s.θ0}
-    assert told["theta_star"] == pytest.approx(s.θ_star, abs=1e-12)
-    assert told["cells"][0]["theta"][0] == s.θ0
+    assert said == wanted | {"theta0": s.theta0}
+    assert told["theta_star"] == pytest.approx(s.theta_star, abs=1e-12)
+    assert told["cells"][0]["theta"][0] == s.theta0
 
 
 def test_the_sentence_names_each_verdict_once() -> None:
@@ -528,7 +529,7 @@ def book(tmp_path_factory) -> dict:
         "    def velocity(self, ops, θ, negatives, **extra): return 1 + θ * θ\n"
     )
     path = written(folder, text, "$a<b>&_$.py")
-    setting = bench.Setting(walkers=1_000)
+    setting = RunSettings(walkers=1_000)
     done = list(apart.records(path, setting, (3.0, 6.0, 10.0, 20.0)))
     return json.loads(json.dumps(apart.book(path, setting, done), allow_nan=False))
 
@@ -600,7 +601,7 @@ def test_a_new_flow_is_accepted_at_once_and_converges(plain, tmp_path) -> None:
     assert method.name == ("my_method" if plain else "my-method")
     assert method.equation.startswith("θ̇ =")
     for backend in method.backends:
-        cell = bench.cell(method.guarded(), 10.0, bench.Setting(), backend)
+        cell = bench.cell(method.guarded(), 10.0, RunSettings(), backend)
         assert cell.verdict.kind == "converges"
     again = call("new", "flow", "my-method", *words, cwd=tmp_path)
     assert (again.returncode, again.stdout) == (2, "")

@@ -122,7 +122,7 @@ BAD = [
     ([*ONE, "-p", "mu=1"], "-p mu: unknown option; choose from kernel"),
     ([*NCE, "-p", "nu=1"], "-p nu: unknown option; did you mean mu"),
     ([*NCE, "-p", "mu"], "-p mu: must be NAME=VALUE"),
-    ([*NCE, "-p", "mu=x"], "-p mu=x: must be a float"),
+    ([*NCE, "-p", "mu=x"], "-p mu=x: must be a number"),
     ([*PCD, "--data", "none.csv"], "--data none.csv: "),
     ([*PCD, "--data", "empty.csv"], "--data empty.csv: "),
     ([*PCD, "--data", "same.csv"], "--data same.csv: "),

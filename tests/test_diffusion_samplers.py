@@ -403,7 +403,7 @@ def test_evaluations_a_step() -> None:
         (lambda: make("ddmi"), "did you mean ddim"),
         (lambda: make("ddim", η=1), "unknown option"),
         (lambda: make("ddim", eta=1.5), "must be 0 to 1"),
-        (lambda: make("ddim", eta="x"), "must be a float"),
+        (lambda: make("ddim", eta="x"), "must be a number"),
         (lambda: make("langevin", h=-1.0), "h > 0"),
         (lambda: make("ode-rk45", tolerance=0.0), "tolerance > 0"),
         (lambda: make("annealed-langevin", steps=0), "steps > 0"),

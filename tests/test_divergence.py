@@ -22,6 +22,7 @@ from toyflows.errors import InputError
 from toyflows.flows import make
 from toyflows.modes.family import Modes
 from toyflows.modes.target import target_of
+from toyflows.settings import RunSettings
 from toyflows.target import Target
 
 
@@ -156,7 +157,7 @@ def test_chains_that_start_in_the_data_do_not_move_theta(kernel: str) -> None:
 
 @pytest.mark.parametrize("backend", ["grid", "walkers"])
 def test_pcd_from_the_data_learns_nothing_where_modes_are_far(backend: str) -> None:
-    setting = bench.Setting(walkers=4_000, dt=0.1)
+    setting = RunSettings(walkers=4_000, dt=0.1)
     assert bench.cell(make("pcd", start="data"), 20.0, setting, backend).verdict.kind == (
         "no learning"
     )

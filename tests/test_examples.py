@@ -12,6 +12,7 @@ import pytest
 from test_cli import call
 
 from toyflows import bench, own
+from toyflows.settings import RunSettings
 
 FOLDER = Path(__file__).parent.parent / "docs" / "examples"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -55,7 +56,7 @@ def test_their_verdicts_at_4_10_and_20(path, options, rate, words) -> None:
     barrier: at d = 10 θ turns 25 beyond θ*, as PCD does."""
     (method,) = own.load(path)
     flow = replace(method.flow, **options)
-    setting = bench.Setting(walkers=1_000, dt=0.2, rate=rate)
+    setting = RunSettings(walkers=1_000, dt=0.2, rate=rate)
     cells = [bench.cell(flow, d, setting, "walkers") for d in (4.0, 10.0, 20.0)]
     assert [cell.verdict.kind for cell in cells] == words, [cell.verdict for cell in cells]
 

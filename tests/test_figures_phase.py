@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 from toyflows import files, solve
 from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
-from toyflows.bench import parse
 from toyflows.errors import InputError
 from toyflows.figures import (
     _cache,
@@ -30,6 +29,7 @@ from toyflows.figures import (
 from toyflows.flows import base, make
 from toyflows.flows._hysteresis import hazard, round_trip, turning_point
 from toyflows.flows.base import Course
+from toyflows.method import method as parse
 from toyflows.stats import ClaimError, mean
 from toyflows.sweep import stored
 from toyflows.sweep.plan import Plan
@@ -52,7 +52,7 @@ def test_a_stored_sweep_is_what_its_plan_gives(name: str) -> None:
     assert (files.PLANS / f"{name}.npz").stat().st_size < 300_000
     plan = result.plan
     settings = [plan.run(k).settings for k in range(plan.runs)]
-    chain = [getattr(parse(plan.run(k).loss), "k", 1) for k in range(plan.runs)]
+    chain = [getattr(parse(plan.run(k).settings.loss), "k", 1) for k in range(plan.runs)]
     cheap = [k for k, s in enumerate(settings) if s.steps * chain[k] <= 2000
              and (s.separation <= 8 or s.steps <= 300)]  # fmt: skip
     drawn_runs = np.random.default_rng(5).choice(cheap, 3, replace=False).tolist()

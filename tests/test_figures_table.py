@@ -7,11 +7,12 @@ import math
 import numpy as np
 import pytest
 
-from toyflows import bench, solve
+from toyflows import solve
 from toyflows.backends.grid import Grid
 from toyflows.figures import verdict_table
 from toyflows.flows import registry
 from toyflows.flows.base import NEAR
+from toyflows.method import method as flow_of
 from toyflows.stats import ClaimError
 from toyflows.target import Target
 from toyflows.verdict import KINDS
@@ -87,6 +88,6 @@ def test_green_is_only_where_theta_is_at_theta_star() -> None:
     wanted = verdict_table.expected()
     for name in ("bregman", "gan", "ml", "multi-noise", "score-matching", "denoising model=noised"):
         for d, word in list(zip(verdict_table.SEPARATIONS, wanted[name], strict=True))[:4]:
-            flow, target = bench.parse(name), Target.exact(-math.log(4), d)
+            flow, target = flow_of(name), Target.exact(-math.log(4), d)
             run = solve.run(flow, Grid(target, 0.1), 0.0, 1800)
             assert (abs(run.θ[-1] - target.θ_star) <= NEAR) == (word == "converges"), (name, d)

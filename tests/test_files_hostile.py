@@ -211,11 +211,11 @@ def test_no_reader_unpacks_a_bomb(tmp_path: Path) -> None:
     with pytest.raises(archive.Unreadable, match=r"unpacks [\d,]+ bytes to 134"):
         archive.arrays(raw)
     (tmp_path / "b.npz").write_bytes(raw)
-    from toyflows import data, run
+    from toyflows import data, saved
     from toyflows.images import folder
     from toyflows.sweep import store
 
-    for read in (data.load, run.load, lambda p: folder.load(p, 16), store.load):
+    for read in (data.load, saved.load, lambda p: folder.load(p, 16), store.load):
         with pytest.raises(InputError, match=r"unpacks|is no sweep"):
             read(str(tmp_path / "b.npz"))
 

@@ -415,8 +415,8 @@ def test_options_are_read_by_the_type_of_their_default() -> None:
     assert make("nce", mu="1").mu == 1.0
     assert make("nce", learn_c="true").learn_c is True
     for options, said in (
-        ({"mu": "x"}, "must be a float"),
-        ({"mu": "nan"}, "must be a float"),
+        ({"mu": "x"}, "must be a number"),
+        ({"mu": "nan"}, "must be a number"),
         ({"mu": math.inf}, "finite"),
         ({"mu": "1e3"}, "300"),
         ({"learn_c": "1"}, "bool"),

@@ -15,13 +15,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
-from toyflows import run as front
 from toyflows import solve, stats
 from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Cloud
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make
+from toyflows.settings import check_particles
 from toyflows.target import Target
 
 
@@ -317,10 +317,10 @@ def test_walkers_follow_the_exact_law_through_the_buffer() -> None:
 # ------------------------------------------------------------------ refusals
 def test_memory_counts_the_whole_buffer(monkeypatch) -> None:
     """10⁷ walkers need 160 MB as short-run chains, 16 GB in a buffer of 100 batches."""
-    monkeypatch.setattr(front, "free_memory", lambda: 1 << 30)
-    front.check_memory(make("short-run"), 10_000_000)
+    monkeypatch.setattr("toyflows.files.free_memory", lambda: 1 << 30)
+    check_particles(make("short-run"), 10_000_000)
     with pytest.raises(InputError, match=r"needs 15\.0 GiB"):
-        front.check_memory(make("replay-buffer", buffer=100), 10_000_000)
+        check_particles(make("replay-buffer", buffer=100), 10_000_000)
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 
 from toyflows import solve, stats
 from toyflows.backends.grid import Grid
-from toyflows.bench import parse
 from toyflows.errors import InputError
 from toyflows.flows import make
+from toyflows.method import method as parse
 from toyflows.modes.family import Modes
 from toyflows.modes.follow import ON_GRID, follow
 from toyflows.modes.plane import Plane

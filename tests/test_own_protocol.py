@@ -17,10 +17,11 @@ from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Cloud
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make
+from toyflows.settings import RunSettings
 from toyflows.target import Target
 
 TARGET = Target.exact(0.9, 3.0)
-QUICK = bench.Setting(time=0.5, dt=0.1, walkers=500)
+QUICK = RunSettings(time=0.5, dt=0.1, walkers=500)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_the_mean_of_replicas_that_stands_still_is_no_rest() -> None:
 
     words = set()
     for seed in range(12):
-        setting = bench.Setting(time=20.0, dt=0.1, walkers=10, seed=seed)
+        setting = RunSettings(time=20.0, dt=0.1, walkers=10, seed=seed)
         words.add(bench.cell(Walk(), 8.0, setting, "walkers").verdict.kind)
     assert words == {"no learning"}
 
@@ -162,7 +163,7 @@ def test_a_memory_is_carried_as_a_coordinate_is(kind) -> None:
 
 @pytest.mark.parametrize("backend", ["grid", "walkers"])
 def test_a_method_with_a_memory_is_judged(backend) -> None:
-    cell = bench.cell(Averaged(), 8.0, bench.Setting(walkers=2_000, dt=0.1), backend)
+    cell = bench.cell(Averaged(), 8.0, RunSettings(walkers=2_000, dt=0.1), backend)
     assert cell.verdict.kind == "converges"
     assert not outlook.is_field(Averaged())
 
@@ -258,7 +259,7 @@ def test_weights_lead_a_plain_function_to_the_weight(tmp_path) -> None:
     """At d = 20 no walker crosses: only weights can tell."""
     told = "float(weights @ r(negatives, theta) - np.mean(r(data, theta)))"
     method = loaded(tmp_path, WEIGHTED.format(told))
-    cell = bench.cell(method.guarded(), 20.0, bench.Setting(walkers=4_000, dt=0.1), "walkers")
+    cell = bench.cell(method.guarded(), 20.0, RunSettings(walkers=4_000, dt=0.1), "walkers")
     assert cell.verdict.kind == "converges", cell.verdict
     assert cell.run.crossings[-1] == 0
 

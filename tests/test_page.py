@@ -23,7 +23,7 @@ from toyflows.mixture import Mixture
 from toyflows.pages import document, layout, record
 from toyflows.pages.layout import LIMIT, POINTS, TEXT, Bins, Layout, bytes_of, template_bytes
 from toyflows.pages.record import LEVELS, Order, quantised
-from toyflows.run import Settings
+from toyflows.settings import RunSettings
 
 SMALL = {"theta_star": 1.4, "separation": 6.0, "time": 6.0, "dt": 0.05, "walkers": 400, "seed": 3}
 
@@ -149,8 +149,8 @@ class Explodes(Flow):
 
 def test_a_run_that_diverges_is_shown_as_far_as_it_went(monkeypatch) -> None:
     """tan t leaves the numbers at t = π/2: the frames before it stand, the page ends there."""
-    monkeypatch.setattr(record, "make", lambda *_, **__: Explodes())
-    settings = Settings("explodes", {}, 0.0, 10.0, 0.01, 1.0, 50, 0, 1.0, 4.0)
+    monkeypatch.setattr(RunSettings, "flow", lambda self: Explodes())
+    settings = RunSettings("explodes", {}, 0.0, 10.0, 0.01, 1.0, 50, 0, 1.0, 4.0)
     told = record.entry(Order(settings, 100))
     assert (told["kind"], told["message"]) == ("diverges", "Explosion leaves the finite numbers")
     assert told["says"].startswith("The run diverged at step ")
@@ -190,15 +190,15 @@ REFUSED = [
     ({"losses": []}, "loss", "must be a method"),
     ({"losses": ["pdc"]}, "loss", "did you mean pcd"),
     ({"losses": ["pcd", "pcd"]}, "loss", "twice"),
-    ({"over": ["separation"]}, "over", "NAME=VALUE"),
-    ({"over": ["=3"]}, "over", "NAME=VALUE"),
+    ({"over": ["separation"]}, "over", "NAME=START:STOP:COUNT"),
+    ({"over": ["=3"]}, "over", "NAME=START:STOP:COUNT"),
     ({"over": ["separation="]}, "over", "a value is missing"),
     ({"over": ["separation=4,,5"]}, "over", "a value is missing"),
     ({"over": ["separation=4,4"]}, "over", "twice"),
-    ({"over": ["separation=4:8:0"]}, "over", "1 to 100 values"),
-    ({"over": ["separation=4:x:3"]}, "over", "FIRST:LAST:COUNT"),
-    ({"over": ["separation=4:inf:3"]}, "over", "1 to 100 values"),
-    ({"over": ["separation=4:5:101"]}, "over", "1 to 100 values"),
+    ({"over": ["separation=4:8:0"]}, "over", "the range is empty"),
+    ({"over": ["separation=4:x:3"]}, "over", "START:STOP:COUNT"),
+    ({"over": ["separation=4:inf:3"]}, "over", "START:STOP:COUNT"),
+    ({"over": ["separation=4:5:101"]}, "over", "at most 100 values"),
     ({"over": ["separation=four"]}, "over", "must be a number"),
     ({"over": ["seed=1.5"]}, "over", "whole number"),
     ({"over": ["seperation=4"]}, "over", "did you mean separation"),
@@ -335,6 +335,6 @@ def test_colours_are_those_of_the_figures() -> None:
 
 def test_settings_hold_all_that_a_worker_needs() -> None:
     asked = pages.plan(["nce mu=0.5"], q_star=0.8)
-    assert asked.runs[0] == Settings(
+    assert asked.runs[0] == RunSettings(
         "nce", {"mu": 0.5}, 0.0, 100.0, 0.05, 1.0, 10_000, 0, asked.runs[0].theta_star, 20.0
     )

@@ -29,6 +29,7 @@ from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run as ising_run
 from toyflows.lattice.rbm_config import Config
 from toyflows.lattice.rbm_train import Model, train
+from toyflows.settings import RunSettings
 
 VOID = {"img", "br"}
 TAGS = VOID | {"div", "p", "b", "table", "tr", "th", "td"}
@@ -116,7 +117,7 @@ def shown(run: toyflows.Run, path: Any, rbm: Model) -> dict[str, Any]:
     """One of each result that a user meets."""
     letters, jem = glyphs.load(28), shipped.load("jem28")
     rng = np.random.default_rng(0)
-    cells = list(bench.table([make("ml")], [4.0], bench.Setting(time=1.0)))
+    cells = list(bench.table([make("ml")], [4.0], RunSettings(time=1.0)))
     return {
         "run": run, "verdict": run.verdict, "table": bench.rows(cells), "cell": cells[0],
         "path": path, "letters": patterns.load(["letters"]), "cities": patterns.load(["cities"]),
@@ -231,7 +232,7 @@ def test_points_are_drawn_where_they_are() -> None:
 
 def test_a_table_of_verdicts() -> None:
     """The cells in HTML are those in Markdown, each in its column."""
-    flows, setting = [make("ml"), make("score-matching")], bench.Setting(time=20.0)
+    flows, setting = [make("ml"), make("score-matching")], RunSettings(time=20.0)
     cells = list(bench.table(flows, [3.0, 12.0], setting))
     rows = bench.rows(cells)
     lines = [line.strip("| ").split(" | ") for line in repr(rows).splitlines()]

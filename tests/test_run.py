@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import toyflows
 from toyflows import files
 from toyflows.errors import InputError
-from toyflows.run import SUFFIXES
+from toyflows.run_files import SUFFIXES
 
 
 def small(loss: str = "pcd", **options):
@@ -123,7 +123,7 @@ def test_an_interrupted_save_leaves_the_old_file(tmp_path: Path, monkeypatch) ->
     path = tmp_path / "run.json"
     small().save(path)
     before = path.read_bytes()
-    monkeypatch.setattr("toyflows.run.json.dumps", lambda *a, **k: 1 / 0)
+    monkeypatch.setattr("toyflows.run_files.json.dumps", lambda *a, **k: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         small().save(path)
     assert path.read_bytes() == before
@@ -201,9 +201,10 @@ def test_every_allowed_run_ends_in_a_verdict(method, steps, dt, **numbers) -> No
 
 
 def test_memory_is_asked_first(monkeypatch) -> None:
-    monkeypatch.setattr("toyflows.run.free_memory", lambda: 1 << 30)
+    monkeypatch.setattr("toyflows.files.free_memory", lambda: 1 << 30)
     with pytest.raises(InputError, match=r"needs 7\.\d GiB of memory, there is 1\.0 GiB"):
         small(walkers=1_000_000_000)
+    monkeypatch.undo()
     assert files.free_memory() > 1 << 20
 
 

@@ -11,9 +11,15 @@ from toyflows import bench, stationary
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Array, Cloud
 from toyflows.flows.replay_buffer import ReplayBuffer
+from toyflows.method import method as flow_of
 from toyflows.outlook import outlook
+from toyflows.settings import RunSettings
 from toyflows.state import State
 from toyflows.target import Target
+
+
+def at(star: float, θ0: float, time: float, dt: float, rate: float) -> RunSettings:
+    return RunSettings(theta_star=star, theta0=θ0, time=time, dt=dt, rate=rate)
 
 
 def grid(θ_star: float, d: float, dt: float) -> Grid:
@@ -21,7 +27,7 @@ def grid(θ_star: float, d: float, dt: float) -> Grid:
 
 
 def speed(method: str, ops: Grid, θ: float, start: float) -> float:
-    flow = bench.parse(method)
+    flow = flow_of(method)
     chains = flow.begin(ops, start).chains
     assert chains is not None
     return stationary.field(flow, ops, chains)(θ)
@@ -29,7 +35,7 @@ def speed(method: str, ops: Grid, θ: float, start: float) -> float:
 
 @pytest.mark.parametrize(("d", "θ", "dt"), [(3, -1.0, 0.1), (5.5, 1.3, 0.5), (6.3, -5, 0.05)])
 def test_the_held_law_of_langevin_is_the_left_eigenvector(d: float, θ: float, dt: float) -> None:
-    ops, flow = grid(1.2, d, dt), bench.parse("pcd")
+    ops, flow = grid(1.2, d, dt), flow_of("pcd")
     found = stationary.held(flow, ops, θ, ops.model(θ - 1))
     assert isinstance(found, Cloud)
     w = _invariant(ops.transition(θ))
@@ -49,7 +55,7 @@ def _invariant(P: Array) -> Array:
 @pytest.mark.parametrize("method", ["pcd kernel=mala", "tempering kernel=mala replicas=3"])
 def test_what_metropolis_corrects_holds_the_model(method: str, θ: float) -> None:
     ops = grid(0.3, 5, 0.2)
-    right = bench.parse("ml").velocity(ops, θ, ops.model(θ))
+    right = flow_of("ml").velocity(ops, θ, ops.model(θ))
     assert speed(method, ops, θ, θ + 1) == pytest.approx(right, abs=1e-8)
 
 
@@ -79,21 +85,21 @@ def test_particles_that_do_not_mix_have_no_one_law() -> None:
 @pytest.mark.parametrize(
     ("method", "d", "setting", "rest"),
     [
-        ("pcd", 5.564, bench.Setting(1.164, -2.829, 171.8, 0.5, 0.1353), 1.30874),
+        ("pcd", 5.564, at(1.164, -2.829, 171.8, 0.5, 0.1353), 1.30874),
         ("replay-buffer k=1 noise=1.671 buffer=7", 6.729,
-         bench.Setting(-0.6426, 4.791, 204.9, 0.5, 0.2703), -2.97043),
+         at(-0.6426, 4.791, 204.9, 0.5, 0.2703), -2.97043),
     ],
 )  # fmt: skip
 def test_a_rest_beside_the_weight_is_where_a_long_run_ends(
-    method: str, d: float, setting: bench.Setting, rest: float
+    method: str, d: float, setting: RunSettings, rest: float
 ) -> None:
-    flow = bench.parse(method)
+    flow = flow_of(method)
     run = bench.cell(flow, d, setting, "grid").run
     assert run is not None
-    ahead = outlook(flow, Target.exact(setting.θ_star, d), run)
+    ahead = outlook(flow, Target.exact(setting.target.θ_star, d), run)
     assert ahead.exact
     assert ahead.rest == pytest.approx(rest, abs=1e-4)
-    ops, state = grid(setting.θ_star, d, setting.dt), run.state
+    ops, state = grid(setting.target.θ_star, d, setting.dt), run.state
     assert state is not None
     for _ in range(4000):
         state, info = flow.step(ops, state, setting.rate * setting.dt)
@@ -103,7 +109,7 @@ def test_a_rest_beside_the_weight_is_where_a_long_run_ends(
 
 def test_particles_that_mix_fast_follow_the_field() -> None:
     """pcd with MALA, mixing in a time of 4, is as fast as the field of held particles says."""
-    flow, ops = bench.parse("pcd kernel=mala"), grid(8.0, 3.29, 0.5)
+    flow, ops = flow_of("pcd kernel=mala"), grid(8.0, 3.29, 0.5)
     chains = flow.begin(ops, 3.0).chains
     assert chains is not None
     g = stationary.field(flow, ops, chains)

@@ -11,21 +11,22 @@ from sweep_engine import small
 
 from toyflows import solve
 from toyflows.backends.walkers import Walkers
-from toyflows.bench import parse
 from toyflows.errors import Diverged
 from toyflows.flows import make
+from toyflows.method import method as parse
+from toyflows.settings import RunSettings
 from toyflows.sweep.plan import KEEP, Plan
 from toyflows.sweep.point import COLUMNS, PATH, Chunk, Refused, Rows, kept, measure, versions, work
-from toyflows.sweep.settings import Base, Run
+from toyflows.sweep.settings import Run
 from toyflows.target import Target
 from toyflows.verdict import KINDS, judge
 
-BASE = Base(separation=4.0, time=5.0, walkers=1000)
+BASE = RunSettings(separation=4.0, time=5.0, walkers=1000)
 
 
 @pytest.mark.parametrize("loss", ["jarzynski", "pcd", "cd k=2"])
 def test_a_run_has_the_numbers_of_its_own_path(loss: str) -> None:
-    run = Run(loss, "walkers", BASE)
+    run = Run(replace(BASE, loss=loss), "walkers")
     target = Target.exact(BASE.theta_star, 4.0)
     path = solve.run(parse(loss), Walkers(target, 0.05, 1000, run.seed), 0.0, 100)
     told, verdict = measure(run), judge(parse(loss), target, path)
@@ -47,11 +48,11 @@ def test_a_run_has_the_numbers_of_its_own_path(loss: str) -> None:
 
 def test_backends_say_the_same_in_their_limits() -> None:
     """ML on the grid is the closed form's flow up to Euler's error, O(dt): half of it at dt/2."""
-    base = Base(separation=14.0, time=4.0, dt=0.1)
+    base = RunSettings(separation=14.0, time=4.0, dt=0.1)
     gap = []
     for dt in (0.1, 0.05):
-        exact = measure(Run("ml", "theory", replace(base, dt=dt)))["theta"]
-        gap.append(measure(Run("ml", "grid", replace(base, dt=dt)))["theta"] - exact)
+        exact = measure(Run(replace(base, loss="ml", dt=dt), "theory"))["theta"]
+        gap.append(measure(Run(replace(base, loss="ml", dt=dt), "grid"))["theta"] - exact)
     assert gap[0] / gap[1] == pytest.approx(2.0, abs=0.1)
 
 
@@ -101,14 +102,14 @@ def test_the_path_is_recorded_as_step_by_step(every: int, monkeypatch: pytest.Mo
 
 def test_a_path_that_runs_away_is_told_at_its_step(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(solve, "RUNAWAY", 1.0)
-    base = Base(separation=20.0, time=50.0, walkers=500)
+    base = RunSettings(separation=20.0, time=50.0, walkers=500)
     target = Target.exact(base.theta_star, 20.0)
     with pytest.raises(Diverged) as error:
         solve.run(make("pcd"), Walkers(target, 0.05, 500, 1), 0.0, 1000)
     assert error.value.time == pytest.approx(1.0 / 0.3, rel=0.15)  # |θ̇| = |p_b(0) − q*| = 0.3
-    run = Run("pcd", "theory", base)
+    run = Run(replace(base, loss="pcd"), "theory")
     assert measure(run)["number"] == pytest.approx(1.0 / 0.3, abs=0.051)
-    row = measure(Run("pcd", "walkers", base))
+    row = measure(Run(replace(base, loss="pcd"), "walkers"))
     assert KINDS[row["verdict"]] == "diverges"
     assert row["number"] == pytest.approx(1.0 / 0.3, rel=0.15)
     assert all(math.isnan(row[name]) for name in COLUMNS if name not in ("verdict", "number"))

@@ -22,6 +22,7 @@ from toyflows.field import follow, walk
 from toyflows.flows import Flow, make
 from toyflows.flows.pcd import PCD
 from toyflows.outlook import Line, read
+from toyflows.settings import RunSettings
 from toyflows.target import Target
 from toyflows.verdict import KINDS, Verdict, diverged, judge, now, so_far
 
@@ -57,7 +58,9 @@ def word(
     method: str, d: float, T: float, star: float = STAR, θ0: float = 0.0, dt: float = 0.05,
     rate: float = 1.0, walkers: int = 10_000, seed: int = 0, backend: str = "grid", **options: Any,
 ) -> Verdict:  # fmt: skip
-    setting = bench.Setting(star, θ0, T, dt, rate, walkers, seed)
+    setting = RunSettings(
+        theta_star=star, theta0=θ0, time=T, dt=dt, rate=rate, walkers=walkers, seed=seed
+    )
     return bench.cell(make(method, **options), d, setting, backend).verdict
 
 
@@ -200,7 +203,9 @@ def test_a_function_without_an_exact_law_is_judged_on_replicas() -> None:
         path = Path(tempfile.mkdtemp()) / "mine.py"
         path.write_text(body, encoding="utf-8")
         method = own.load(path)[0]
-        setting = bench.Setting(STAR, 0.0, 40.0, 0.1, 1.0, 500, 3)
+        setting = RunSettings(
+            theta_star=STAR, theta0=0.0, time=40.0, dt=0.1, rate=1.0, walkers=500, seed=3
+        )
         return bench.cell(method.guarded(), 6.0, setting, "walkers").verdict
 
     ml = (
@@ -328,7 +333,7 @@ def test_a_formula_is_quoted_only_of_the_method_it_is_of() -> None:
 def test_no_rest_is_named_where_the_equation_does_not_rest() -> None:
     """θ̇ at the printed number is at most 1e−6 of the largest speed."""
     for θ0, mu in ((0.0, 0.0), (0.9, 0.0), (-3.0, 2.0), (5.0, -1.0)):
-        setting = bench.Setting(1.4, θ0, 60.0, 0.1)
+        setting = RunSettings(theta_star=1.4, theta0=θ0, time=60.0, dt=0.1)
         flow = make("nce", mu=mu)
         cell = bench.cell(flow, 8.0, setting)
         assert cell.run is not None
@@ -340,7 +345,11 @@ def test_no_rest_is_named_where_the_equation_does_not_rest() -> None:
 
 def test_a_diverged_run_names_the_coordinate_the_step_and_the_stable_step() -> None:
     """γ = 50: the slope in w is q*/2 + γ = 50.1, so that Euler's steps are stable to 2/50.1."""
-    cell = bench.cell(make("gan", penalty=50), 5.0, bench.Setting(1.0, 0.0, 12.0, 0.2, 10.0))
+    cell = bench.cell(
+        make("gan", penalty=50),
+        5.0,
+        RunSettings(theta_star=1.0, theta0=0.0, time=12.0, dt=0.2, rate=10.0),
+    )
     assert cell.verdict.kind == "diverges"
     assert "diverged at step 6 (t = 1.2): w = " in cell.verdict.says
     assert "stable up to rate·dt = 0.0398" in cell.verdict.says

@@ -23,6 +23,7 @@ from toyflows import bench
 from toyflows.backends.grid import Grid
 from toyflows.errors import InputError
 from toyflows.flows import registry
+from toyflows.method import label
 from toyflows.target import Target
 
 BUDGET = 25.0  # milliseconds of a run on the exact law: a small selection of short runs
@@ -240,7 +241,7 @@ def test_eigenvalues_of_the_gan() -> None:
 def test_draws_are_in_their_ranges(k: int, walkers: bool) -> None:
     case = draw(7, k, walkers)
     assert case == draw(7, k, walkers)
-    assert bench.label(case.flow) == case.method
+    assert label(case.flow) == case.method
     assert 0.5 <= case.d <= 60
     assert max(abs(case.θ_star), abs(case.θ0)) <= 8
     assert 0.01 <= case.dt <= 0.5

@@ -12,8 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from toyflows import bench
 from toyflows.flows import Flow, make, registry
+from toyflows.limits import NUMBERS
+from toyflows.method import label
+from toyflows.method import method as flow_of
+from toyflows.settings import RunSettings
 
 PERSISTENT = ("jarzynski", "pcd", "replay-buffer", "tempering")
 # Milliseconds of a step on a few hundred nodes, as measured on one core; twice wrong is no matter.
@@ -38,13 +41,14 @@ class Case(NamedTuple):
 
     @property
     def flow(self) -> Flow:
-        return bench.parse(self.method)
+        return flow_of(self.method)
 
     @property
-    def setting(self) -> bench.Setting:
+    def setting(self) -> RunSettings:
         """Raises InputError."""
-        return bench.Setting(self.θ_star, self.θ0, self.time, self.dt, self.rate,
-                             self.walkers or 10_000, self.seed)  # fmt: skip
+        return RunSettings(theta_star=self.θ_star, theta0=self.θ0, time=self.time, dt=self.dt,
+                           rate=self.rate, walkers=self.walkers or 10_000,
+                           seed=self.seed)  # fmt: skip
 
     @property
     def steps(self) -> int:
@@ -58,9 +62,10 @@ class Case(NamedTuple):
     def python(self) -> str:
         """The line that does it again."""
         s = self.setting
-        numbers = (s.θ_star, s.θ0, s.time, s.dt, s.rate, s.walkers, s.seed)
-        return (f"from toyflows import bench; print(bench.cell(bench.parse({self.method!r}), "
-                f"{self.d!r}, bench.Setting{numbers!r}, {self.backend!r}).verdict)")  # fmt: skip
+        numbers = {name: getattr(s, name) for name in NUMBERS}
+        return ("from toyflows import bench, settings; print(bench.cell("
+                f"{self.method!r}, {self.d!r}, settings.RunSettings(**{numbers!r}), "
+                f"{self.backend!r}).verdict)")  # fmt: skip
 
 
 class ModesCase(NamedTuple):
@@ -78,7 +83,7 @@ class ModesCase(NamedTuple):
 
     @property
     def flow(self) -> Flow:
-        return bench.parse(self.method)
+        return flow_of(self.method)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -102,7 +107,7 @@ def draw(seed: int, k: int, walkers: bool = False, budget: float = BUDGET) -> Ca
     """The k-th setting; `walkers` puts 50 to 10⁵ of them in place of the exact law."""
     rng = np.random.default_rng([seed, k, walkers])
     names = sorted(registry())
-    method = bench.label(_method(rng, names[k % len(names)]))
+    method = label(_method(rng, names[k % len(names)]))
     low, high = (2.0, 12.0) if rng.random() < 0.6 else (0.5, 60.0)
     d, θ_star, dt = _log(rng, low, high), _theta(rng), _log(rng, 0.01, 0.5)
     θ0 = θ_star if rng.random() < 0.08 else _theta(rng)
@@ -127,7 +132,7 @@ def draw_modes(seed: int, k: int) -> ModesCase:
     name = MODES_LOSSES[k % len(MODES_LOSSES)]
     options = {"k": int(rng.integers(1, 6))} if name in ("cd", "short-run") else {}
     dt, time = _log(rng, 0.02, 0.2), _log(rng, 1, 40)
-    return ModesCase(bench.label(make(name, **options)), positions, θ_star, θ0, time,
+    return ModesCase(label(make(name, **options)), positions, θ_star, θ0, time,
                      max(dt, _round(time / 600)), _log(rng, 0.1, 4), round(_log(rng, 50, 1e5)),
                      int(rng.integers(2**62)))  # fmt: skip
 
@@ -139,7 +144,7 @@ def most_steps(method: str, d: float, dt: float, budget: float = BUDGET) -> int:
 
 def _paid_for(method: str, d: float, dt: float, budget: float) -> float:
     """Steps, from the number of the exact law's nodes."""
-    flow = bench.parse(method)
+    flow = flow_of(method)
     if flow.name == "wasserstein" and getattr(flow, "p", 2) == 1:
         return MOST_STEPS
     dx = min(math.sqrt(2 * dt) / 3, 0.5 / d)

@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from toyflows.energy import Energy
     from toyflows.flows.base import Flow
     from toyflows.mixture import Mixture
-    from toyflows.run import Run, flow, load
+    from toyflows.run import Run, flow
+    from toyflows.saved import load
     from toyflows.target import Target
 
 __getattr__, __dir__ = lazy(__name__, {
     "": "diffusion film flows images lab lattice modes nn pages sweep", "checks": "check",
-    "energy": "Energy", "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow load",
-    "target": "Target",
+    "energy": "Energy", "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow",
+    "saved": "load", "target": "Target",
 })  # fmt: skip

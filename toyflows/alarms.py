@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -21,21 +22,22 @@ LOW_EFFECTIVE_SIZE = 0.1  # of the walkers
 
 def alarms(flow: Flow, target: Target, run: Trajectory) -> list[str]:
     """One sentence for each thing that is wrong with the run's particles."""
-    found = (_never_crossed, _few_count, _short_chains, _no_basin, _unstable_step)
-    return [text for check in found for text in check(flow, target, run)]
+    found = (_short_chains, _no_basin, _unstable_step)
+    τ = target.mixture.mixing_time(float(run.θ[-1]))
+    crossed = never_crossed(flow, run, run.walkers or 0, f" (they need about {τ:.2g})")
+    told = [text for check in found for text in check(flow, target, run)]
+    return [*crossed, *few_count(run), *told]
 
 
-def _never_crossed(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+def never_crossed(flow: Flow, run: Any, walkers: int, needed: str = "") -> Iterator[str]:
+    """Of a Trajectory, or of a path among K modes."""
     persistent = run.state is not None and run.state.chains is not None and flow.has_negatives
-    if run.walkers and persistent and run.t[-1] > 0 and run.crossings[-1] == 0:
-        τ = target.mixture.mixing_time(float(run.θ[-1]))
-        yield (
-            f"none of the {run.walkers:,} walkers changed mode in a time of {run.t[-1]:.4g} "
-            f"(they need about {τ:.2g})"
-        )
+    if walkers and persistent and run.t[-1] > 0 and run.crossings[-1] == 0:
+        yield f"none of the {walkers:,} walkers changed mode in a time of {run.t[-1]:.4g}{needed}"
 
 
-def _few_count(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
+def few_count(run: Any) -> Iterator[str]:
+    """Of a Trajectory, or of a path among K modes."""
     size = run.seen.get("effective_size", np.full(1, math.nan))
     k = int(np.argmin(size))
     if size[k] < LOW_EFFECTIVE_SIZE:

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -18,36 +18,15 @@ from toyflows import display, linear, solve
 from toyflows.alarms import alarms
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
-from toyflows.errors import Diverged, InputError
-from toyflows.flows.base import Flow, make
-from toyflows.limits import check_ranges
-from toyflows.registry import named_values, options_of
+from toyflows.errors import Diverged
+from toyflows.method import Given, label, method, methods
+from toyflows.settings import USUAL_STAR, RunSettings, not_on, settings
 from toyflows.state import Trajectory
 from toyflows.target import Target
 from toyflows.verdict import Verdict, diverged, judge
 from toyflows.workers import in_workers
 
 SEPARATIONS = (2.0, 4.0, 6.0, 8.0, 10.0, 14.0, 20.0)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all methods of a table share; q* = 0.8 and θ0 = 0 unless said otherwise."""
-
-    θ_star: float = -math.log(4)
-    θ0: float = 0.0
-    time: float = 100.0
-    dt: float = 0.05
-    rate: float = 1.0
-    walkers: int = 10_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_ranges(self.θ0, self.time, self.dt, self.rate, self.walkers, self.seed)
-
-    @property
-    def steps(self) -> int:
-        return round(self.time / self.dt)
 
 
 @dataclass(frozen=True)
@@ -67,72 +46,69 @@ class Cell:
         return display.page(display.words(self.verdict.says, told), *warned)
 
 
-def label(flow: Flow) -> str:
-    """The method's name and those of its options that are not the default: "cd k=10"."""
-    options = {f.name: getattr(flow, f.name) for f in options_of(type(flow)) if
-               getattr(flow, f.name) != f.default}  # fmt: skip
-    return " ".join([flow.name, *(f"{name}={value}" for name, value in options.items())])
+def setting(numbers: Mapping[str, Any], separations: Sequence[float]) -> RunSettings:
+    """That of a table, from numbers by name; without a target q* = 0.8. Raises InputError where a
+    cell cannot be run."""
+    each = [settings({**numbers, "separation": d}, USUAL_STAR) for d in separations]
+    return each[0]
 
 
-def parse(words: str) -> Flow:
-    """The flow that `label` names. Raises InputError."""
-    name, *pairs = words.split() or [words]
+def cell(given: Given, d: float, setting: RunSettings, backend: str = "grid") -> Cell:
+    """The method's run at separation d on "grid" or "walkers", judged."""
+    flow, s = method(given), replace(setting, separation=d)
+    target, name = s.target, label(flow)
+    ops = _backend(backend, target, s)
     try:
-        options = named_values(pairs)
-    except InputError as error:
-        raise InputError("loss", words, error.why) from None
-    return make(name, **options)
-
-
-def cell(flow: Flow, d: float, setting: Setting, backend: str = "grid") -> Cell:
-    """The flow's run at separation d on "grid" or "walkers", judged."""
-    target = Target.exact(setting.θ_star, d)
-    ops = _backend(backend, target, setting)
-    try:
-        run = solve.run(
-            flow, ops, setting.θ0, setting.steps, setting.rate, max(1, setting.steps // 2000)
-        )
+        run = solve.run(flow, ops, s.theta0, s.steps, s.rate, s.every)
         verdict = judge(flow, target, run, ops)
     except Diverged as error:
-        known = error.with_limit(linear.stable_step(flow, Grid(target, setting.dt)))
-        return Cell(label(flow), d, backend, diverged(known), None)
-    return Cell(label(flow), d, backend, verdict, run, tuple(alarms(flow, target, run)))
+        known = error.with_limit(linear.stable_step(flow, Grid(target, s.dt)))
+        return Cell(name, d, backend, diverged(known), None)
+    return Cell(name, d, backend, verdict, run, tuple(alarms(flow, target, run)))
 
 
-def _backend(name: str, target: Target, setting: Setting) -> Backend:
+def _backend(name: str, target: Target, s: RunSettings) -> Backend:
     if name == "grid":
-        return Grid(target, setting.dt)
+        return Grid(target, s.dt)
     from toyflows.backends.walkers import Walkers
 
-    return Walkers(target, setting.dt, setting.walkers, setting.seed)
+    return Walkers(target, s.dt, s.walkers, s.seed)
 
 
 def table(
-    flows: Sequence[Flow],
+    given: Given | Sequence[Given],
     separations: Sequence[float],
-    setting: Setting,
+    setting: RunSettings,
     backend: str = "grid",
     jobs: int = 1,
+    options: Mapping[str, Any] | None = None,
 ) -> Iterator[Cell]:
     """Every method at every separation, as they are done, on `jobs` processes; without the paths.
+    Where a method does not run on this backend, it is judged on the other. `options` go to the
+    methods that have them.
 
     The slow ones, at large separations, come first.
     """
-    ordered = sorted(separations, reverse=True)
+    other = {"grid": "walkers", "walkers": "grid"}[backend]
+    flows = methods(given, options).values()
     todo = [
-        (flow, d, setting, backend if flow.sampled else "grid") for d in ordered for flow in flows
+        (flow, replace(setting, separation=d), other if not_on(flow, backend) else backend)
+        for d in sorted(separations, reverse=True)
+        for flow in flows
     ]
     if jobs == 1:
-        yield from map(_without_path, todo)
+        yield from (replace(cell(flow, s.separation, s, on), run=None) for flow, s, on in todo)
     else:
-        yield from in_workers(_without_path, todo, min(jobs, len(todo)), _died)
+        orders = [(s.with_method(flow), on) for flow, s, on in todo]
+        yield from in_workers(_without_path, orders, min(jobs, len(todo)), _died)
 
 
-def _without_path(item: tuple[Flow, float, Setting, str]) -> Cell:
-    return replace(cell(*item), run=None)
+def _without_path(item: tuple[RunSettings, str]) -> Cell:
+    s, backend = item
+    return replace(cell(s.flow(), s.separation, s, backend), run=None)
 
 
-def _died(item: tuple[Flow, float, Setting, str], error: BaseException) -> Cell:
+def _died(item: tuple[RunSettings, str], error: BaseException) -> Cell:
     raise error
 
 
@@ -179,11 +155,11 @@ def _but_kind(verdict: Verdict) -> dict[str, Any]:
     return {name: said for name, said in plain(verdict).items() if name != "kind"}
 
 
-def to_json(cells: Sequence[Cell], setting: Setting) -> str:
+def to_json(cells: Sequence[Cell], setting: RunSettings) -> str:
     """The setting, and one object a cell; numbers that are not finite are null."""
     s = setting
     head = {
-        "theta_star": s.θ_star, "theta0": s.θ0, "time": s.steps * s.dt, "dt": s.dt,
+        "theta_star": s.theta_star, "theta0": s.theta0, "time": s.steps * s.dt, "dt": s.dt,
         "rate": s.rate, "walkers": s.walkers, "seed": s.seed,
     }  # fmt: skip
     table = [
@@ -197,17 +173,17 @@ def to_json(cells: Sequence[Cell], setting: Setting) -> str:
     return json.dumps({**head, "cells": table}, ensure_ascii=False, allow_nan=False)
 
 
-def to_csv(cells: Sequence[Cell], setting: Setting) -> str:
+def to_csv(cells: Sequence[Cell], setting: RunSettings) -> str:
     """One row a cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "separation", "backend", "verdict", "number"])
-    for method, row in rows(cells):
+    for name, row in rows(cells):
         for d, c in row.items():
-            writer.writerow([method, d, c.backend, c.verdict.kind, c.verdict.number])
+            writer.writerow([name, d, c.backend, c.verdict.kind, c.verdict.number])
     return text.getvalue().rstrip()
 
 
-def to_markdown(cells: Sequence[Cell], setting: Setting) -> str:
+def to_markdown(cells: Sequence[Cell], setting: RunSettings) -> str:
     """The table of words."""
     return repr(rows(cells))

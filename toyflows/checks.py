@@ -9,42 +9,41 @@ from pathlib import Path
 from toyflows import bench
 from toyflows.errors import InputError
 from toyflows.flows.base import Flow
+from toyflows.method import FILE, Given, label, method
+from toyflows.own import check_path, load
+from toyflows.settings import not_on
 
 SEPARATIONS = (4.0, 10.0, 20.0)
 
 
 def check(
-    method: str | Path | Flow | type[Flow],
+    given: Given | Path,
     separations: Sequence[float] = SEPARATIONS,
     backend: str = "grid",
-    theta_star: float = bench.Setting.θ_star,
-    **setting: float,
+    **numbers: float,
 ) -> bench.Rows:
-    """The table of verdicts of `method` at these separations of the modes.
+    """The table of verdicts of a method at these separations of the modes.
 
-    `method` is a name with options ("cd k=10"), a flow, its class, or a file NAME.py with methods
-    of one's own, which runs in this process (`toyflows check` gives it one of its own). `backend`
-    is "grid" or "walkers"; a method that needs samples runs on walkers. `setting` has the other
-    fields of `bench.Setting`: θ0, time, dt, rate, walkers, seed. Raises InputError.
+    `given` is a name with options ("cd k=10"), a flow, its class, or a file NAME.py, of which every
+    method is judged, in this process (`toyflows check` gives it one of its own). `backend` is
+    "grid" or "walkers"; a method that has only one of them runs there. `numbers` are settings by
+    name: theta_star or q_star, theta0, time, dt, rate, walkers, seed. Raises InputError.
     """
     if backend not in ("grid", "walkers"):
         raise InputError("backend", backend, "must be grid or walkers")
-    shared = bench.Setting(theta_star, **setting)  # type: ignore[arg-type]
-    cells = []
-    for name, flow, known in _flows(method):
-        where = backend if backend in known else known[0]
+    shared, cells = bench.setting(numbers, separations), []
+    for name, flow in _flows(given):
+        where = backend if not not_on(flow, backend) else "walkers" if backend == "grid" else "grid"
         found = (bench.cell(flow, d, shared, where) for d in separations)
         cells += [replace(cell, method=name) for cell in found]
     return bench.rows(cells)
 
 
-def _flows(method: str | Path | Flow | type[Flow]) -> list[tuple[str, Flow, tuple[str, ...]]]:
-    """The name of each flow, the flow, and the backends that it runs on."""
-    if isinstance(method, Path) or (isinstance(method, str) and method.endswith(".py")):
-        from toyflows.own import check_path, load
-
-        check_path(Path(method))
-        return [(own.name, own.guarded(), own.backends) for own in load(Path(method))]
-    flow = bench.parse(method) if isinstance(method, str) else method
-    flow = flow() if isinstance(flow, type) else flow
-    return [(bench.label(flow), flow, ("grid", "walkers") if flow.sampled else ("grid",))]
+def _flows(given: Given | Path) -> list[tuple[str, Flow]]:
+    """The flows by their names."""
+    told = FILE.match(str(given)) if isinstance(given, str | Path) else None
+    if told and not told[2]:
+        check_path(Path(told[1]))
+        return [(own.name, own.guarded()) for own in load(Path(told[1]))]
+    flow = method(given)
+    return [(label(flow), flow)]

@@ -224,6 +224,14 @@ def free_memory() -> int:
         return free
 
 
+def check_memory(option: str, value: object, need: float) -> None:
+    """Raises InputError(option) where so many bytes are not free."""
+    free = free_memory()
+    if need > free:
+        why = f"needs {need / 2**30:.1f} GiB of memory, there is {free / 2**30:.1f} GiB"
+        raise InputError(option, value, why)
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

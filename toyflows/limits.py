@@ -6,6 +6,11 @@ import math
 
 from toyflows.errors import InputError
 
+NUMBERS = (  # that a run is made of
+    "theta_star", "theta0", "separation", "time", "dt", "rate", "walkers", "seed",
+)  # fmt: skip
+WHOLE = ("walkers", "seed")
+SETTINGS = (*NUMBERS, "q_star")
 MOST_STEPS = 100_000_000
 FASTEST = 1000.0  # rate of a training
 MOST_THREADS = 256  # also processes

@@ -16,25 +16,30 @@ import ast
 import contextlib
 import copy
 import functools
+import hashlib
+import importlib.util
 import inspect
 import itertools
 import sys
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged, InputError, nearest
 from toyflows.files import reads
-from toyflows.flows.base import Flow
+from toyflows.flows.base import Flow, equation
+from toyflows.registry import made
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
+    from toyflows.state import State
 
 # The truth, θ*, is not among them: a method that learns does not know it.
 OFFERED = ("theta", "data", "negatives", "weights", "rng", "mixture", "dt", "step", "memory")
@@ -45,6 +50,7 @@ OFFERED_TO_MEMORY = ("theta", "walkers", "rng", "mixture", "dt")
 NEGATIVES = ("model", "data", "persistent", "noise")
 NUMBER = "a number is needed"
 LONGEST = 300  # characters of somebody else's error message
+GUARDED = ("extra", "init", "negatives", "store", "advance", "watch")  # and velocity
 
 
 class OwnFileError(InputError):
@@ -65,15 +71,17 @@ class Place:
         return OwnFileError(f"{self.path}:{self.line}" if self.line else str(self.path), why)
 
     @contextlib.contextmanager
-    def blamed(self) -> Iterator[None]:
-        """Whatever goes wrong inside is told as an OwnFileError at the last line of the user's file
-        that was running, else at this place."""
+    def blamed(self, *ours: type[BaseException]) -> Iterator[None]:
+        """Whatever goes wrong inside, but for `ours`, is told as an OwnFileError at the last line
+        of the user's file that was running, else at this place."""
         try:
             yield
-        except OwnFileError:
+        except (OwnFileError, Diverged):
             raise
         except BaseException as error:  # the file may raise anything, SystemExit too
-            if isinstance(error, InputError) and not self._own_lines(error):
+            if isinstance(error, ours) or (
+                isinstance(error, InputError) and not self._own_lines(error)
+            ):
                 raise
             raise self._told(error) from None
 
@@ -94,6 +102,70 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Source:
+    """A user's file as it was read, `path` and all: what a plan or a saved run keeps of it and what
+    worker processes get. Only what is `trusted` is run: what this user has on his own disk or in
+    his session, and never what a file brings that somebody else may have made."""
+
+    file: str
+    text: str = field(repr=False)
+    path: str = field(default="", compare=False)
+    trusted: bool = field(default=False, compare=False, repr=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Source:
+        """The file of that name. Raises OwnFileError."""
+        with Place(path).blamed():
+            ast.parse(path.read_bytes(), str(path))  # names the line where it is no text
+            text = importlib.util.decode_source(path.read_bytes())
+        return cls(path.name, text, str(path)).known()
+
+    @classmethod
+    def from_dict(cls, told: Mapping[str, str], trust: bool = False) -> Source:
+        """What `to_dict` said; trusted if `trust`, or if it is what is on disk or in use here."""
+        found = cls(str(told["file"]), str(told["text"]), str(told["path"]))
+        here = Path(found.path) if found.path else Path(found.file)
+        same = False
+        if here.is_file():
+            with contextlib.suppress(OSError, SyntaxError, ValueError):
+                same = importlib.util.decode_source(here.read_bytes()) == found.text
+        return found.known() if trust or same or found.sha256 in _KNOWN else found
+
+    def to_dict(self) -> dict[str, str]:
+        """For JSON."""
+        return {"file": self.file, "path": self.path, "sha256": self.sha256, "text": self.text}
+
+    def known(self) -> Source:
+        """The same, trusted."""
+        _KNOWN.add(self.sha256)
+        return replace(self, trusted=True)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def methods(self, name: str | None = None) -> list[Method]:
+        """Its methods, or the one called `name`. Raises InputError, OwnFileError."""
+        if not self.trusted:
+            why = "is not here as it was when this was saved; load(…, trust=True) runs the copy"
+            raise OwnFileError(self.path or self.file, why)
+        found = _methods(self.path or self.file, self)
+        names = [method.name for method in found]
+        if name is not None and name not in names:
+            raise InputError("name", name, f"unknown; {nearest(name, names)}")
+        return [method for method in found if name in (None, method.name)]
+
+
+_KNOWN: set[str] = set()  # sha256 of what was trusted in this process
+_OF: WeakKeyDictionary[type[Flow], Method] = WeakKeyDictionary()
+
+
+def of(flow: Flow) -> Method | None:
+    """The method of a file that this flow is; None for any other."""
+    return _OF.get(type(flow))
+
+
+@dataclass(frozen=True)
 class Method:
     """A method of the user's file: its name, and where it is defined."""
 
@@ -101,6 +173,15 @@ class Method:
     flow: Flow
     place: Place
     equation: str
+    source: Source | None = None
+
+    def with_options(self, options: Mapping[str, Any]) -> Method:
+        """The same with these options. Raises InputError("p")."""
+        if not options:
+            return self
+        with self.place.blamed():
+            flow = made("loss", {self.name: type(self.flow)}, self.name, options)
+        return replace(self, flow=flow)
 
     @property
     def backends(self) -> tuple[str, ...]:
@@ -110,38 +191,56 @@ class Method:
         return ("grid", "walkers") if self.flow.sampled else ("grid",)
 
     def guarded(self) -> Flow:
-        """The flow for one run: what `velocity` returns is looked at before it is used."""
-        steps, told = itertools.count(), self.flow.velocity
-        flow = copy.copy(self.flow)
+        """The flow, whose mistakes are told by their line, and whose `velocity` is looked at before
+        it is used."""
+        flow, told, now = copy.copy(self.flow), self.flow.velocity, [0]
+
+        def look(ops: Backend, state: State) -> Any:
+            now[0] = state.step
+            return type(flow)._look(flow, ops, state)
 
         def velocity(ops: Backend, θ: float, negatives: Any, **extra: float) -> Any:
-            step = next(steps)
+            t = now[0] * ops.h
             try:
                 value = told(ops, θ, negatives, **extra)
             except OverflowError:  # Python's own numbers leave float64 by this error
-                raise Diverged(step, step * ops.h, "θ̇", np.inf) from None
+                raise Diverged(now[0], t, "θ̇", np.inf) from None
             rates = value if isinstance(value, tuple) else (value,)
             if len(rates) != 1 + len(extra):
                 names = ", ".join(["θ", *extra])
                 needed = f"a tuple of {1 + len(extra)} is needed ({names})" if extra else NUMBER
                 raise self.place.error(f"velocity returned {_described(value)}, {needed}")
-            at = f"θ = {θ:.6g}, t = {step * ops.h:g}"
-            return tuple(self._number(rate, at) for rate in rates)
+            seen = tuple(self._number(rate, θ, t) for rate in rates)
+            return seen if extra else seen[0]
 
-        flow.__dict__["velocity"] = velocity
+        flow.__dict__.update(velocity=self._blamed(velocity), _look=look)
+        for name in GUARDED:
+            if getattr(type(flow), name) is not getattr(Flow, name):
+                flow.__dict__[name] = self._blamed(getattr(self.flow, name))
         return flow
 
-    def _number(self, value: Any, at: str) -> float:
-        """float(value), or OwnFileError where it is no number, or nan."""
+    def _blamed(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def inner(*given: Any, **named: Any) -> Any:
+            with self.place.blamed(KeyboardInterrupt):
+                return function(*given, **named)
+
+        return inner
+
+    def _number(self, value: Any, θ: Any, t: float) -> Any:
+        """A float, or the array of a θ with several coordinates (toyflows/modes); OwnFileError
+        where it is no number, or nan."""
         try:
             array = np.asarray(value)
         except Exception:  # another library's array may refuse in its own way
             array = np.empty(0, object)
-        if array.ndim or array.dtype.kind not in "iuf":
-            raise self.place.error(f"velocity returned {_described(value)}, {NUMBER}")
-        if np.isnan(array):
-            raise self.place.error(f"velocity returned nan at {at}")
-        return float(array)
+        if array.shape != np.shape(θ) or array.dtype.kind not in "iuf":
+            needed = f"an array of shape {np.shape(θ)} is needed" if np.ndim(θ) else NUMBER
+            raise self.place.error(f"velocity returned {_described(value)}, {needed}")
+        if np.isnan(array).any():
+            at = f"θ = {θ:.6g}" if not np.ndim(θ) else f"θ = {np.round(θ, 6)}"
+            raise self.place.error(f"velocity returned nan at {at}, t = {t:g}")
+        return np.asarray(array, float) if array.ndim else float(array)
 
 
 def _described(value: Any) -> str:
@@ -266,34 +365,43 @@ def check_path(path: Path) -> None:
 
 def load(path: Path, name: str | None = None) -> list[Method]:
     """The methods of the file, or the one called `name`. Raises InputError, OwnFileError."""
+    return Source.read(path).methods(name)
+
+
+@functools.lru_cache(64)
+def _methods(where: str, source: Source) -> list[Method]:
+    """The file is run once a process, so that one text gives one class."""
+    path = Path(where)
     with Place(path).blamed():
-        source = path.read_bytes()
-        module = _run(path, source)
+        module = _run(path, source.text)
         lines = {
             node.name: node.lineno
-            for node in reversed(list(ast.walk(ast.parse(source))))
+            for node in reversed(list(ast.walk(ast.parse(source.text))))
             if isinstance(node, ast.ClassDef)
         }
     found = _classes(path, module, lines) + _functions(path, module)
     if not found:
         raise Place(path).error("holds no method: neither a function `velocity` nor a subclass of "
                                 "toyflows.flows.Flow with a velocity of its own")  # fmt: skip
-    names = [method.name for method in found]
     for one, other in itertools.combinations(found, 2):
         if one.name == other.name:
             raise other.place.error(f"two methods are named {one.name!r}")
-    if name is not None and name not in names:
-        raise InputError("name", name, f"unknown; {nearest(name, names)}")
-    return [method for method in found if name in (None, method.name)]
+    found = [replace(method, source=source) for method in found]
+    for method in found:
+        cls: Any = type(method.flow)
+        cls.name, cls.title = method.name, vars(cls).get("title") or method.name
+        _OF[cls] = method
+    return found
 
 
-def _run(path: Path, source: bytes) -> ModuleType:
+def _run(path: Path, source: str) -> ModuleType:
     """The file as a module. Its folder comes last in sys.path: it may hold helpers, and shadows
     nothing."""
     module = ModuleType(f"own_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module
-    sys.path.append(str(path.parent.resolve()))
+    if (folder := str(path.parent.resolve())) not in sys.path:
+        sys.path.append(folder)
     exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     return module
 
@@ -312,10 +420,8 @@ def _classes(path: Path, module: ModuleType, lines: dict[str, int]) -> list[Meth
         place = Place(path, lines.get(cls.__name__, 0))
         with place.blamed():
             flow = cls()
-        equation = next(iter((cls.__doc__ or "").strip().splitlines()), "")
-        equation = "" if equation.startswith(f"{cls.__name__}(") else equation  # dataclass's own
         place = _place(path, cls.velocity, place.line)
-        methods.append(Method(named.get(cls, cls.__name__), flow, place, equation))
+        methods.append(Method(named.get(cls, cls.__name__), flow, place, equation(cls)))
     return methods
 
 
@@ -339,12 +445,12 @@ def _functions(path: Path, module: ModuleType) -> list[Method]:
     if mover is not None and kind != "persistent":
         raise mover_place.error(f"advance moves persistent particles, NEGATIVES = {kind!r} has "
                                 "none: keep one of the two")  # fmt: skip
-    own: dict[str, Any] = {"name": path.stem, "has_negatives": "negatives" in asks}
+    own: dict[str, Any] = {"name": path.stem, "has_negatives": "negatives" in asks,
+                           "__doc__": function.__doc__}  # fmt: skip
     cls: Any = type("Own", (Plain,), own)
     flow = cls(function, asks, kind, mover, mover_asks, mover_place, keeper, keeper_asks,
                keeper_place)  # fmt: skip
-    equation = next(iter((function.__doc__ or "").strip().splitlines()), "")
-    return [Method(path.stem, flow, place, equation)]
+    return [Method(path.stem, flow, place, equation(cls))]
 
 
 def _place(path: Path, function: Any, line: int = 0) -> Place:

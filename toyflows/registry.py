@@ -17,6 +17,9 @@ from typing import Any, TypeVar, cast
 from toyflows.errors import InputError, nearest
 
 T = TypeVar("T")
+WORDS: dict[type, str] = {
+    float: "a number", int: "a whole number", bool: "true or false", str: "a word",
+}  # fmt: skip
 
 
 def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, type[T]]:
@@ -40,8 +43,15 @@ def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, typ
 
 
 def options_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
-    """Its own options: the fields of the dataclass; none of a class that is not one."""
-    return dataclasses.fields(cast(Any, cls)) if dataclasses.is_dataclass(cls) else ()
+    """Its own options: the fields of the dataclass that have a default."""
+    fields = dataclasses.fields(cast(Any, cls)) if dataclasses.is_dataclass(cls) else ()
+    return tuple(f for f in fields if f.default is not f.default_factory)  # both are MISSING
+
+
+def changed(made: object) -> dict[str, Any]:
+    """The options that are not the default."""
+    fields = [f for f in options_of(type(made)) if f.init]
+    return {f.name: v for f in fields if (v := getattr(made, f.name)) != f.default}
 
 
 def one_of(default: str, words: Collection[str]) -> Any:
@@ -81,15 +91,16 @@ def named_values(pairs: Iterable[str]) -> dict[str, str]:
 def read_option(name: str, value: Any, default: Any) -> Any:
     """The option's value in the type of its default."""
     kind = type(default)
+    must = f"must be {WORDS.get(kind, kind.__name__)}"
     if isinstance(value, str) and kind is not str:
         try:
             value = ast.literal_eval({"true": "True", "false": "False"}.get(value.lower(), value))
         except (ValueError, SyntaxError):
-            raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}") from None
+            raise InputError("p", f"{name}={value}", must) from None
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise InputError("p", f"{name}={value}", f"must be a {kind.__name__}")
+        raise InputError("p", f"{name}={value}", must)
     if kind is float and not math.isfinite(value):
         raise InputError("p", f"{name}={value}", "must be a finite number")
     return value

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,18 +78,22 @@ class Trajectory:
 
     def then(self, later: Trajectory) -> Trajectory:
         """This run and its continuation, as the uninterrupted run would have recorded them."""
-        keep = self.t < later.t[0]
+        return joined(self, later, ("t", "θ", "velocity", "mode_b"), ("extra", "seen"))
 
-        def join(mine: Array, theirs: Array) -> Array:
-            return np.concatenate([mine[keep], theirs])
 
-        return replace(
-            later,
-            t=join(self.t, later.t),
-            θ=join(self.θ, later.θ),
-            velocity=join(self.velocity, later.velocity),
-            mode_b=join(self.mode_b, later.mode_b),
-            crossings=join(self.crossings, self.crossings[-1] + later.crossings),
-            extra={name: join(self.extra[name], later.extra[name]) for name in self.extra},
-            seen={name: join(self.seen[name], later.seen[name]) for name in self.seen},
-        )
+R = TypeVar("R", bound=Any)
+
+
+def joined(first: R, later: R, columns: tuple[str, ...], tables: tuple[str, ...]) -> R:
+    """The records of a run before those of its continuation: arrays, dicts of arrays, crossings."""
+    keep = first.t < later.t[0]
+
+    def join(mine: Array, theirs: Array) -> Array:
+        return np.concatenate([mine[keep], theirs])
+
+    done: dict[str, Any] = {c: join(getattr(first, c), getattr(later, c)) for c in columns}
+    done["crossings"] = join(first.crossings, first.crossings[-1] + later.crossings)
+    for name in tables:
+        mine, theirs = getattr(first, name), getattr(later, name)
+        done[name] = {key: join(mine[key], theirs[key]) for key in mine}
+    return replace(later, **done)

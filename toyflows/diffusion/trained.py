@@ -15,7 +15,7 @@ from toyflows.diffusion.processes import Process
 from toyflows.diffusion.sources import Source, Units
 from toyflows.diffusion.train import KINDS, SEEN, Config, begin
 from toyflows.errors import InputError
-from toyflows.files import free_memory
+from toyflows.files import check_memory
 from toyflows.nn import checkpoint
 from toyflows.nn.training import State, with_kept
 
@@ -127,9 +127,5 @@ def _check_memory(config: Config) -> None:
     """Weights with their optimiser, mean and copies; a batch's arrays in float32."""
     numbers = config.size**2 * 8 * config.width if config.size else config.width * config.depth
     weights = config.width**2 * (200 if config.size else config.depth + 1)
-    free = free_memory()
     for name, need in (("batch", 8 * config.batch * numbers), ("width", 40 * weights)):
-        if need > free:
-            raise InputError("p", f"{name}={getattr(config, name)}", "needs "
-                             f"{need / 2**30:.1f} GiB of memory, there is "
-                             f"{free / 2**30:.1f} GiB")  # fmt: skip
+        check_memory("p", f"{name}={getattr(config, name)}", need)

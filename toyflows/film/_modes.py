@@ -14,12 +14,12 @@ from toyflows import solve
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
-from toyflows.flows import registry
-from toyflows.limits import check_ranges
-from toyflows.registry import made
-from toyflows.run import Run, Settings
+from toyflows.flows import Flow
+from toyflows.limits import check_workers
+from toyflows.method import Given, method
+from toyflows.run import Run
+from toyflows.settings import RunSettings, not_on, settings, threads_for
 from toyflows.state import State
-from toyflows.target import Target
 
 if TYPE_CHECKING:
     from toyflows.figures._film_two_modes import Told
@@ -29,10 +29,11 @@ BINS = 90  # of the walkers' histogram
 
 
 def two_modes(
-    loss: str,
+    loss: Given,
     *,
-    theta_star: float,
-    versus: str | None = None,
+    theta_star: float | None = None,
+    q_star: float | None = None,
+    versus: Given | None = None,
     theta0: float = 0.0,
     separation: float = 20.0,
     time: float = 100.0,
@@ -48,44 +49,42 @@ def two_modes(
     size: tuple[int, int] = SIZE,
 ) -> Film:
     """The run toyflows.flow(loss, …) as it happens; with `versus` that of a second method below it.
+    Both are named as there.
 
     Raises InputError for whatever cannot be run or shown, before anything is computed.
     """
     reel = Reel(seconds, fps, size)
-    check_ranges(theta0, time, dt, rate, walkers, seed, threads, theta_star=theta_star)
-    Target.exact(theta_star, separation)
+    check_workers(threads=threads)
+    s = settings({
+        "theta_star": theta_star, "q_star": q_star, "theta0": theta0, "separation": separation,
+        "time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed,
+    })  # fmt: skip
     at_most("walkers", walkers, WALKERS)
-    if time / dt > STEPS:
+    if s.steps > STEPS:
         raise InputError("time", time, f"for a film must be {STEPS:,} steps of dt = {dt:g}")
-    methods = [(loss, options or {})] + ([(versus, versus_options or {})] if versus else [])
-    settings = [
-        Settings(name, dict(given), theta0, time, dt, rate, walkers, seed, theta_star, separation)
-        for name, given in methods
-    ]
-    for option, s in zip(("loss", "versus"), settings, strict=False):
-        made(option, registry(), s.loss, s.options)
-    steps = reel.steps(settings[0].steps, settings[0].every)
+    flows = [method(loss, options)]
+    flows += [method(versus, versus_options, "versus")] if versus is not None else []
+    steps = reel.steps(s.steps, s.every)
 
     def begin(check: Check) -> Draw:
         from toyflows.figures._film_two_modes import TwoModes
 
-        return TwoModes([_told(s, steps, threads, check) for s in settings], size)
+        return TwoModes([_told(flow, s, steps, threads, check) for flow in flows], size)
 
     return Film(reel, steps, begin)
 
 
-def _told(s: Settings, steps: Sequence[int], threads: int | None, check: Check) -> Told:
+def _told(
+    flow: Flow, s: RunSettings, steps: Sequence[int], threads: int | None, check: Check
+) -> Told:
     """The run on all its backends, and the walkers' histograms at these steps."""
     from toyflows.figures._film_two_modes import Told
 
-    run = runs.flow(
-        s.loss, theta_star=s.theta_star, theta0=s.theta0, separation=s.separation, time=s.time,
-        dt=s.dt, rate=s.rate, walkers=s.walkers, seed=s.seed, threads=threads, options=s.options,
-        backends=("theory", "grid"), report=lambda name, done, of: check(),
-    )  # fmt: skip
+    threads = threads or threads_for(s.walkers)
+    run = runs.exact(s, flow, threads, lambda name, done, of: check())
     mix = run.target.mixture
     edges, heights = np.linspace(mix.a - 4, mix.b + 4, BINS + 1), dict[int, Array]()
-    if run.flow.sampled:
+    if not not_on(run.flow, "walkers"):
         run = _with_walkers(run, steps, check, edges, heights)
     return Told(
         run.flow.title, run.verdict.kind, run.verdict.says, run.target, run.backends, s.every,

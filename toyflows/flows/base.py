@@ -233,8 +233,9 @@ def registry() -> dict[str, type[Flow]]:
 
 
 def equation(flow: type[Flow]) -> str:
-    """The ODE: the first line of the class's docstring."""
-    return (flow.__doc__ or "").strip().splitlines()[0]
+    """The ODE: the first line of the class's docstring, "" where it has none of its own."""
+    first = next(iter((flow.__doc__ or "").strip().splitlines()), "")
+    return "" if first.startswith(f"{flow.__name__}(") else first  # dataclass's own
 
 
 def make(name: str, /, **options: Any) -> Flow:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toyflows.errors import InputError, nearest
-from toyflows.files import available_cores, free_memory
+from toyflows.files import available_cores, check_memory
 from toyflows.images import energy, folder, glyphs
 from toyflows.images.base import (
     SIZES,
@@ -348,8 +348,5 @@ class Model:
 
 def _check_memory(config: Config) -> None:
     """The buffer, the copy to go back to and that being written; a batch's arrays in float32."""
-    pixels, free = config.size**2, free_memory()
     for name, images, bytes_ in (("buffer", config.buffer, 3), ("batch", config.batch, 40)):
-        if (need := images * pixels * bytes_) > free:
-            raise InputError("p", f"{name}={images}", f"needs {need / 2**30:.1f} GiB of memory, "
-                             f"there is {free / 2**30:.1f} GiB")  # fmt: skip
+        check_memory("p", f"{name}={images}", images * config.size**2 * bytes_)

@@ -28,7 +28,7 @@ import numpy as np
 
 from toyflows import display
 from toyflows.errors import Diverged, InputError
-from toyflows.files import free_memory
+from toyflows.files import check_memory
 from toyflows.images.sgld import stream
 from toyflows.images.train import order
 from toyflows.lattice.binary import Bits, Data
@@ -218,9 +218,7 @@ class Model:
         """A run that begins."""
         rows, need = len(config.β) + 4 * config.batch, 16 * config.hidden * config.size**2
         need += 4 * rows * (config.hidden + config.size**2)
-        if need > (free := free_memory()):
-            raise InputError("hidden", config.hidden, f"needs {need / 2**30:.1f} GiB of memory, "
-                             f"there is {free / 2**30:.1f} GiB")  # fmt: skip
+        check_memory("hidden", config.hidden, need)
         return cls(config, State.new(config, data), data.data_hash)
 
     def load_data(self) -> Data:

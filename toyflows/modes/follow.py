@@ -15,11 +15,11 @@ import numpy as np
 
 from toyflows.backends.base import WALKER_STEPS_A_CALL
 from toyflows.cloud import Array, Cloud
-from toyflows.errors import Diverged, InputError, nearest
-from toyflows.flows import Flow, make, registry
+from toyflows.errors import Diverged, InputError
+from toyflows.flows import Flow, registry
 from toyflows.modes.target import ModesTarget
 from toyflows.solve import RUNAWAY
-from toyflows.state import Info, State
+from toyflows.state import Info, State, joined
 
 SUITED = ("ml", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "tempering",
           "score-matching", "denoising", "multi-noise")  # fmt: skip
@@ -51,20 +51,28 @@ class Path:
     def __repr__(self) -> str:
         return f"Path({self.t.size} records, t = {self.t[0]:g} … {self.t[-1]:g})"
 
+    def then(self, later: Path) -> Path:
+        """This run and its continuation, as the uninterrupted run would have recorded them."""
+        return joined(self, later, ("t", "θ", "velocity", "shares"), ("seen",))
 
-def suited(loss: str, options: dict[str, Any]) -> Flow:
-    """The flow of that name. Raises InputError where it has no meaning for K modes."""
-    if loss in registry() and loss not in SUITED:
+
+def check_suited(flow: Flow) -> None:
+    """Raises InputError where the method has no meaning for K modes. Of a user's own, only what can
+    be seen: it may still ask for what K modes have not."""
+    if (built_in(flow) and flow.name not in SUITED) or not flow.sampled:
         why = f"is for two modes on the line; for K modes take {', '.join(SUITED)}"
-        raise InputError("loss", loss, why)
-    if loss not in registry():
-        raise InputError("loss", loss, f"unknown; {nearest(loss, SUITED)}")
-    return make(loss, **options)
+        raise InputError("loss", flow.name, why)
+
+
+def built_in(flow: Flow) -> bool:
+    """Is it one of toyflows/flows/?"""
+    return registry().get(flow.name) is type(flow)
 
 
 def grid_has(flow: Flow) -> bool:
-    """Does the exact law on the plane know this method's step?"""
-    return flow.name in ON_GRID and getattr(flow, "kernel", "ula") == "ula"
+    """Does the exact law on the plane know this method's step? A user's own may try."""
+    known = flow.name in ON_GRID if built_in(flow) else flow.exact
+    return known and getattr(flow, "kernel", "ula") == "ula"
 
 
 @dataclass
@@ -156,10 +164,15 @@ def _check(θ: Array, step: int, dt: float) -> None:
         raise Diverged(step + row, (step + row) * dt, f"θ_{k + 2}", float(θ[row, k]))
 
 
+def has_theory(flow: Flow) -> bool:
+    """Has it a closed form for any number of modes?"""
+    return flow.name in WITH_THEORY and built_in(flow)
+
+
 def lecture(flow: Flow, target: ModesTarget, θ0: Array, dt: float, steps: int, rate: float,
             every: int) -> Path | None:  # fmt: skip
     """The closed form for modes well apart by Runge and Kutta's fourth-order steps; None: none."""
-    if flow.name not in WITH_THEORY:
+    if not has_theory(flow):
         return None
 
     separated: Callable[..., Any] = flow.separated  # its θ may be an array here

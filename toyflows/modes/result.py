@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path as FilePath
@@ -13,18 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from toyflows.alarms import few_count, never_crossed
 from toyflows.cloud import Array
-from toyflows.files import whole_file
 from toyflows.flows import Flow
 from toyflows.flows.base import LEARNED
 from toyflows.frames import Columns, Frames
 from toyflows.modes.ahead import outlook
-from toyflows.modes.follow import Path
+from toyflows.modes.family import Modes
+from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.registry import options_of
-from toyflows.run import check_out
+from toyflows.run import Report, resumed
+from toyflows.run_files import save, state_arrays, state_of
+from toyflows.settings import BACKENDS, RunSettings
 from toyflows.verdict import Verdict, word
 
+COLUMNS = ("t", "θ", "velocity", "shares", "crossings")  # of a saved path
 SAYS = {
     "converges": "it learns the weights, and holds them",
     "on its way": "it is on its way to them",
@@ -36,31 +40,14 @@ SAYS = {
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What makes a run what it is."""
-
-    loss: str
-    options: dict[str, Any]
-    theta0: tuple[float, ...]
-    time: float
-    dt: float
-    rate: float
-    walkers: int
-    seed: int
-
-    @property
-    def steps(self) -> int:
-        return round(self.time / self.dt)
-
-
-@dataclass(frozen=True)
 class Run(Frames):
     """The paths of one method by backend name, and the verdict on them."""
 
-    settings: Settings
+    settings: RunSettings
     target: ModesTarget
     flow: Flow
     backends: dict[str, Path]
+    threads: int = 1
 
     def __repr__(self) -> str:
         s, mix = self.settings, self.target.mixture
@@ -139,16 +126,22 @@ class Run(Frames):
 
     def _backend(self) -> Any:
         """The one of the judged path; None: the closed form."""
-        s = self.settings
-        if "grid" in self.backends:
-            from toyflows.modes.plane import Plane
+        name = next(n for n in ("grid", "walkers", "theory") if n in self.backends)
+        return None if name == "theory" else backend(name, self.target, self.settings)
 
-            return Plane(self.target, s.dt)
-        if "walkers" in self.backends:
-            from toyflows.modes.walkers import ModesWalkers
+    @property
+    def alarms(self) -> list[str]:
+        """Why not to trust the particles (toyflows.alarms), of what K modes can be told."""
+        path = self.backends.get("walkers")
+        if path is None or path.state is None:
+            return []
+        return [*never_crossed(self.flow, path, self.settings.walkers), *few_count(path)]
 
-            return ModesWalkers(self.target, s.dt, s.walkers, s.seed)
-        return None
+    def resume(self, time: float, report: Report | None = None) -> Run:
+        """The same run continued to `time`, as toyflows.run.Run.resume."""
+        settings = resumed(self.settings, time)
+        names = list(self.backends)
+        return follow_all(settings, self.target, self.flow, names, self.threads, report, self)
 
     def plot(self) -> Any:
         """The weights' path, in the triangle where K = 3, and where the walkers are: a matplotlib
@@ -173,6 +166,7 @@ class Run(Frames):
             **{name: getattr(s, name) for name in ("dt", "rate", "seed", "walkers")},
             "backends": {name: self._columns(path) for name, path in self.backends.items()},
             "verdict": dataclasses.asdict(self.verdict),
+            "alarms": self.alarms,
         }
 
     def _frames(self) -> tuple[Mapping[str, Columns], dict[str, Any]]:
@@ -192,22 +186,9 @@ class Run(Frames):
         return out | path.seen
 
     def save(self, path: str | FilePath) -> FilePath:
-        """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz. Raises InputError."""
-        path = FilePath(path)
-        check_out(path)
-        with whole_file(path) as temporary:
-            if path.suffix == ".json":
-                text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False)
-                temporary.write_text(text + "\n", encoding="utf-8")
-            elif path.suffix == ".csv":
-                temporary.write_text(self._csv(), encoding="utf-8")
-            elif path.suffix == ".npz":
-                np.savez(temporary, **self._arrays())
-            else:
-                from toyflows.figures._signature import save_picture
-
-                save_picture(self.plot(), temporary)
-        return path
+        """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz (which toyflows.load
+        reads). Raises InputError."""
+        return save(self, path, Run._csv, Run._arrays)
 
     def _csv(self) -> str:
         """One row a record and backend: t, θ_1 … θ_K, the weights, then what the method shows; a
@@ -227,10 +208,85 @@ class Run(Frames):
         return "\n".join(lines) + "\n"
 
     def _arrays(self) -> dict[str, Any]:
-        out: dict[str, Any] = {"summary": json.dumps(self.to_dict() | {"backends": {}})}
+        mix = self.target.mixture
+        out: dict[str, Any] = {
+            "summary": json.dumps(self.to_dict() | {"backends": {}}, ensure_ascii=False),
+            "settings": json.dumps(self.settings.to_dict(), ensure_ascii=False),
+            "positions": mix.positions, "spreads": mix.spreads, "threads": self.threads,
+            "theta_star": self.target.θ_star,
+        }  # fmt: skip
         for name, path in self.backends.items():
             out |= {f"{name}/{k}": np.asarray(v) for k, v in self._columns(path).items()}
+            out |= {f"{name}/path/{c}": getattr(path, c) for c in COLUMNS}
+            out |= {f"{name}/seen/{k}": v for k, v in path.seen.items()}
+            out |= {} if path.state is None else state_arrays(name, path.state)
         return out if self.walkers is None else out | {"walkers": self.walkers}
+
+    @classmethod
+    def from_arrays(cls, a: Mapping[str, Any], trust: bool = False) -> Run:
+        """What `save` wrote to an .npz (archive.arrays)."""
+        s = RunSettings.from_dict(json.loads(str(a["settings"])), trust)
+        target = ModesTarget(Modes(a["positions"], a["spreads"]), a["theta_star"])
+        paths = {}
+        for name in [n for n in BACKENDS if f"{n}/t" in a]:
+            columns = {c: a[f"{name}/path/{c}"] for c in COLUMNS}
+            start = f"{name}/seen/"
+            seen = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
+            paths[name] = Path(**columns, seen=seen, state=state_of(a, name))
+        return cls(s, target, s.flow(), paths, int(a["threads"]))
+
+
+def follow_all(
+    s: RunSettings,
+    target: ModesTarget,
+    method: Flow,
+    names: Sequence[str],
+    threads: int,
+    report: Report | None = None,
+    before: Run | None = None,
+) -> Run:
+    """The run on these backends, or the continuation of `before`."""
+    done: dict[str, Path] = {}
+    for name in names:
+        θ0 = np.array(s.theta0[1:])
+        if name == "theory":
+            told = lecture(method, target, θ0, s.dt, s.steps, s.rate, s.every)
+            assert told is not None
+            done[name] = _with_divergence(target, told)
+            continue
+        ops = backend(name, target, s, threads)
+        earlier = None if before is None else before.backends[name]
+        state = None if earlier is None else earlier.state
+        steps = s.steps - (0 if state is None else state.step)
+        progress = None if report is None else (lambda k, n=name: report(n, k, s.steps))
+        later = follow(method, ops, θ0, steps, s.rate, s.every, progress, state)
+        later = _with_divergence(target, later)
+        done[name] = later if earlier is None else earlier.then(later)
+    return Run(s, target, method, done, threads)
+
+
+def _with_divergence(target: ModesTarget, path: Path) -> Path:
+    """The path that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives."""
+    kl = target.divergence(path.θ)
+    if kl is None:
+        return path
+    seen = path.seen | {"kl": kl}
+    if "log_Z" in path.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in path.θ])
+        seen["kl_from_log_Z"] = kl + (path.seen["log_Z"] - log_Z)
+    return dataclasses.replace(path, seen=seen)
+
+
+def backend(name: str, target: ModesTarget, s: RunSettings, threads: int = 1) -> Any:
+    """ "grid" or "walkers"; Numba is not loaded before it is needed."""
+    if name == "grid":
+        from toyflows.modes.plane import Plane
+
+        return Plane(target, s.dt)
+    from toyflows.modes.walkers import ModesWalkers
+
+    return ModesWalkers(target, s.dt, s.walkers, s.seed, threads)
 
 
 def _numbers(values: Array) -> str:

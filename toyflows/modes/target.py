@@ -17,6 +17,7 @@ from toyflows import display
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 from toyflows.modes.family import Modes, shown
+from toyflows.settings import check_one_target
 from toyflows.target import LARGEST_THETA, nodes
 
 REACH = 9.0  # spreads: the wells are cut where they are e^{−40}
@@ -114,9 +115,7 @@ def target_of(modes: Modes, theta_star: ArrayLike | None, q_star: ArrayLike | No
 
     Raises InputError unless one of the two is given, with K numbers.
     """
-    if (theta_star is None) == (q_star is None):
-        which = "neither is given" if q_star is None else "both are given"
-        raise InputError("theta_star", "and --q-star", f"{which}; must be one of the two")
+    check_one_target(theta_star, q_star)
     if q_star is not None:
         q = numbers_of_modes("q_star", q_star, modes)
         if q.min() <= 0 or abs(q.sum() - 1) > 1e-6:

@@ -17,15 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows import bench, linear, solve
+from toyflows import linear, solve
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
 from toyflows.cloud import Array
 from toyflows.errors import Diverged
-from toyflows.flows import Flow, equation, make
+from toyflows.flows import Flow, equation
 from toyflows.flows.base import at
+from toyflows.method import options_in_words
 from toyflows.pages.layout import USUAL_FRAMES, Bins, Layout
-from toyflows.run import Run, Settings
+from toyflows.run import Run
+from toyflows.settings import RunSettings, not_on, threads_for
 from toyflows.state import State, Trajectory
 from toyflows.target import Target
 from toyflows.verdict import MESSAGE, Verdict, diverged
@@ -39,7 +41,7 @@ JUDGED = ("grid", "walkers", "theory")
 class Order:
     """A run to be made, and how many of its times are to be seen."""
 
-    settings: Settings
+    settings: RunSettings
     frames: int
 
 
@@ -73,7 +75,7 @@ def _made(
 ) -> tuple[Run, Diverged | None, list[Array], Layout]:
     """The run on all backends that apply, why it ended early, the walkers' histograms."""
     s = order.settings
-    flow, target = make(s.loss, **s.options), Target.exact(float(s.theta_star or 0), s.separation)
+    flow, target = s.flow(), s.target
     layout = Layout.of(math.ceil(s.steps / s.every), order.frames)
     stops = [min(int(k) * s.every, s.steps) for k in layout.frames()]
     done: dict[str, Trajectory] = {}
@@ -82,9 +84,11 @@ def _made(
     if told is not None:
         done["theory"] = told
     tell = progress or (lambda share: None)
-    done["grid"], stopped = _follow(flow, Grid(target, s.dt), s, stops, lambda state: None)
+    stopped = None
+    if not not_on(flow, "grid"):
+        done["grid"], stopped = _follow(flow, Grid(target, s.dt), s, stops, lambda state: None)
     tell(0.3)
-    if flow.sampled:
+    if not not_on(flow, "walkers"):
         backend = _walkers(target, s)
 
         def watch(state: State) -> None:
@@ -96,16 +100,14 @@ def _made(
     return Run(s, target, flow, done), stopped, seen, layout
 
 
-def _walkers(target: Target, s: Settings) -> Any:
+def _walkers(target: Target, s: RunSettings) -> Any:
     from toyflows.backends.walkers import Walkers  # numba: not before it is needed
-    from toyflows.files import available_cores
 
-    threads = 1 if s.walkers < 100_000 else available_cores()
-    return Walkers(target, s.dt, s.walkers, s.seed, threads)
+    return Walkers(target, s.dt, s.walkers, s.seed, threads_for(s.walkers))
 
 
 def _follow(
-    flow: Flow, backend: Backend, s: Settings, stops: Sequence[int], watch: Watch
+    flow: Flow, backend: Backend, s: RunSettings, stops: Sequence[int], watch: Watch
 ) -> tuple[Trajectory, Diverged | None]:
     """The run, watched at its stops; where θ diverges, as far as the last of them."""
     whole = solve.run(flow, backend, s.theta0, 0, s.rate, s.every)
@@ -141,7 +143,7 @@ def _entry(run: Run, layout: Layout, stopped: Diverged | None) -> dict[str, Any]
     t = times[kept[kept < times.size]]
     judged = next(name for name in JUDGED if name in run.backends)
     verdict = _verdict(run, stopped)
-    options = bench.label(run.flow).removeprefix(run.flow.name).strip()
+    options = options_in_words(run.flow).strip()
     title = run.flow.title + (f" ({options})" if options else "")
     bins = Bins.of(mix)
     return {
@@ -194,7 +196,12 @@ def again(run: Run) -> str:
         skip = {None: "", True: " --skip-missing", False: " --no-skip-missing"}[s.skip_missing]
         subject = f"--data {shlex.quote(s.data)}{column}{skip}{modes}"
     numbers = {"theta0": s.theta0, "time": s.time, "dt": s.dt, "rate": s.rate}
-    words = ["toyflows flow --loss", s.loss, subject]
+    loss = (
+        (s.source.path or s.source.file) + s.loss.removeprefix(s.source.file)
+        if s.source
+        else s.loss
+    )
+    words = ["toyflows flow --loss", shlex.quote(loss), subject]
     words += [f"--{name} {_exact(value)}" for name, value in numbers.items()]
     words += [f"--walkers {s.walkers} --seed {s.seed}"]
     return " ".join([*words, *(f"-p {name}={value}" for name, value in s.options.items())])

@@ -44,7 +44,9 @@ class Axis:
         if isinstance(values, str):
             if ":" in values:
                 return cls(name, _range(name, values), True)
-            words = [word.strip() for word in values.split(",") if word.strip()]
+            words = [word.strip() for word in values.split(",")]
+            if not all(words):
+                raise InputError("over", f"{name}={values}", "a value is missing; " + FORM)
             return cls(name, tuple(map(_literal, words)))
         if not isinstance(values, list | tuple | range | np.ndarray):
             raise InputError("over", f"{name}={values}", FORM)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import itertools
 import math
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +21,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.backends import theory
-from toyflows.bench import label, parse
 from toyflows.errors import InputError, nearest
+from toyflows.flows.base import Flow
+from toyflows.limits import NUMBERS, SETTINGS
+from toyflows.method import TWO_FILES, Given, label, method, methods, source_for, source_of, split
+from toyflows.own import OwnFileError, Source
 from toyflows.registry import options_of
+from toyflows.settings import (
+    BACKENDS,
+    USUAL_STAR,
+    RunSettings,
+    kind_of,
+    not_on,
+    settings,
+    star_of,
+)
 from toyflows.sweep.axis import Axis, Value, distinct
-from toyflows.sweep.settings import KEY, SETTINGS, Base, Run, base_of, with_options, with_star
-from toyflows.target import Target
+from toyflows.sweep.settings import KEY, Run, with_options
 
-BACKENDS = ("theory", "grid", "walkers")
 KEEP = ("verdict", "needs", "theta", "bias", "drift", "crossings", "effective_size", "path")
 MOST_RUNS = 1_000_000
 NOISY = ("walkers", "seed")  # what only the walkers have
@@ -37,20 +47,26 @@ Over = Mapping[str, str | Sequence[Value]] | Sequence[Axis]
 
 @dataclass(frozen=True)
 class Plan:
-    """The product of `losses`, `axes` and repeats, in this order. Raises InputError for whatever
-    cannot be run, before anything is computed."""
+    """The product of `losses`, `axes` and repeats, in this order; `sources` are the files that hold
+    methods of one's own. Raises InputError for whatever cannot be run, before anything is computed.
+    """
 
     losses: tuple[str, ...]
     axes: tuple[Axis, ...] = ()
-    base: Base = field(default_factory=Base)
+    base: RunSettings = field(default_factory=RunSettings)
     backend: str = "walkers"
     repeats: int = 1
     keep: tuple[str, ...] = ("verdict", "theta")
+    sources: tuple[Source, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.losses:
+        if not all(source.trusted for source in self.sources):
+            return  # somebody else's result, to be looked at: its methods are not run
+        flows = [self.flow(words) for words in self.losses]
+        if not flows:
             raise InputError("loss", "", "must be one method or more")
-        object.__setattr__(self, "losses", tuple(label(parse(words)) for words in self.losses))
+        object.__setattr__(self, "sources", _files(flows))
+        object.__setattr__(self, "losses", tuple(map(label, flows)))
         distinct("loss", self.losses)
         distinct("over", [axis.name for axis in self.axes])
         for word, known in ((self.backend, BACKENDS), *((word, KEEP) for word in self.keep)):
@@ -71,17 +87,23 @@ class Plan:
     @classmethod
     def make(
         cls,
-        losses: Sequence[str],
+        losses: Given | Sequence[Given],
         over: Over | None = None,
         backend: str = "walkers",
         repeats: int = 1,
         keep: Sequence[str] = ("verdict", "theta"),
+        options: Mapping[str, Any] | None = None,
         **base: float,
     ) -> Plan:
-        """From text and numbers; `base` are the settings of Base, with q_star for theta_star."""
+        """From methods, text and numbers; `base` are numbers of RunSettings, or q_star. `options`
+        go to the methods that have them."""
         if isinstance(over, Mapping):
             over = [Axis.of(name, values) for name, values in over.items()]
-        return cls(tuple(losses), tuple(over or ()), base_of(base), backend, repeats, tuple(keep))
+        flows = methods(losses, options)
+        return cls(
+            tuple(flows), tuple(over or ()), settings(base, USUAL_STAR), backend, repeats,
+            tuple(keep), _files(flows.values()),
+        )  # fmt: skip
 
     @classmethod
     def load(cls, path: Path) -> Plan:
@@ -109,24 +131,37 @@ class Plan:
             raise InputError("plan", path, "over is a table: [over] separation = …")
         if not isinstance(told.get("repeats", 1), int):
             raise InputError("plan", f"{path}: repeats", "must be a whole number")
-        return cls.make(listed, keep=words, **told)
+        try:
+            return cls.make(listed, keep=words, **told)
+        except InputError as error:
+            if isinstance(error, OwnFileError):
+                raise
+            place = " ".join(f"{path}: {error.name} {error.value}".split())
+            raise InputError("plan", place, error.why) from None
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> Plan:
-        """What `to_dict` said."""
+    def from_dict(cls, told: Mapping[str, Any], trust: bool = False) -> Plan:
+        """What `to_dict` said; methods in files are only run where trusted (own.Source)."""
         axes = tuple(Axis(name, tuple(values)) for name, values in told["over"])
+        files = tuple(Source.from_dict(source, trust) for source in told.get("sources", ()))
         return cls(
-            tuple(told["loss"]), axes, Base(**told["base"]), told["backend"], told["repeats"],
-            tuple(told["keep"]),
+            tuple(told["loss"]), axes, RunSettings(**told["base"]), told["backend"],
+            told["repeats"], tuple(told["keep"]), files,
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Plain words, numbers and lists."""
         over = [[axis.name, list(axis.values)] for axis in self.axes]
+        files = {"sources": [source.to_dict() for source in self.sources]} if self.sources else {}
         return {
-            "loss": list(self.losses), "over": over, "base": asdict(self.base),
+            "loss": list(self.losses), "over": over,
+            "base": {name: getattr(self.base, name) for name in NUMBERS},
             "backend": self.backend, "repeats": self.repeats, "keep": list(self.keep),
-        }  # fmt: skip
+        } | files  # fmt: skip
+
+    def flow(self, words: str) -> Flow:
+        """The method of these words."""
+        return method(words, source=source_for(words, self.sources))
 
     @property
     def dims(self) -> tuple[str, ...]:
@@ -148,9 +183,11 @@ class Plan:
         values = {a.name: a.values[k] for a, k in zip(self.axes, places[1:-1], strict=True)}
         options = {name: value for name, value in values.items() if name not in SETTINGS}
         given = {name: value for name, value in values.items() if name in SETTINGS}
-        settings = replace(self.base, **with_star(given)) if given else self.base
-        words = with_options(self.losses[places[0]], tuple(options.items()))
-        return Run(words, self.backend, settings, places[-1])
+        words = self.losses[places[0]]
+        source = source_for(words, self.sources) if self.sources else None
+        words = with_options(words, tuple(options.items()), source)
+        s = replace(self.base, loss=words, source=source, **_with_star(given))
+        return Run(s, self.backend, places[-1])
 
     def keys(self) -> NDArray[np.bytes_]:
         """Every run's key (runs,)."""
@@ -163,15 +200,15 @@ class Plan:
                 raise InputError("over", axis.name, f"{self.backend} has no noise; take walkers")
             if axis.name == "q_star" and any(a.name == "theta_star" for a in self.axes):
                 raise InputError("over", "q_star", "theta_star is given too; must be one")
-            return axis.typed(SETTINGS[axis.name]())
+            return axis.typed(kind_of(axis.name)())
         known: dict[str, Any] = {}
         for words in self.losses:
-            known |= {f.name: f.default for f in options_of(type(parse(words)))}
+            known |= {f.name: f.default for f in options_of(type(self.flow(words)))}
         if axis.name not in known:
             near = nearest(axis.name, [*SETTINGS, *known])
             raise InputError("over", axis.name, f"no setting, and no option of a loss; {near}")
         for words in self.losses:
-            if any(pair.startswith(f"{axis.name}=") for pair in words.split()[1:]):
+            if axis.name in split(words)[1]:
                 raise InputError("over", axis.name, f"is said by the loss {words!r} too")
         return axis.typed(known[axis.name])
 
@@ -179,11 +216,11 @@ class Plan:
         """Does each method run there, and do repeats make sense?"""
         if self.backend != "walkers" and self.repeats > 1:
             raise InputError("repeats", self.repeats, f"{self.backend} has no noise: must be 1")
-        target = Target.exact(self.base.theta_star, self.base.separation)
+        target = self.base.target
         for words in self.losses:
-            flow = parse(words)
-            if self.backend == "walkers" and not flow.sampled:
-                raise InputError("loss", words, "is a quadrature, not for walkers; take grid")
+            flow = self.flow(words)
+            if why := not_on(flow, self.backend):
+                raise InputError("loss", words, why)
             if self.backend == "theory" and not theory.applies(flow, target):
                 raise InputError("loss", words, "has no closed form; take grid or walkers")
 
@@ -193,11 +230,28 @@ class Plan:
         numbers = [a for a in self.axes if a.name in SETTINGS]
         names = [a.name for a in numbers]
         for corner in itertools.product(*({min(a.values), max(a.values)} for a in numbers)):
-            replace(self.base, **with_star(dict(zip(names, corner, strict=True))))
+            replace(self.base, **_with_star(dict(zip(names, corner, strict=True))))
         options = [[(a.name, v) for v in a.values] for a in self.axes if a.name not in SETTINGS]
         for words in self.losses:
             for chosen in itertools.product(*options):
-                with_options(words, chosen)
+                with_options(words, chosen, source_for(words, self.sources))
+
+
+def _files(flows: Iterable[Flow]) -> tuple[Source, ...]:
+    """Those that hold the methods. Raises InputError where two of them have one name."""
+    found: dict[str, Source] = {}
+    for source in filter(None, map(source_of, flows)):
+        if found.setdefault(source.file, source) != source:
+            raise InputError("loss", source.file, TWO_FILES)
+    return tuple(found.values())
+
+
+def _with_star(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers with θ* for q*."""
+    if "q_star" not in numbers:
+        return dict(numbers)
+    star = star_of(None, numbers["q_star"])
+    return {k: v for k, v in numbers.items() if k != "q_star"} | {"theta_star": star}
 
 
 def differences(old: Plan, new: Plan) -> Iterator[str]:
@@ -206,7 +260,7 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
         ("backend", old.backend, new.backend),
         ("keep", ",".join(old.keep), ",".join(new.keep)),
         ("over", " ".join(old.dims[1:-1]), " ".join(new.dims[1:-1])),
-        *((f.name, getattr(old.base, f.name), getattr(new.base, f.name)) for f in fields(Base)),
+        *((name, getattr(old.base, name), getattr(new.base, name)) for name in NUMBERS),
     ):
         swept = name in new.dims or (name == "theta_star" and "q_star" in new.dims)
         if was != now and not swept:
@@ -217,5 +271,9 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
                 yield f"{axis.name} = {lost[0]}, which is not in this plan"
     if lost_losses := [words for words in old.losses if words not in new.losses]:
         yield f"the loss {lost_losses[0]}, which is not in this plan"
+    now = {source.file: source.sha256 for source in new.sources}
+    for source in old.sources:
+        if (sha := now.get(source.file, source.sha256)) != source.sha256:
+            yield f"{source.file} with sha256 {source.sha256[:8]}…, here {sha[:8]}…"
     if old.repeats > new.repeats:
         yield f"repeats = {old.repeats}, here {new.repeats}"

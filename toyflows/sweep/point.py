@@ -21,14 +21,12 @@ import toyflows
 from toyflows import solve
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
-from toyflows.bench import parse
 from toyflows.errors import Diverged, InputError
 from toyflows.state import Trajectory
 from toyflows.sweep.settings import KEY, Run
 from toyflows.target import Target
 from toyflows.verdict import KINDS, judge
 
-RECORDS = 2000  # of a run, about, that the verdict looks at
 PATH = 200  # values of θ that `path` keeps
 DIVERGES = KINDS.index("diverges")
 
@@ -127,7 +125,7 @@ def work(chunk: Chunk) -> Rows | Refused:
 
 def measure(run: Run) -> dict[str, Any]:
     """Every number of the run, by the names of COLUMNS."""
-    target = _target(run.settings.theta_star, run.settings.separation)
+    target = _target(run.settings.theta_star or 0.0, run.settings.separation)
     backend = _backend(run, target)
     try:
         path = _trajectory(run, target, backend)
@@ -135,7 +133,7 @@ def measure(run: Run) -> dict[str, Any]:
         return _diverged(error.time)
     if path is None or not (np.abs(path.θ) <= solve.RUNAWAY).all():  # a closed form that runs away
         return _diverged(math.nan if path is None else _left(path))
-    verdict, θ = judge(_flow(run.loss), target, path, backend), float(path.θ[-1])
+    verdict, θ = judge(run.flow, target, path, backend), float(path.θ[-1])
     tail = slice(-max(2, path.t.size // 20), None)
     size = path.seen.get("effective_size", np.full(1, math.nan))
     even = np.linspace(0.0, float(path.t[-1]), PATH)
@@ -149,8 +147,7 @@ def measure(run: Run) -> dict[str, Any]:
 
 
 def _trajectory(run: Run, target: Target, backend: Backend | None) -> Trajectory | None:
-    s, flow = run.settings, _flow(run.loss)
-    every = max(1, s.steps // RECORDS)
+    s, flow, every = run.settings, run.flow, run.settings.every
     if backend is None:
         try:
             with np.errstate(over="ignore", invalid="ignore"):
@@ -180,7 +177,6 @@ def _diverged(when: float) -> dict[str, Any]:
     return dict.fromkeys(COLUMNS, math.nan) | {"verdict": DIVERGES, "number": when}
 
 
-_flow = functools.lru_cache(256)(parse)
 _target = functools.lru_cache(64)(Target.exact)
 
 

@@ -109,17 +109,17 @@ class Result:
         return {"meta": meta, "seed": self.seeds, **coords, **self.values}
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Result:
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], trust: bool = False) -> Result:
         """What `to_arrays` made. Raises ValueError or KeyError for anything else."""
-        return cls._read(str(arrays["meta"]), arrays)
+        return cls._read(str(arrays["meta"]), arrays, trust)
 
     @classmethod
-    def _read(cls, meta: str, arrays: Mapping[str, NDArray[Any]]) -> Result:
+    def _read(cls, meta: str, arrays: Mapping[str, NDArray[Any]], trust: bool) -> Result:
         told = json.loads(meta)
         if told["format"] != FORMAT:
             raise ValueError(told["format"])
         values = {name: np.asarray(arrays[name]) for name in told["says"]}
-        plan = Plan.from_dict(told["plan"])
+        plan = Plan.from_dict(told["plan"], trust)
         if any(x.shape[: len(plan.shape)] != plan.shape for x in values.values()):
             raise ValueError("shapes")
         return cls(plan, values, told["versions"])
@@ -145,9 +145,10 @@ class Result:
         return xarray.Dataset(variables, coords, {"toyflows": meta})
 
     @classmethod
-    def from_xarray(cls, data: Any) -> Result:
+    def from_xarray(cls, data: Any, trust: bool = False) -> Result:
         """What `to_xarray` made."""
-        return cls._read(data.attrs["toyflows"], {name: data[name].values for name in data})
+        arrays = {name: data[name].values for name in data}
+        return cls._read(data.attrs["toyflows"], arrays, trust)
 
 
 def _flags(codes: NDArray[Any]) -> dict[str, Any]:

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.errors import InputError
-from toyflows.files import free_memory, goes_on_with
+from toyflows.files import check_memory, goes_on_with
+from toyflows.limits import SETTINGS
+from toyflows.method import Given, with_more
 from toyflows.sweep.engines import Engine, make_engine
 from toyflows.sweep.plan import Over, Plan
 from toyflows.sweep.point import Chunk, Refused, Rows, kept, versions
 from toyflows.sweep.result import Result
-from toyflows.sweep.settings import SETTINGS
 from toyflows.sweep.store import Store, parts_of
 
 PILOTS = 5  # runs of each method that are measured first; they count
@@ -47,7 +48,7 @@ class Estimate:
 
 
 def sweep(
-    losses: str | Sequence[str],
+    losses: Given | Sequence[Given],
     *,
     over: Over | None = None,
     out: str | Path | None = None,
@@ -58,16 +59,19 @@ def sweep(
     jobs: int | None = None,
     scheduler: str | None = None,
     report: Report | None = None,
-    **base: float,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> Result:
-    """Every method at every value of the axes `over`; the other settings are `base`'s.
+    """Every method at every value of the axes `over`. Further arguments are settings (time, dt, …,
+    q_star: RunSettings) and options of the methods, which go to those that have them.
 
     The same call goes on where another was stopped; an extended one computes what is new. Without
     `out` nothing stays on disk. Raises InputError, before anything is computed, for what cannot be
     run. In a script call it below `if __name__ == "__main__":`, as its processes import the script.
     """
-    listed = [losses] if isinstance(losses, str) else losses
-    plan = Plan.make(listed, over, backend, repeats, keep, **base)
+    base = {name: more.pop(name) for name in SETTINGS if name in more}
+    options = with_more(losses, options, more, sweep)
+    plan = Plan.make(losses, over, backend, repeats, keep, options, **base)
     workers = make_engine(engine, jobs, scheduler)
     if out is not None:
         return carry_out(plan, Path(out), workers, report)
@@ -205,7 +209,4 @@ def _bytes(plan: Plan) -> int:
 
 def _check_memory(plan: Plan) -> None:
     """The result is put together in memory: twice, once by key and once in the plan's order."""
-    need, free = 3 * _bytes(plan), free_memory()
-    if need > free:
-        raise InputError("keep", ",".join(plan.keep), f"needs {need / 2**30:.1f} GiB of memory for "
-                         f"{plan.runs:,} runs, there is {free / 2**30:.1f} GiB")  # fmt: skip
+    check_memory("keep", f"{','.join(plan.keep)} of {plan.runs:,} runs", 3 * _bytes(plan))

@@ -269,23 +269,24 @@ def load_so_far(path: str | Path) -> tuple[Result, NDArray[np.bool_]]:
         raise InputError("path", parts, why) from None
 
 
-def load(path: str | Path) -> Result:
-    """The sweep in this file. Raises InputError("path")."""
+def load(path: str | Path, *, trust: bool = False) -> Result:
+    """The sweep in this file; methods in files that are not here as they were are only run (for the
+    lines of a map) with `trust`. Raises InputError("path")."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError("path", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
     try:
         if path.suffix == ".npz":
-            return Result.from_arrays(archive.arrays(path))
+            return Result.from_arrays(archive.arrays(path), trust)
         _needs(path)
         reads(path)
         import xarray
 
         if path.suffix == ".nc":
             with xarray.open_dataset(path, engine="h5netcdf") as data:
-                return Result.from_xarray(data.load())
+                return Result.from_xarray(data.load(), trust)
         with xarray.open_zarr(path, consolidated=False) as data:
-            return Result.from_xarray(data.load())
+            return Result.from_xarray(data.load(), trust)
     except FileNotFoundError:
         raise InputError("path", path, "there is no such file") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

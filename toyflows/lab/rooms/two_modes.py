@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import Field
 from typing import TYPE_CHECKING, Any
 
 from toyflows.errors import InputError
-from toyflows.flows import Flow, make, registry
+from toyflows.flows import Flow
+from toyflows.lab import _methods
 from toyflows.lab._controls import Choice, Control, Slider, Switch, Values
 from toyflows.lab._room import Change, Frame, Room
 from toyflows.registry import options_of
@@ -81,7 +83,7 @@ class TwoModes(Room):
     most = 6000
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
-        flows = registry()
+        flows = _methods.known()
         method = _known(given.get("method", ""), "pcd")
         versus = given.get("versus", NONE)
         fused = all(flows[n].fused for n in (method, versus) if n in flows)
@@ -128,7 +130,8 @@ class TwoModes(Room):
     def command(self, values: Values, step: int) -> str | None:
         """Of the first method."""
         v = values
-        words = ["toyflows flow", f"--loss {v['method']}", f"--theta-star {v['theta_star']:.10g}",
+        words = ["toyflows flow", f"--loss {shlex.quote(v['method'])}",
+                 f"--theta-star {v['theta_star']:.10g}",
                  f"--theta0 {v['theta0']:.10g}", f"--separation {v['separation']:.10g}",
                  f"--time {max(step, 1) * v['dt']:.10g}", f"--dt {v['dt']:.10g}",
                  f"--rate {v['rate']:.10g}", f"--walkers {v['walkers']}",
@@ -156,25 +159,24 @@ class TwoModes(Room):
     def film(self, values: Values, step: int) -> Any:
         from toyflows import film
 
-        v = values
+        v, flows = values, flows_of(values)
         return film.two_modes(
-            v["method"], versus=None if v["versus"] == NONE else v["versus"],
-            theta_star=v["theta_star"], theta0=v["theta0"], separation=v["separation"],
-            dt=v["dt"], rate=v["rate"], walkers=v["walkers"], seed=v["seed"],
-            options=_given(v, "p."), time=max(step, 1) * v["dt"],
+            flows["one"], versus=flows.get("two"), theta_star=v["theta_star"],
+            theta0=v["theta0"], separation=v["separation"], dt=v["dt"],
+            rate=v["rate"], walkers=v["walkers"], seed=v["seed"], time=max(step, 1) * v["dt"],
         )  # fmt: skip
 
 
 def flows_of(values: Values) -> dict[str, Flow]:
     """The methods that are shown, by the prefix of their numbers: one, or two."""
-    out = {"one": make(values["method"], **_given(values, "p."))}
+    out = {"one": _methods.made(values["method"], _given(values, "p."))}
     if values["versus"] != NONE:
-        out["two"] = make(values["versus"], **_given(values, "v."))
+        out["two"] = _methods.made(values["versus"], _given(values, "v."))
     return out
 
 
 def _known(name: str, default: str) -> str:
-    return name if name in registry() else default
+    return name if name in _methods.known() else default
 
 
 def _given(values: Values, prefix: str) -> dict[str, Any]:
