@@ -50,14 +50,24 @@ Options = Annotated[
 ]
 
 
+def check_out(out: list[Path] | None, resume: Path | None) -> None:
+    """Raises InputError unless the run can be saved there; the file that it goes on with may be one
+    of them."""
+    from toyflows.files import goes_on_with
+    from toyflows.run_files import check_out
+
+    if resume is not None:
+        goes_on_with(resume)
+    for path in out or ():
+        check_out(path)
+
+
 def gone_on(path: Path, time: float, kind: type, report: Callable[..., None] | None) -> Any:
     """The saved run of this kind, continued until `time`. Raises InputError."""
     from toyflows import saved
-    from toyflows.files import goes_on_with
 
     others = [name for name in typed() if name not in OF_RESUMED]
     refuse_typed(others, f"is said by the saved run {path}; must be one of the two")
-    goes_on_with(path)
     run = saved.load(path)
     if not isinstance(run, kind):
         other = "flow" if kind.__module__.startswith("toyflows.modes") else "modes"

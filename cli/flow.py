@@ -79,11 +79,10 @@ def flow(
     Example: toyflows flow --loss pcd --theta-star 1.4
     """
     with refusing():
-        from toyflows import kernels, run, run_files
+        from toyflows import kernels, run
 
         kernels.own_process = True
-        for path in out or ():
-            run_files.check_out(path)
+        _run.check_out(out, resume)
         refuse_walkers(backend)
         with bars() as report:
             done = _run.gone_on(resume, time, run.Run, report) if resume else run.flow(

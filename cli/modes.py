@@ -75,12 +75,11 @@ def modes(
     Example: toyflows modes --loss pcd --positions "0,0; 6,0; 3,5" --theta-star 0,1,0.5
     """
     with refusing():
-        from toyflows import kernels, run_files
+        from toyflows import kernels
         from toyflows.modes import result, run
 
         kernels.own_process = True
-        for path in out or ():
-            run_files.check_out(path)
+        _run.check_out(out, resume)
         refuse_walkers(backend)
         given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
         rows = {name: _row(name, text) for name, text in given.items() if text is not None}
