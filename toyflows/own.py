@@ -50,7 +50,7 @@ OFFERED_TO_MEMORY = ("theta", "walkers", "rng", "mixture", "dt")
 NEGATIVES = ("model", "data", "persistent", "noise")
 NUMBER = "a number is needed"
 LONGEST = 300  # characters of somebody else's error message
-GUARDED = ("extra", "init", "negatives", "store", "advance", "watch")  # and velocity
+GUARDED = ("extra", "init", "memory", "negatives", "store", "advance", "watch")  # and velocity
 
 
 class OwnFileError(InputError):
@@ -268,9 +268,9 @@ class Plain(Flow):
     mover: Callable[..., Any] | None
     mover_asks: tuple[str, ...]
     mover_place: Place
-    keeper: Callable[..., Any] | None = None
-    keeper_asks: tuple[str, ...] = ()
-    keeper_place: Place = Place(Path())
+    keeper: Callable[..., Any] | None
+    keeper_asks: tuple[str, ...]
+    keeper_place: Place
 
     @property
     def weighted(self) -> bool:
