@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OF_RESUMED = ("resume", "time", "out", "json", "show")  # what can be said beside --resume
-ONE_RUN, MANY_RUNS = 100_000, 10_000  # walkers (toyflows.settings, whose NumPy --help does without)
 METHOD = 'The training method, as "cd k=10"; or a file of your own, as my.py or "my.py:Name k=3".'
 METHODS = 'A training method, as "cd k=10", or a file of your own, "my.py:Name k=3"; repeatable.'
 

@@ -10,6 +10,7 @@ import typer
 from toyflows.cli import _run
 from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.errors import InputError
+from toyflows.limits import ONE_RUN
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def flow(
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
-    walkers: _run.Walkers = _run.ONE_RUN,
+    walkers: _run.Walkers = ONE_RUN,
     p: _run.Options = None,
     seconds: Seconds = 6.0,
     fps: Fps = 20,

@@ -14,6 +14,7 @@ from toyflows.cli import _run
 from toyflows.cli._errors import refusing, say
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
+from toyflows.limits import MANY_RUNS
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def check(
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
-    walkers: _run.Walkers = _run.MANY_RUNS,
+    walkers: _run.Walkers = MANY_RUNS,
     seed: _run.Seed = 0,
     seeds: Annotated[
         int, typer.Option(help="How many seeds the walkers are judged on, from --seed on.")

@@ -16,6 +16,7 @@ from toyflows.cli import _run
 from toyflows.cli._errors import refuse_walkers, refusing, say
 from toyflows.cli._numbers import Column, SkipMissing
 from toyflows.cli._output import print_json
+from toyflows.limits import ONE_RUN
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def flow(
         list[str] | None,
         typer.Option(help="theory, grid or walkers; repeatable. Default: all that apply."),
     ] = None,
-    walkers: _run.Walkers = _run.ONE_RUN,
+    walkers: _run.Walkers = ONE_RUN,
     seed: _run.Seed = 0,
     threads: _run.Threads = None,
     p: _run.Options = None,

@@ -12,6 +12,7 @@ import typer
 
 from toyflows.cli import _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
+from toyflows.limits import MANY_RUNS
 
 OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
 
@@ -42,7 +43,7 @@ def page(
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
-    walkers: _run.Walkers = _run.MANY_RUNS,
+    walkers: _run.Walkers = MANY_RUNS,
     seed: _run.Seed = 0,
     p: _run.Options = None,
     frames: Annotated[

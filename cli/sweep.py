@@ -14,6 +14,7 @@ import typer
 from toyflows.cli import _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say, typed
 from toyflows.cli._output import print_json
+from toyflows.limits import MANY_RUNS
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def sweep(
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
-    walkers: _run.Walkers = _run.MANY_RUNS,
+    walkers: _run.Walkers = MANY_RUNS,
     seed: Annotated[int, typer.Option(help="The seed of all runs' seeds.")] = 0,
     p: _run.Options = None,
     backend: Annotated[str, typer.Option(help="theory, grid or walkers.")] = "walkers",

@@ -12,6 +12,7 @@ import typer
 from toyflows.cli import _run
 from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.errors import InputError
+from toyflows.limits import MANY_RUNS
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def verdicts(
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
     backend: Annotated[str, typer.Option(help="grid (the exact law) or walkers.")] = "grid",
-    walkers: _run.Walkers = _run.MANY_RUNS,
+    walkers: _run.Walkers = MANY_RUNS,
     seed: _run.Seed = 0,
     p: _run.Options = None,
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,

@@ -11,6 +11,7 @@ NUMBERS = (  # that a run is made of
 )  # fmt: skip
 WHOLE = ("walkers", "seed")
 SETTINGS = (*NUMBERS, "q_star")
+ONE_RUN, MANY_RUNS = 100_000, 10_000  # walkers, where nothing is said
 MOST_STEPS = 100_000_000
 FASTEST = 1000.0  # rate of a training
 MOST_THREADS = 256  # also processes

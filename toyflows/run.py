@@ -23,12 +23,11 @@ from toyflows.backends.grid import Grid
 from toyflows.errors import Diverged, InputError
 from toyflows.flows import Flow
 from toyflows.frames import Columns, Frames
-from toyflows.limits import check_workers
+from toyflows.limits import ONE_RUN, check_workers
 from toyflows.method import Given, label, with_more
 from toyflows.method import method as method_of
 from toyflows.registry import options_of
 from toyflows.settings import (
-    ONE_RUN,
     USUAL_STAR,
     RunSettings,
     backends_of,

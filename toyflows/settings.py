@@ -10,7 +10,7 @@ from typing import Any
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_memory
 from toyflows.flows.base import Flow
-from toyflows.limits import NUMBERS, SETTINGS, WHOLE, check_ranges
+from toyflows.limits import MANY_RUNS, NUMBERS, SETTINGS, WHOLE, check_ranges
 from toyflows.method import method, named, unknown
 from toyflows.mixture import Mixture, theta_of
 from toyflows.own import Source
@@ -18,7 +18,6 @@ from toyflows.target import LARGEST_THETA, Target
 
 BACKENDS = ("theory", "grid", "walkers")
 USUAL_STAR = -math.log(4)  # q* = 0.8
-ONE_RUN, MANY_RUNS = 100_000, 10_000  # walkers, where nothing is said
 RECORDS = 2000  # rows that a run keeps, about
 MANY_WALKERS = 100_000  # from here on a second thread is worth its start
 
