@@ -10,11 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.artist import Artist
 
+from toyflows import pictures
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.figures._film import LEAST, Moving, Pixels, noise_axis, square
-from toyflows.images import uses
-from toyflows.images.base import Levels, pixels
+from toyflows.pictures import Levels, pixels
 
 LINEAR = 0.1  # energies up to here are on a linear scale, larger ones on a logarithmic
 
@@ -96,7 +96,7 @@ def sheet(images: Levels) -> Levels:
     """The images in rows of equal length, dark ink on white."""
     across = math.ceil(math.sqrt(len(images)))
     rows = [pixels(images[k : k + across]) for k in range(0, len(images), across)]
-    return 255 - uses.sheet(rows)
+    return 255 - pictures.sheet(rows)
 
 
 def paste(frame: Pixels, picture: Levels, size: tuple[int, int]) -> None:
