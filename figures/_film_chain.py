@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -59,8 +59,8 @@ class Images(Moving):
         if not self.story.energy:
             self.values = np.maximum(self.values, LEAST)
         axes, energy = self.axes, self.story.energy
-        thin = {"color": style.WALKERS, "lw": 1, "alpha": 0.45}
-        thick = {"color": style.WALKERS if energy else style.EXACT, "lw": 4}
+        thin: dict[str, Any] = {"color": style.WALKERS, "lw": 1, "alpha": 0.45}
+        thick: dict[str, Any] = {"color": style.WALKERS if energy else style.EXACT, "lw": 4}
         self.lines = axes.plot(self.at[:1], self.values[:1], **thin) if energy else []
         self.mean = axes.plot([], [], **thick)[0]
         self.head = axes.plot([], [], "o", ms=11, mec="white", clip_on=False, **thick)[0]
