@@ -17,7 +17,7 @@ test-all: .venv/installed-test
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/python tests/typed.py
 
 docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
@@ -41,7 +41,7 @@ fuzz: .venv/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py 2000
 
 clean:
-	rm -rf .venv .venv-floors gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-floors .types gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

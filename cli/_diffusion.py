@@ -101,7 +101,7 @@ def _tell_quality(model: Model) -> None:
     """Of samples drawn as `toyflows sample` does by default."""
     from toyflows.cli._drawing import judged
     from toyflows.diffusion.drawing import Plan
-    from toyflows.images.sgld import stream
+    from toyflows.seeds import stream
 
     plan, shape = Plan.default(model.config), (JUDGED, *model.shape)
     drawn = plan.draw(model.score(), model.process, shape, stream(0, "sample"))

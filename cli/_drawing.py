@@ -92,7 +92,7 @@ def sample(
     from toyflows.diffusion import processes
     from toyflows.diffusion.drawing import guided
     from toyflows.files import check_writable
-    from toyflows.images.sgld import stream
+    from toyflows.seeds import stream
 
     subject, plan = asked.prepared()
     images = len(subject.shape) == 2

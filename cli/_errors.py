@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 import typer
 import typer.core
 
-from toyflows.errors import Diverged, InputError, say
+from toyflows.errors import Diverged, InputError
+from toyflows.errors import say as say  # for the commands
 
 ALIASES = {"path": "file"}  # name in the library of a command's argument
 

@@ -54,8 +54,8 @@ def likelihood(
     """
     with refusing():
         from toyflows import tables
-        from toyflows.images.sgld import stream
         from toyflows.limits import check_seed, check_whole
+        from toyflows.seeds import stream
 
         tables.check_goes_with(data, "data", columns=columns, skip_missing=skip_missing)
         check_whole("count", count, 2, _drawing.MOST["points"])

@@ -18,9 +18,9 @@ from toyflows.errors import InputError
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
-    from toyflows.images.base import Pixels
     from toyflows.images.train import Model
     from toyflows.images.uses import Sampler
+    from toyflows.pictures import Pixels
 
 # Options that are for one kind of model only.
 ENERGY = ("inpaint", "denoise", "pull", "buffer")
@@ -182,7 +182,7 @@ def _tests(model: Model, sampler: Sampler, count: int) -> Pixels:
     """Test images of the sampler's classes, or of all."""
     import numpy as np
 
-    from toyflows.images.sgld import stream
+    from toyflows.seeds import stream
 
     test = model.parts().test
     rows = np.flatnonzero(np.isin(test.y, sampler.classes) if sampler.classes else test.y >= 0)
@@ -190,7 +190,7 @@ def _tests(model: Model, sampler: Sampler, count: int) -> Pixels:
 
 
 def _chains(model: Model, count: int, checkpoint: Path) -> Any:
-    from toyflows.images.base import pixels
+    from toyflows.pictures import pixels
 
     if not len(model.state.buffer):
         raise InputError("buffer", checkpoint, "there are no chains in it")

@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.artist import Artist
 
+from toyflows import pictures
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.figures._film import LEAST, Moving, Pixels, noise_axis, square
-from toyflows.images import uses
-from toyflows.images.base import Levels, pixels
+from toyflows.pictures import Levels, pixels
 
 LINEAR = 0.1  # energies up to here are on a linear scale, larger ones on a logarithmic
 
@@ -59,8 +59,8 @@ class Images(Moving):
         if not self.story.energy:
             self.values = np.maximum(self.values, LEAST)
         axes, energy = self.axes, self.story.energy
-        thin = {"color": style.WALKERS, "lw": 1, "alpha": 0.45}
-        thick = {"color": style.WALKERS if energy else style.EXACT, "lw": 4}
+        thin: dict[str, Any] = {"color": style.WALKERS, "lw": 1, "alpha": 0.45}
+        thick: dict[str, Any] = {"color": style.WALKERS if energy else style.EXACT, "lw": 4}
         self.lines = axes.plot(self.at[:1], self.values[:1], **thin) if energy else []
         self.mean = axes.plot([], [], **thick)[0]
         self.head = axes.plot([], [], "o", ms=11, mec="white", clip_on=False, **thick)[0]
@@ -96,7 +96,7 @@ def sheet(images: Levels) -> Levels:
     """The images in rows of equal length, dark ink on white."""
     across = math.ceil(math.sqrt(len(images)))
     rows = [pixels(images[k : k + across]) for k in range(0, len(images), across)]
-    return 255 - uses.sheet(rows)
+    return 255 - pictures.sheet(rows)
 
 
 def paste(frame: Pixels, picture: Levels, size: tuple[int, int]) -> None:

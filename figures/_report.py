@@ -75,7 +75,7 @@ def picture(book: Book) -> Figure:
     heights = [_height(cells, len(parts) > 1) for cells in parts.values()]
     title = textwrap.wrap(headline(book), 72)
     head, height = HEAD + 0.35 * (len(title) - 1), sum(heights)
-    figure = new_figure(figsize=(WIDTH, head + height + FOOT), layout="none")
+    figure: Any = new_figure(figsize=(WIDTH, head + height + FOOT), layout="none")
     bands = figure.subfigures(len(parts) + 2, 1, height_ratios=[head, *heights, FOOT], hspace=0)
     message(figure, _safe("\n".join(title)))
     figure._suptitle.set(y=1 - 0.2 / figure.get_figheight(), x=MARGIN / WIDTH, va="top")
@@ -217,7 +217,7 @@ def _table(axes: Axes, rows: list[Row], cells: list[Book], lines: float) -> None
     for d, told, words in rows:
         ends = {c["backend"]: c.get("theta_end") for c in cells if c["separation"] == d}
         told_ends = [
-            "" if b not in ends else "diverges" if ends[b] is None else number(ends[b], "+.4f")
+            "" if b not in ends else "diverges" if (θ := ends[b]) is None else number(θ, "+.4f")
             for b in laws
         ]
         axes.axhline(y, color="#d9d9d6", lw=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,13 +21,15 @@ from toyflows.figures._style import (
     number,
     style,
 )
-from toyflows.verdict import MESSAGE
+from toyflows.verdict import MESSAGE, Verdict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from toyflows.run import Run
+    from toyflows.flows import Flow
+    from toyflows.state import Trajectory
+    from toyflows.target import Target
 
 FORMULA = "#4d4d4d"  # the lecture's grey, dark enough to be seen on the walkers' green
 # All three often coincide: each is drawn thinner than the one below it.
@@ -38,6 +40,19 @@ LINES: dict[str, dict[str, Any]] = {
 }
 MATHTEXT = {"p_b(θ0)": r"$p_b(\theta_0)$", "q*": "$q_*$", "θ*": r"$\theta_*$", "θ̇": r"$\dot\theta$"}
 METADATA = {".png": {"Software": None}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+
+
+class Run(Protocol):
+    """What is drawn of a toyflows.Run."""
+
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def target(self) -> Target: ...
+    @property
+    def backends(self) -> dict[str, Trajectory]: ...
+    @property
+    def verdict(self) -> Verdict: ...
 
 
 def picture(run: Run) -> Figure:

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
-from toyflows.images.sgld import stream
 from toyflows.lattice.boltzmann import Boltzmann, Chains, Moments, Negatives, exact, learn
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_most, close
 
 ORDER = 530

@@ -25,9 +25,9 @@ from toyflows.diffusion.metrics import nearest
 from toyflows.figures import _pictures
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, shipped
-from toyflows.images.base import Pixels
-from toyflows.images.energy import softmax
-from toyflows.images.sgld import stream
+from toyflows.numerics import softmax
+from toyflows.pictures import Pixels
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most
 
 Numbers = dict[str, NDArray[Any]]

@@ -17,8 +17,8 @@ from toyflows.cloud import Array
 from toyflows.figures import _pictures
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, shipped, uses
-from toyflows.images.base import Pixels
 from toyflows.images.sgld import Chain
+from toyflows.pictures import Pixels
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 220

@@ -21,7 +21,8 @@ from matplotlib.figure import Figure
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.images import detection, glyphs, shifted, shipped, uses
-from toyflows.images.base import Parts, Pixels
+from toyflows.images.base import Parts
+from toyflows.pictures import Pixels
 from toyflows.stats import Checked, at_least, close
 
 ORDER = 230

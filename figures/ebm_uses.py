@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 from toyflows.figures import _pictures
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, shipped, uses
-from toyflows.images.base import Labels, Pixels
 from toyflows.images.baseline import LinearFilter
 from toyflows.images.energy import cross_entropy
-from toyflows.images.sgld import noise, stream
+from toyflows.images.sgld import noise
+from toyflows.pictures import Labels, Pixels
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most
 
 Numbers = dict[str, NDArray[Any]]

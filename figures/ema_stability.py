@@ -21,7 +21,7 @@ from toyflows.diffusion.sources import Points
 from toyflows.diffusion.train import Config, train
 from toyflows.diffusion.trained import Model
 from toyflows.figures import _style as style
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_most
 
 ORDER = 410

@@ -20,9 +20,10 @@ from matplotlib.figure import Figure
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, shifted
-from toyflows.images.base import Levels, Parts, Pixels, levels, pixels
+from toyflows.images.base import Parts
 from toyflows.images.baseline import GaussianEnergy, LinearClassifier
 from toyflows.images.detection import detect
+from toyflows.pictures import Levels, Pixels, levels, pixels
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 200

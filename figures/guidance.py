@@ -21,7 +21,7 @@ from toyflows.diffusion.gaussians import Gaussians
 from toyflows.diffusion.targets import Target
 from toyflows.figures import _diffusion as diffusion
 from toyflows.figures import _style as style
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 420

@@ -123,12 +123,13 @@ def _lines(axes: Axes, data: dict[str, Array], what: str) -> None:
 
 
 def _paths(axes: Axes, data: dict[str, Array]) -> None:
-    axes.axhline(float(data["star"]), color=style.DATA, lw=2)
+    star = float(data["star"])
+    axes.axhline(star, color=style.DATA, lw=2)
     _lines(axes, data, "")
     axes.plot(data["t"], data["grid"], color=style.EXACT)
     axes.plot(data["t"], data["pcd"], color=style.ACCENT)
-    style.label(axes, 49, data["star"] + 0.6, "exact law, walkers", style.EXACT, ha="right")
-    style.label(axes, 49, data["star"] - 0.5, "θ*", style.DATA, ha="right", va="top")
+    style.label(axes, 49, star + 0.6, "exact law, walkers", style.EXACT, ha="right")
+    style.label(axes, 49, star - 0.5, "θ*", style.DATA, ha="right", va="top")
     style.label(axes, 11.5, -4, "PCD", style.ACCENT)
     axes.set(ylim=(-6, 2.5))
     axes.set_title(f"θ(t), d = {D:g}")

@@ -23,7 +23,7 @@ from toyflows.cloud import Array
 from toyflows.data import fit, load, standardise
 from toyflows.figures import _style as style
 from toyflows.flows import make
-from toyflows.mixture import expit
+from toyflows.numerics import expit
 from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 

@@ -23,11 +23,11 @@ from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
-from toyflows.images.sgld import stream
 from toyflows.lattice.binary import patterns
 from toyflows.lattice.rbm import RBM, exact_draws
 from toyflows.lattice.rbm_config import Config
 from toyflows.lattice.rbm_train import State, train
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 535

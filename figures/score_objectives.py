@@ -12,6 +12,7 @@ Sources: Hyvärinen 2005; Vincent 2011; Song et al. 2019 (sliced); [G] Generativ
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -138,7 +139,7 @@ def _losses(axes: Axes, data: dict[str, Array]) -> None:
     names = {"explicit": "explicit", "denoising": "denoising",
              "implicit": "implicit,\nHutchinson,\nsliced,\nin pairs"}  # fmt: skip
     for name, m, e, c in zip(LOSSES, data["mean"], data["error"], data["constant"], strict=True):
-        how = {"fmt": "o", "ms": 5, "lw": 2, "color": style.WALKERS}
+        how: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 2, "color": style.WALKERS}
         axes.errorbar(MODELS + aside[name], m, 1.96 * e, **how)
         if name in names:
             axes.plot(FINE, data["exact"] + c, color=style.EXACT, zorder=1)

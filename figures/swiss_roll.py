@@ -19,7 +19,7 @@ from toyflows.diffusion import targets
 from toyflows.diffusion.drawing import Plan, quality
 from toyflows.figures import _diffusion as diffusion
 from toyflows.figures import _style as style
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 from toyflows.stats import Checked, at_most
 
 ORDER = 390

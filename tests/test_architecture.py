@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import functools
+import itertools
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -12,63 +16,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = {"toyflows": ROOT / "toyflows", "toyflows.cli": ROOT / "cli"}
 PACKAGES |= {"toyflows.figures": ROOT / "figures"}
-
-# Reading order: a module imports only from its own layer's earlier files or from earlier layers.
-LAYERS = [
-    "toyflows.lazy", "toyflows.errors", "toyflows.registry", "toyflows.files", "toyflows.archive",
-    "toyflows.workers",
-    "toyflows.display",
-    "toyflows.cloud", "toyflows.mixture", "toyflows.target", "toyflows.energy", "toyflows.limits",
-    "toyflows.state",
-    "toyflows.stats", "toyflows.doubt", "toyflows.nn",
-    "toyflows.kernels.jit", "toyflows.kernels.polynomials", "toyflows.kernels.random",
-    "toyflows.kernels.lanes", "toyflows.kernels.vectors", "toyflows.kernels.tiles",
-    "toyflows.kernels.energy_chain",
-    "toyflows.kernels.winograd", "toyflows.kernels.group_norm", "toyflows.kernels.program",
-    "toyflows.kernels.adam", "toyflows.nn.optimise", "toyflows.nn.training",
-    "toyflows.nn.passes", "toyflows.nn.fast",
-    "toyflows.nn.mlp_passes", "toyflows.nn.fast_mlp", "toyflows.nn.unet_blocks",
-    "toyflows.nn.unet_passes", "toyflows.nn.fast_unet", "toyflows.images",
-    "toyflows.kernels.team", "toyflows.kernels.langevin", "toyflows.kernels.metropolis",
-    "toyflows.kernels.chains", "toyflows.kernels.weighted", "toyflows.kernels.sample",
-    "toyflows.kernels.banded", "toyflows.kernels.exact_law", "toyflows.kernels.swap",
-    "toyflows.kernels.hopfield", "toyflows.kernels.ising",
-    "toyflows.kernels.boltzmann", "toyflows.kernels.rbm", "toyflows.kernels.modes",
-    "toyflows.kernels.modes_chains", "toyflows.kernels.plane",
-    "toyflows.backends.base", "toyflows.backends.pairs",
-    "toyflows.backends.noised", "toyflows.backends.grid", "toyflows.backends.walkers",
-    "toyflows.backends.energies",
-    "toyflows.flows.base", "toyflows.flows", "toyflows.backends.theory", "toyflows.solve",
-    "toyflows.linear", "toyflows.field", "toyflows.stationary", "toyflows.outlook",
-    "toyflows.verdict",
-    "toyflows.alarms", "toyflows.own", "toyflows.method", "toyflows.settings", "toyflows.bench",
-    "toyflows.checks",
-    "toyflows.apart", "toyflows.numerals", "toyflows.rows", "toyflows.tables",
-    "toyflows.data", "toyflows.sweep.axis",
-    "toyflows.sweep.settings", "toyflows.sweep.plan",
-    "toyflows.sweep.point", "toyflows.sweep.engines", "toyflows.sweep.result",
-    "toyflows.sweep.store", "toyflows.sweep.run", "toyflows.sweep.stored",
-    "toyflows.sweep.chart", "toyflows.sweep",
-    "toyflows.diffusion",
-    "toyflows.diffusion.schedules", "toyflows.diffusion.gaussians", "toyflows.diffusion.processes",
-    "toyflows.diffusion.quadrature",
-    "toyflows.diffusion.chain", "toyflows.diffusion.targets", "toyflows.diffusion.metrics",
-    "toyflows.diffusion.objectives", "toyflows.diffusion.elbo", "toyflows.diffusion.methods",
-    "toyflows.diffusion.samplers", "toyflows.diffusion.gaussian_law",
-    "toyflows.diffusion.likelihood", "toyflows.diffusion.guidance",
-    "toyflows.diffusion.denoisers", "toyflows.diffusion.sources", "toyflows.diffusion.train",
-    "toyflows.diffusion.trained", "toyflows.diffusion.shipped", "toyflows.diffusion.drawing",
-    "toyflows.lattice", "toyflows.lattice.patterns", "toyflows.lattice.hopfield",
-    "toyflows.lattice.capacity", "toyflows.lattice.continuous", "toyflows.lattice.modern",
-    "toyflows.lattice.experts",
-    "toyflows.modes.family", "toyflows.modes.target", "toyflows.modes.walkers",
-    "toyflows.modes.plane", "toyflows.modes.follow", "toyflows.modes.ahead",
-    "toyflows.frames", "toyflows.figures", "toyflows.run_files", "toyflows.run",
-    "toyflows.modes.result", "toyflows.modes.run", "toyflows.modes", "toyflows.saved",
-    "toyflows.film", "toyflows.pages", "toyflows.lab", "toyflows.cli", "toyflows.__main__",
-]  # fmt: skip
-# Upward on purpose: the picture of a Run names its type.
-ALLOWED = {("toyflows.figures._signature", "toyflows.run")}
+HOMES = {  # of a library: the modules that may import it
+    "numba": ("toyflows.kernels",),
+    "llvmlite": ("toyflows.kernels", "toyflows.cli.doctor"),
+    # The letters' outlines are those of the fonts that matplotlib ships.
+    "matplotlib": (
+        "toyflows.figures",
+        "toyflows.run_files",
+        "toyflows.run",
+        "toyflows.images.glyphs",
+    ),
+    "typer": ("toyflows.cli",),
+    "rich": ("toyflows.cli",),
+    "bokeh": ("toyflows.lab",),
+    "tornado": ("toyflows.lab",),
+    "distributed": ("toyflows.sweep.engines.dask",),
+    "xarray": ("toyflows.sweep.result", "toyflows.sweep.store"),
+}
+COME_WITH = {  # imported, and required by a declared library
+    "rich": "typer", "PIL": "matplotlib", "contourpy": "matplotlib", "llvmlite": "numba",
+    "tornado": "bokeh", "distributed": "dask",
+}  # fmt: skip
 
 
 def modules() -> dict[str, Path]:
@@ -84,104 +52,141 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(path: Path) -> set[str]:
-    """Absolute names imported anywhere in the file, also inside functions."""
+@functools.cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text("utf-8"))
+
+
+@functools.cache
+def imports(name: str) -> frozenset[str]:
+    """Absolute names imported anywhere in the module, also inside functions."""
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree(name)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return names
+            assert node.level == 0, f"{name}: imports are absolute"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                names.add(whole if whole in MODULES else str(node.module))
+    return frozenset(names)
 
 
-def layer(name: str) -> int:
-    """Position of a module in the reading order: of its longest listed prefix."""
-    while name and name not in LAYERS:
+@functools.cache
+def own(name: str) -> frozenset[str]:
+    """The modules of ours that it imports; none where its names come on first use."""
+    lazy = any(isinstance(n, ast.Assign) and "lazy" in ast.dump(n.value) for n in tree(name).body)
+    if lazy and MODULES[name].name == "__init__.py":
+        return frozenset()
+    return imports(name) & MODULES.keys() - {name}
+
+
+def layers() -> dict[str, int]:
+    """Names of modules and packages by their place in the table of docs/architecture.md."""
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    table = page.partition("| layer | holds |")[2].partition("\n\n")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    names = [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+    assert len(names) == len(set(names))
+    return {f"toyflows.{n.rstrip('/').replace('/', '.')}": k for k, n in enumerate(names)}
+
+
+PLACES = layers()
+
+
+def place(name: str) -> int:
+    """Of the longest name in the table that the module has or is in; −1 for toyflows itself."""
+    while name and name not in PLACES:
         name = name.rpartition(".")[0]
-    return LAYERS.index(name) if name else -1
+    return PLACES.get(name, -1)
 
 
-def test_every_module_has_a_layer() -> None:
-    free = {"toyflows", "toyflows.kernels", "toyflows.backends", "toyflows.datasets"}
-    assert [m for m in MODULES if layer(m) < 0 and m not in free] == []
+def test_the_table_names_what_there_is() -> None:
+    known = {name.rpartition(".")[0] for name in MODULES} | MODULES.keys()
+    assert PLACES.keys() - known == set()
+    assert [name for name in MODULES if place(name) < 0 and name != "toyflows"] == []
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_a_file_imports_only_from_lower_layers(name: str) -> None:
-    if "__dir__ = lazy(" in MODULES[name].read_text():
-        return  # a package's names, imported on first use
-    for wanted in imports(MODULES[name]):
-        target = wanted if wanted in MODULES else wanted.rpartition(".")[0]
-        if target not in MODULES or layer(target) < 0 or layer(name) < 0:
-            continue
-        if (name, LAYERS[layer(target)]) in ALLOWED:
-            continue
-        assert layer(target) <= layer(name), f"{name} imports {wanted}, which is read later"
+def test_a_file_imports_only_from_what_stands_before_it() -> None:
+    upward = [f"{name} imports {wanted}" for name in MODULES for wanted in own(name)
+              if place(wanted) > place(name)]  # fmt: skip
+    assert upward == []
 
 
-@pytest.mark.parametrize(
-    ("library", "homes"),
-    [
-        ("numba", ("toyflows.kernels",)),
-        ("llvmlite", ("toyflows.kernels", "toyflows.cli.doctor")),
-        # The letters' outlines are those of the fonts that matplotlib ships.
-        (
-            "matplotlib",
-            ("toyflows.figures", "toyflows.run_files", "toyflows.run", "toyflows.images.glyphs"),
-        ),
-        ("typer", ("toyflows.cli",)),
-        ("rich", ("toyflows.cli",)),
-    ],
-)
-def test_each_library_has_its_home(library: str, homes: tuple[str, ...]) -> None:
-    users = {
-        m for m, path in MODULES.items() if any(i.split(".")[0] == library for i in imports(path))
-    }
-    assert {m for m in users if not m.startswith(homes)} == set()
+def test_nowhere_is_there_a_circle() -> None:
+    """Kahn's algorithm: modules whose imports are all done are done; a circle is never."""
+    left = {name: set(own(name)) for name in MODULES}
+    while done := [name for name, wanted in left.items() if not wanted & left.keys()]:
+        for name in done:
+            del left[name]
+    assert sorted(left) == []
+
+
+def test_each_library_has_its_home() -> None:
+    for library, homes in HOMES.items():
+        users = {m for m in MODULES if any(i.split(".")[0] == library for i in imports(m))}
+        assert {m for m in users if not m.startswith(homes)} == set(), library
+
+
+def test_every_library_is_declared_or_comes_with_one_that_is() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = [
+        *project["dependencies"],
+        *itertools.chain(*project["optional-dependencies"].values()),
+    ]
+    declared = {re.split(r"[\[>=]", word)[0] for word in wanted}
+    used = {i.split(".")[0] for name in MODULES for i in imports(name)} - {"toyflows", "_typeshed"}
+    foreign = used - sys.stdlib_module_names
+    assert {COME_WITH.get(name, name) for name in foreign} <= declared
+    assert COME_WITH.keys() <= foreign
 
 
 def test_a_run_only_names_the_type_of_its_figure() -> None:
     """toyflows.run may say `matplotlib.figure.Figure` to a type checker, and no more."""
-    tree = ast.parse(MODULES["toyflows.run"].read_text())
-    guarded = [
-        n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n)
-    ]
+    whole = tree("toyflows.run")
+    guarded = [n for n in ast.walk(whole) if isinstance(n, ast.If)
+               and "TYPE_CHECKING" in ast.dump(n.test)]  # fmt: skip
     inside = {id(node) for guard in guarded for node in ast.walk(guard)}
-    for node in ast.walk(tree):
+    for node in ast.walk(whole):
         if isinstance(node, ast.ImportFrom) and node.module and "matplotlib" in node.module:
             assert id(node) in inside
 
 
 def test_no_pickle_anywhere() -> None:
     for name, path in MODULES.items():
-        assert not {"pickle", "joblib", "dill", "shelve"} & {i.split(".")[0] for i in imports(path)}
-        assert "allow_pickle=True" not in path.read_text(), name
+        found = {i.split(".")[0] for i in imports(name)}
+        assert not {"pickle", "joblib", "dill", "shelve"} & found, name
+        assert "allow_pickle=True" not in path.read_text("utf-8"), name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "toyflows" / "flows").glob("[!_]*.py")), ids=str)
-def test_a_method_fits_on_a_page(path: Path) -> None:
+def test_a_method_fits_on_a_page() -> None:
     """At most 60 lines of code (docstrings, comments, imports and blank lines not counted)."""
-    if path.stem == "base":
-        return
-    tree = ast.parse(path.read_text())
-    lines = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
-                continue
-            lines.add(node.lineno)
-    assert len(lines) <= 60
+    for path in sorted((ROOT / "toyflows" / "flows").glob("[!_]*.py")):
+        if path.stem == "base":
+            continue
+        lines = set()
+        for node in ast.walk(tree(f"toyflows.flows.{path.stem}")):
+            if isinstance(node, ast.stmt) and not isinstance(node, ast.Import | ast.ImportFrom):
+                if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+                    continue
+                lines.add(node.lineno)
+        assert len(lines) <= 60, path.stem
 
 
-@pytest.mark.parametrize("name", sorted(MODULES))
-def test_functions_fit_on_a_screen(name: str) -> None:
+def test_functions_fit_on_a_screen() -> None:
     """At most 50 lines, docstring included; the options of the command line are not counted."""
-    for node in ast.walk(ast.parse(MODULES[name].read_text())):
-        if isinstance(node, ast.FunctionDef):
-            length = node.end_lineno - node.body[0].lineno + 1
-            assert length <= 50, f"{name}.{node.name} has {length} lines"
+    for name in MODULES:
+        for node in ast.walk(tree(name)):
+            if isinstance(node, ast.FunctionDef):
+                length = node.end_lineno - node.body[0].lineno + 1
+                assert length <= 50, f"{name}.{node.name} has {length} lines"
+
+
+def test_the_wheel_has_every_folder() -> None:
+    """pyproject.toml's packages are the folders that hold modules."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = {n if p.name == "__init__.py" else n.rpartition(".")[0] for n, p in MODULES.items()}
+    assert set(setup["packages"]) == folders
 
 
 LISTING = [["--help"], ["flow", "--help"], ["flows"], ["figures", "list"], ["--version"],

@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 from toyflows import data
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.numerics import expit
 
 
 @pytest.fixture(autouse=True)
@@ -561,7 +562,7 @@ def test_best_weight_is_the_root(ratios: list[float], strength: float) -> None:
     with np.errstate(under="ignore"):
         assume(logsumexp(t) > interior and logsumexp(-t) > interior)
         q = data._best_weight(t)
-        r = data._sigmoid(t + math.log(q / (1 - q)))
+        r = expit(t + math.log(q / (1 - q)))
     assert 0 < q < 1
     assert abs(np.mean(r) - q) <= 1e-14
 

@@ -10,12 +10,14 @@ import pytest
 from toyflows import stats
 from toyflows.errors import InputError
 from toyflows.images import train
-from toyflows.images.base import Images, pixels
+from toyflows.images.base import Images
 from toyflows.images.engines import engine_of
-from toyflows.images.sgld import Chain, Plain, langevin, stream
+from toyflows.images.sgld import Chain, Plain, langevin
 from toyflows.images.train import Config, State, beginnings
 from toyflows.nn.layers import Array
 from toyflows.nn.network import energy_network
+from toyflows.pictures import pixels
+from toyflows.seeds import stream
 
 FREE = 1e9  # a clip that never acts
 

@@ -11,12 +11,13 @@ import pytest
 
 from toyflows.errors import InputError
 from toyflows.images import train, uses
-from toyflows.images.base import Images, Parts, levels, pixels
+from toyflows.images.base import Images, Parts
 from toyflows.images.detection import auroc
 from toyflows.images.engines import engine_of
 from toyflows.images.train import Config, Model, State
 from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
+from toyflows.pictures import levels, pixels
 
 TINY = Config(size=16, langevin=3, batch=8, buffer=32, every=2, engine="numpy")
 

@@ -11,13 +11,13 @@ from PIL import Image
 
 from toyflows.errors import InputError
 from toyflows.images import uses
-from toyflows.images.base import Labels, Pixels, levels
 from toyflows.images.baseline import LinearFilter
-from toyflows.images.energy import softmax
 from toyflows.images.sgld import Chain, Plain, langevin
 from toyflows.images.uses import Sampler
 from toyflows.nn.layers import Array
 from toyflows.nn.network import energy_network
+from toyflows.numerics import softmax
+from toyflows.pictures import GREY, Labels, Pixels, levels, sheet
 
 RNG = np.random.default_rng(2)
 NO_θ = np.zeros(0)
@@ -183,10 +183,10 @@ def test_names_of_classes_are_found() -> None:
 # ------------------------------------------------------------------ pictures
 def test_a_sheet_has_every_image_in_its_place(tmp_path: Path) -> None:
     rows = [images(3, 28), images(2, 28)]
-    told = uses.sheet(rows)
+    told = sheet(rows)
     assert told.shape == (2 * 30 + 2, 3 * 30 + 2)
     assert np.array_equal(told[32:60, 32:60], levels(rows[1][1]))
-    assert (told[32:60, 62:90] == uses.GREY).all()
+    assert (told[32:60, 62:90] == GREY).all()
     with Image.open(uses.save(tmp_path / "a.png", rows, ["x", "y"])) as picture:
         assert np.array_equal(np.asarray(picture)[::2, ::2], told)
     with np.load(uses.save(tmp_path / "a.npz", rows, ["x", "y"])) as file:

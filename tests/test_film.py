@@ -18,8 +18,8 @@ from toyflows.errors import InputError
 from toyflows.figures._film import square
 from toyflows.figures._style import DATA, EXACT, WALKERS
 from toyflows.images import shipped, uses
-from toyflows.images.base import levels
-from toyflows.images.sgld import stream
+from toyflows.pictures import levels
+from toyflows.seeds import stream
 from toyflows.verdict import MESSAGE
 
 SIZE = (640, 360)

@@ -10,8 +10,8 @@ from scipy.special import expit
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.base import Labels
 from toyflows.images.calibration import BINS, reliability, temperature
+from toyflows.pictures import Labels
 
 FALSE_FAIL = 1e-6
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from toyflows.errors import InputError
 from toyflows.images import folder, shifted
-from toyflows.images.base import levels
+from toyflows.pictures import levels
 
 SIZE = 16
 

@@ -12,8 +12,9 @@ import pytest
 
 from toyflows.errors import InputError
 from toyflows.images import glyphs
-from toyflows.images.base import Images, levels, pixels, split
+from toyflows.images.base import Images, split
 from toyflows.images.baseline import LinearClassifier, shrunk
+from toyflows.pictures import levels, pixels
 from toyflows.stats import at_least, at_most
 
 ALL_FONTS = glyphs.FONTS + glyphs.HELD_OUT_FONTS

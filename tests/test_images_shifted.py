@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from toyflows.images import glyphs, shifted
-from toyflows.images.base import Images, Parts, levels, pixels
+from toyflows.images.base import Images, Parts
 from toyflows.images.baseline import GaussianEnergy, shrunk
 from toyflows.images.detection import auroc
+from toyflows.pictures import levels, pixels
 from toyflows.stats import at_least, at_most, close, mean
 
 SIZE = 30  # no multiple of the patches

@@ -24,8 +24,6 @@ from toyflows.diffusion.drawing import Plan, guided
 from toyflows.diffusion.methods.base import Model
 from toyflows.errors import InputError
 from toyflows.images import detection, glyphs, shipped, uses
-from toyflows.images.base import levels, pixels
-from toyflows.images.sgld import stream
 from toyflows.lab import _controls, _images_canvas
 from toyflows.lab import _images_models as models
 from toyflows.lab._images_axis import Axis, sides
@@ -35,6 +33,8 @@ from toyflows.lab._images_judge import Judge, Verdict
 from toyflows.lab._images_langevin import Langevin
 from toyflows.lab._job import Cancelled
 from toyflows.lab.rooms.images import ANY, ImagesRoom, walk
+from toyflows.pictures import levels, pixels
+from toyflows.seeds import stream
 
 pytestmark = pytest.mark.browser
 

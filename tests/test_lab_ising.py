@@ -24,11 +24,11 @@ from toyflows.errors import InputError
 from toyflows.lab import _controls, _lattice_track
 from toyflows.lab._job import Cancelled
 from toyflows.lab._lattice_track import PLACES, TRACKS, first, track
-from toyflows.lab.rooms.ising import IsingRoom, curve, pixels
+from toyflows.lab.rooms.ising import IsingRoom, pixels
 from toyflows.lattice import ising_exact
 from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run
-from toyflows.lattice.ising_exact import T_c
+from toyflows.lattice.ising_exact import T_c, onsager_curve
 from toyflows.lattice.ising_observables import estimates
 
 pytestmark = pytest.mark.browser
@@ -147,7 +147,7 @@ def test_what_is_exact_is_exact() -> None:
     frame = scene_at({"L": "64", "T": "2.1"}, 5).frame()
     assert frame["m_exact"] == ising_exact.onsager_magnetisation(2.1)
     assert frame["e_exact"] == ising_exact.torus(64, 2.1)[0]
-    T, m = curve()
+    T, m = onsager_curve()
     assert m[0] == pytest.approx(1, abs=1e-6)
     assert (m[T_c <= T] == 0).all()
     assert np.all(np.diff(m[T_c >= T]) <= 0)

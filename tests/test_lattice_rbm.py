@@ -11,14 +11,14 @@ import pytest
 
 from toyflows import doubt
 from toyflows.errors import Diverged, InputError
-from toyflows.images.train import order
 from toyflows.kernels.rbm import draw_units
 from toyflows.lattice import annealed, binary, rbm_train, rbm_uses
 from toyflows.lattice.enumeration import states
 from toyflows.lattice.rbm import RBM, exact_draws, mean_of
 from toyflows.lattice.rbm_config import Config
 from toyflows.lattice.rbm_train import Model, State, advance, exchange, negatives, rows_of, train
-from toyflows.mixture import expit
+from toyflows.numerics import expit
+from toyflows.seeds import order
 from toyflows.stats import ClaimError, mean, proportion
 
 RNG = np.random.default_rng

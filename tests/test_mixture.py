@@ -14,7 +14,8 @@ from scipy.special import logsumexp
 
 from toyflows.backends.grid import Grid
 from toyflows.errors import InputError
-from toyflows.mixture import Mixture, expit, theta_of
+from toyflows.mixture import Mixture, theta_of
+from toyflows.numerics import expit
 from toyflows.target import Target, nodes, spacing
 
 POINTS = [(-10.7, 0.3), (-0.03, 1.4), (0.0, 0.0), (9.1, -3.0), (14.0, 40.0), (-20.0, -200.0)]

@@ -22,13 +22,13 @@ from toyflows.diffusion.gaussians import song_ermon
 from toyflows.diffusion.samplers import Sampled
 from toyflows.flows import make
 from toyflows.images import glyphs, shipped, uses
-from toyflows.images.base import levels
 from toyflows.lattice import patterns
 from toyflows.lattice.hopfield import hebb
 from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run as ising_run
 from toyflows.lattice.rbm_config import Config
 from toyflows.lattice.rbm_train import Model, train
+from toyflows.pictures import levels, sheet
 from toyflows.settings import RunSettings
 
 VOID = {"img", "br"}
@@ -215,9 +215,9 @@ def test_a_lattice_is_its_spins() -> None:
 
 def test_images_are_sheets(shown: dict[str, Any]) -> None:
     x = shown["images"].x
-    np.testing.assert_array_equal(seen(shown["images"]).pixels(0), uses.sheet([x[:16]]))
-    np.testing.assert_array_equal(seen(shown["rows"]).pixels(0), uses.sheet([x[:3]]))
-    np.testing.assert_array_equal(seen(shown["pictures"]).pixels(0), uses.sheet([x[:4]]))
+    np.testing.assert_array_equal(seen(shown["images"]).pixels(0), sheet([x[:16]]))
+    np.testing.assert_array_equal(seen(shown["rows"]).pixels(0), sheet([x[:3]]))
+    np.testing.assert_array_equal(seen(shown["pictures"]).pixels(0), sheet([x[:4]]))
 
 
 def test_points_are_drawn_where_they_are() -> None:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from toyflows import tables
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.numerics import expit
 from toyflows.tables import Choice, Table
 
 FEWEST = 4  # values: the mixture has four parameters
@@ -284,13 +285,7 @@ def _responsibilities(u: Array, mixture: _Mixture) -> tuple[Array, Array]:
     r = σ(η + (b−a)(u − (a+b)/2)/s²)."""
     a, b, s, η = mixture
     t = η + ((b - a) / s) * ((u - (a + b) / 2) / s)
-    return _sigmoid(-t), _sigmoid(t)
-
-
-def _sigmoid(t: Array) -> Array:
-    """1/(1+e^{−t}) without overflow."""
-    e = np.exp(-np.abs(t))
-    return np.asarray(np.where(t >= 0, 1.0, e) / (1.0 + e))
+    return expit(-t), expit(t)
 
 
 def _log_likelihood(u: Array, mixture: _Mixture) -> float:
@@ -452,5 +447,5 @@ def _best_weight(t: Array) -> float:
 def _slopes(q: float, t: Array) -> tuple[float, float]:
     """(ℓ′, ℓ″) at q."""
     η = math.log(q) - math.log1p(-q)
-    g = _sigmoid(t + η) / q - _sigmoid(-t - η) / (1 - q)  # (n,)
+    g = expit(t + η) / q - expit(-t - η) / (1 - q)  # (n,)
     return float(np.mean(g)), -float(np.mean(g**2))

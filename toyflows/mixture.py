@@ -18,19 +18,9 @@ import numpy as np
 
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
+from toyflows.numerics import expit, softplus
 
 LARGEST_SEPARATION = 100.0
-
-
-def expit(z: Array) -> Array:
-    """σ(z) = 1/(1 + e^{−z}), accurate in both tails (σ(−700) = 1e−304, not 0)."""
-    e = np.exp(-np.minimum(np.abs(z), 700.0))
-    return np.where(z >= 0, 1.0, e) / (1.0 + e)
-
-
-def softplus(z: Array) -> Array:
-    """log(1 + e^z) = max(z, 0) + log(1 + e^{−|z|})."""
-    return np.maximum(z, 0.0) + np.log1p(np.exp(-np.minimum(np.abs(z), 700.0)))
 
 
 def theta_of(q: float) -> float:

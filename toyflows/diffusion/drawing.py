@@ -22,7 +22,7 @@ from toyflows.diffusion.samplers import Sampled, Watch, run
 from toyflows.diffusion.sources import Units
 from toyflows.diffusion.train import Config
 from toyflows.errors import InputError, nearest
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 ANNEALED = "annealed-langevin"
 STEPS = {"ode-rk45": 1, ANNEALED: 50, "ddim": 50, "ode-euler": 50, "ode-heun": 50, "others": 200}

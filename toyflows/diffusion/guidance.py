@@ -21,7 +21,7 @@ from toyflows.diffusion.gaussians import Gaussians
 from toyflows.diffusion.processes import ExactScore
 from toyflows.diffusion.schedules import Time
 from toyflows.errors import InputError
-from toyflows.images.base import Labels
+from toyflows.pictures import Labels
 
 
 class Score(Protocol):

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.errors import InputError
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 Metric = Callable[[Array, Array], float]
 Sampler = Callable[[int, np.random.Generator], Array]  # (n, rng) → (n, D), as Gaussians.sample

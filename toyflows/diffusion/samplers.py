@@ -16,7 +16,7 @@ from toyflows.cloud import Array, finite_or_refused
 from toyflows.diffusion.methods.base import Method, Model, Normals, Score, noise
 from toyflows.diffusion.processes import Process
 from toyflows.errors import InputError
-from toyflows.images.uses import sheet
+from toyflows.pictures import sheet
 
 Watch = Callable[[int, float, Array], object]  # number of the time, the time, the points there
 

@@ -22,9 +22,8 @@ from toyflows.diffusion.targets import Target
 from toyflows.errors import InputError
 from toyflows.images import folder, glyphs
 from toyflows.images.base import Parts
-from toyflows.images.sgld import stream
-from toyflows.images.train import order
 from toyflows.nn import checkpoint
+from toyflows.seeds import order, stream
 from toyflows.tables import check_goes_with
 
 MEASURED = 20_000  # points whose mean and spread are taken for the law's

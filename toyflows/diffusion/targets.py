@@ -30,9 +30,9 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians, song_ermon
 from toyflows.errors import InputError, nearest
-from toyflows.images.base import Labels
 from toyflows.images.folder import SUFFIXES, picture
-from toyflows.images.sgld import stream
+from toyflows.pictures import Labels
+from toyflows.seeds import stream
 from toyflows.tables import STDIN, Choice, check_goes_with, read
 
 TABLES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz")

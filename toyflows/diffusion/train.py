@@ -27,7 +27,6 @@ from toyflows.diffusion.processes import VE, Process, process
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.images.base import checked_size
-from toyflows.images.sgld import stream
 from toyflows.limits import FASTEST, check_seed, check_workers
 from toyflows.nn import training
 from toyflows.nn.fast_mlp import FastMLP
@@ -37,6 +36,7 @@ from toyflows.nn.network import Network, mlp
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
 from toyflows.nn.training import State
 from toyflows.nn.unet import unet
+from toyflows.seeds import stream
 
 KINDS = ("ddpm", "ncsn")
 LIMIT = 100.0  # of the loss, which is 1 where nothing is learned: beyond, a run is lost

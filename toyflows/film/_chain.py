@@ -89,7 +89,7 @@ def _refuse(given: Mapping[str, Any], checkpoint: str | Path, kind: str) -> None
 def _check_sheet(count: int, pixels: int, size: tuple[int, int]) -> None:
     """Raises InputError where the film has less than a pixel for one of an image."""
     from toyflows.figures._film import square
-    from toyflows.images.uses import RIM
+    from toyflows.pictures import RIM
 
     across = math.ceil(math.sqrt(count)) * (pixels + RIM) + RIM
     if across > square(size)[2]:
@@ -136,8 +136,8 @@ class Energies:
         """See Source; with the energy of each image."""
         from toyflows.figures._film_chain import Moment, Story
         from toyflows.images import uses
-        from toyflows.images.base import levels
         from toyflows.images.energy import energy
+        from toyflows.pictures import levels
 
         engine, θ = self.model.engine(self.threads), self.model.state.θ
         of = _classes(self.letter, self.model)
@@ -205,8 +205,8 @@ class Sampler:
     def story(self, count: int, seed: int, shown: Collection[int], check: Check) -> Story:
         """See Source; with the level of the noise."""
         from toyflows.figures._film_chain import Moment, Story
-        from toyflows.images.base import levels
-        from toyflows.images.sgld import stream
+        from toyflows.pictures import levels
+        from toyflows.seeds import stream
 
         process, moments = self.model.process, dict[int, Moment]()
 

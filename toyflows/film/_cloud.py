@@ -91,7 +91,7 @@ def _backward(
 ) -> Story:
     """What the sampler draws from noise, and how far its points are from fresh ones."""
     from toyflows.diffusion.drawing import quality
-    from toyflows.images.sgld import stream
+    from toyflows.seeds import stream
 
     watch, moments = _watch(subject, plan, shown, check)
     shape, rng = (points, *subject.shape), stream(seed, "sample")
@@ -113,7 +113,7 @@ def _forward(
     """The noising itself, in the units in which the law has mean 0 and spread 1."""
     from toyflows.diffusion import samplers
     from toyflows.diffusion.processes import times
-    from toyflows.images.sgld import stream
+    from toyflows.seeds import stream
 
     process, rng = subject.process, stream(seed, "forward")
     watch, moments = _watch(subject, plan, shown, check)

@@ -16,7 +16,8 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.flows.base import Flow
 from toyflows.flows.ml import MaximumLikelihood
-from toyflows.mixture import Mixture, expit
+from toyflows.mixture import Mixture
+from toyflows.numerics import expit
 from toyflows.state import Info, State
 
 if TYPE_CHECKING:

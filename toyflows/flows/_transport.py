@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toyflows.cloud import Array
-from toyflows.mixture import Mixture, expit
+from toyflows.mixture import Mixture
+from toyflows.numerics import expit
 from toyflows.target import nodes, spacing
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toyflows.flows.base import Flow, log_ratio, tenth_of_the_way
-from toyflows.mixture import expit
+from toyflows.numerics import expit
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend

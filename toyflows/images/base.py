@@ -1,8 +1,4 @@
-"""Sets of images: grey levels, classes, a split that keeps the classes' balance, one hash of all.
-
-An image is float32 in [−1, 1], on the 256 levels 2k/255 − 1 of an ordinary picture file: a set is
-kept in a quarter of the space, and its hash does not see the last bits of the arithmetic.
-"""
+"""Sets of images: classes, a split that keeps the classes' balance, one hash of all."""
 
 from __future__ import annotations
 
@@ -15,10 +11,7 @@ from numpy.typing import NDArray
 
 from toyflows import display
 from toyflows.errors import InputError
-
-Pixels = NDArray[np.float32]  # (n, size, size), in [−1, 1]
-Levels = NDArray[np.uint8]  # the same, 0 … 255
-Labels = NDArray[np.int64]  # (n,), places in a tuple of class names
+from toyflows.pictures import Labels, Pixels, sheet
 
 SIZES = (16, 128)
 
@@ -34,8 +27,6 @@ class Images:
         return f"{type(self).__name__}({len(self)} of {self.size} × {self.size} pixels)"
 
     def _repr_html_(self) -> str:
-        from toyflows.images.uses import sheet
-
         return display.page(display.words(repr(self)), display.gallery({"": sheet([self.x[:16]])}))
 
     def __len__(self) -> int:
@@ -65,8 +56,6 @@ class Parts:
 
     def _repr_html_(self) -> str:
         """One image of each class to learn from."""
-        from toyflows.images.uses import sheet
-
         x = self.train.x[np.unique(self.train.y, return_index=True)[1]]
         drawn = sheet([x[k : k + 14] for k in range(0, len(x), 14)])
         return display.page(display.words(repr(self)), display.gallery({"": drawn}))
@@ -84,22 +73,6 @@ class Parts:
             total.update(np.ascontiguousarray(part.x, "<f4").data)
             total.update(np.ascontiguousarray(part.y, "<i8").data)
         return total.hexdigest()
-
-
-def levels(x: NDArray[np.floating]) -> Levels:
-    """The nearest of the 256 levels to each x; beyond [−1, 1] the last one."""
-    k = np.clip(x, -1.0, 1.0)
-    k += 1.0
-    k *= 127.5
-    return np.rint(k, out=k).astype(np.uint8)
-
-
-def pixels(k: Levels) -> Pixels:
-    """2k/255 − 1."""
-    return _TABLE[k]
-
-
-_TABLE: Pixels = (np.arange(256) / 127.5 - 1.0).astype(np.float32)
 
 
 def split(y: Labels, seed: int) -> tuple[Labels, Labels, Labels]:

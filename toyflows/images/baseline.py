@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array
-from toyflows.images.base import Images, Labels, Pixels
+from toyflows.images.base import Images
+from toyflows.pictures import Labels, Pixels
 
 SIDE = 14
 RIDGE = 1e-4  # of the mean variance of a pixel: keeps Σ invertible where nothing is ever drawn

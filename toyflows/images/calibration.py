@@ -19,8 +19,9 @@ import numpy as np
 from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.base import Labels
-from toyflows.images.energy import cross_entropy, softmax
+from toyflows.images.energy import cross_entropy
+from toyflows.numerics import softmax
+from toyflows.pictures import Labels
 
 BINS = 15
 

@@ -14,22 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toyflows.images.base import Labels
 from toyflows.nn.layers import Array
-
-
-def log_sum_exp(f: Array) -> Array:
-    """log Σ_k e^{f_k} (N,)."""
-    top = f.max(axis=1)
-    with np.errstate(under="ignore"):
-        return np.asarray(top + np.log(np.exp(f - top[:, None]).sum(axis=1)))
-
-
-def softmax(f: Array) -> Array:
-    """e^{f_k}/Σ_j e^{f_j} (N, K): q(y|x)."""
-    with np.errstate(under="ignore"):
-        e = np.exp(f - f.max(axis=1, keepdims=True))
-        return np.asarray(e / e.sum(axis=1, keepdims=True))
+from toyflows.numerics import log_sum_exp, softmax
+from toyflows.pictures import Labels
 
 
 def energy(f: Array, classes: Labels | None = None) -> tuple[Array, Array]:

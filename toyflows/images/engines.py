@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from toyflows.errors import InputError
 from toyflows.images import sgld
-from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy
 from toyflows.images.sgld import Chain, Engine, Plain
 from toyflows.limits import check_workers
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
+from toyflows.pictures import Labels, Pixels
 
 if TYPE_CHECKING:
     from toyflows.nn.fast import Fast

@@ -22,7 +22,8 @@ from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError, near
 from toyflows.images import arrays
-from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
+from toyflows.images.base import Images, Parts, checked_size, split
+from toyflows.pictures import Labels, Levels, levels, pixels
 
 if TYPE_CHECKING:
     from PIL.Image import Image

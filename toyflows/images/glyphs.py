@@ -28,7 +28,8 @@ from numpy.typing import NDArray
 from toyflows import archive
 from toyflows.cloud import Array
 from toyflows.files import keep_cached, user_cache
-from toyflows.images.base import Images, Labels, Levels, Parts, checked_size, levels, pixels, split
+from toyflows.images.base import Images, Parts, checked_size, split
+from toyflows.pictures import Labels, Levels, levels, pixels
 
 CLASSES = "ABCDEFGHIJKLMNOPQRSTUVWXYZ" + "abdefghijkmnqrty"
 DIGITS = "0123456789"

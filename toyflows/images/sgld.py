@@ -17,11 +17,11 @@ from typing import Protocol
 import numpy as np
 
 from toyflows.errors import InputError
-from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy
-from toyflows.limits import check_seed
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
+from toyflows.pictures import Labels, Pixels
+from toyflows.seeds import stream
 
 AT_ONCE = 64  # images that NumPy takes through the network together: its windows stay in the cache
 
@@ -119,12 +119,6 @@ def langevin(
         with np.errstate(under="ignore"):
             x = np.clip(x - chain.step * g + chain.noise * ξ, -1, 1).astype(x.dtype)
     return x
-
-
-def stream(seed: int, name: str, number: int = 0) -> np.random.Generator:
-    """The random numbers of this name and number: the same in every run of one seed."""
-    check_seed(seed)
-    return np.random.default_rng(np.random.SeedSequence([seed, number, *name.encode()]))
 
 
 def noise(rng: np.random.Generator, n: int, size: int) -> Pixels:

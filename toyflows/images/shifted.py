@@ -13,7 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from toyflows.images import glyphs
-from toyflows.images.base import Labels, Parts, Pixels, levels, pixels
+from toyflows.images.base import Parts
+from toyflows.pictures import Labels, Pixels, levels, pixels
 
 PATCHES = 4  # a side
 BLOB = 1 / 20  # width of the kernel, of the image's side

@@ -27,23 +27,16 @@ import numpy as np
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores, check_memory
 from toyflows.images import energy, folder, glyphs
-from toyflows.images.base import (
-    SIZES,
-    Images,
-    Labels,
-    Levels,
-    Parts,
-    Pixels,
-    levels,
-    pixels,
-)
+from toyflows.images.base import SIZES, Images, Parts
 from toyflows.images.engines import engine_of
-from toyflows.images.sgld import Chain, Engine, noise, stream
+from toyflows.images.sgld import Chain, Engine, noise
 from toyflows.limits import FASTEST, check_seed
 from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, energy_network
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
+from toyflows.pictures import Labels, Levels, Pixels, levels, pixels
+from toyflows.seeds import order, stream
 
 KINDS = ("ebm", "jem", "classifier")
 SAMPLERS = ("contrastive-divergence", "persistent", "short-run")
@@ -259,16 +252,6 @@ def apart(config: Config, state: State) -> float:
         return 0.0
     data, model = state.history[-WINDOW:, 1:3].mean(axis=0, dtype=np.float64)
     return float(model - data)
-
-
-def order(n: int, batch: int, seed: int, step: int) -> Labels:
-    """Rows of the data that a step takes: each of the n once in an epoch, in a random order."""
-    place = step * batch + np.arange(batch)
-    rows = np.empty(batch, np.int64)
-    for epoch in np.unique(place // n):
-        now = place // n == epoch
-        rows[now] = stream(seed, "order", int(epoch)).permutation(n)[place[now] % n]
-    return rows
 
 
 def beginnings(config: Config, state: State, batch: Images) -> tuple[Pixels, Labels | None, Labels]:

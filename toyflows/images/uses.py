@@ -17,10 +17,12 @@ from toyflows import display
 from toyflows.cloud import finite_or_refused
 from toyflows.errors import InputError
 from toyflows.files import whole_file
-from toyflows.images.base import Labels, Levels, Pixels, levels
-from toyflows.images.energy import energy, softmax
-from toyflows.images.sgld import Chain, Engine, noise, stream
+from toyflows.images.energy import energy
+from toyflows.images.sgld import Chain, Engine, noise
 from toyflows.nn.layers import Array
+from toyflows.numerics import softmax
+from toyflows.pictures import Labels, Pixels, sheet
+from toyflows.seeds import stream
 
 Snapshot = tuple[int, Pixels]
 
@@ -166,20 +168,6 @@ def spread(error: Array) -> float:
 
 
 # ---- pictures
-
-RIM, GREY = 2, 128
-
-
-def sheet(rows: Sequence[Pixels]) -> Levels:
-    """Images (n, size, size) of each row side by side, rows one below the other, rims between."""
-    height, width = len(rows), max(len(row) for row in rows)
-    pitch = rows[0].shape[-1] + RIM
-    canvas = np.full((height * pitch + RIM, width * pitch + RIM), GREY, np.uint8)
-    for i, row in enumerate(rows):
-        for j, image in enumerate(levels(row)):
-            top, left = RIM + i * pitch, RIM + j * pitch
-            canvas[top : top + image.shape[0], left : left + image.shape[1]] = image
-    return canvas
 
 
 def shown(rows: Mapping[str, Pixels]) -> display.Pictures:

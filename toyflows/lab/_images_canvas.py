@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.base import Levels, Pixels
 from toyflows.images.folder import FORMATS, SUFFIXES, fitted, luma
 from toyflows.images.glyphs import INK, PAPER
 from toyflows.lab._packed import pack_bits, unpack_bits
+from toyflows.pictures import Levels, Pixels
 
 SIDE, INKED = 28, 7
 BITS = np.array([4, 2, 1], np.uint8)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from toyflows.images import uses
-from toyflows.images.base import Pixels
+from toyflows import pictures
 from toyflows.images.glyphs import CLASSES
 from toyflows.lab import _images_models as models
 from toyflows.nn.layers import Array
+from toyflows.pictures import Pixels
 
 if TYPE_CHECKING:
     from toyflows.lab._job import Job
@@ -117,7 +117,7 @@ class Chains:
 
 def sheet(x: Pixels) -> np.ndarray:
     """The images as grey levels 0 … 255, in rows of four."""
-    return uses.sheet(list(x.reshape(-1, ACROSS, *x.shape[1:])))
+    return pictures.sheet(list(x.reshape(-1, ACROSS, *x.shape[1:])))
 
 
 def reading(x: Pixels) -> Frame:

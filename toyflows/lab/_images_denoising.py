@@ -11,10 +11,10 @@ import numpy as np
 
 from toyflows.diffusion.denoisers import Floats
 from toyflows.images.glyphs import CLASSES
-from toyflows.images.sgld import stream
 from toyflows.lab import _images_models as models
 from toyflows.lab._images_chains import BAND, CHAINS, State, sheet
 from toyflows.nn.layers import Array
+from toyflows.seeds import stream
 
 if TYPE_CHECKING:
     from toyflows.diffusion.guidance import Score

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from toyflows.images import detection, uses
-from toyflows.images.base import Pixels, levels
-from toyflows.images.energy import softmax
 from toyflows.images.glyphs import CLASSES
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab import _images_models as models
 from toyflows.lab._images_axis import Axis, sides
 from toyflows.nn.layers import Array
+from toyflows.numerics import softmax
+from toyflows.pictures import Pixels, levels
 
 if TYPE_CHECKING:
     from toyflows.lab._job import Job

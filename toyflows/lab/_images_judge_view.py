@@ -16,13 +16,13 @@ from bokeh.models import (
     Toggle,
 )
 
-from toyflows.images.base import levels
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab._images_judge import READERS, TOP, percent
 from toyflows.lab._images_parts import Picture, note, set_axis
 from toyflows.lab._look import Look
 from toyflows.lab._room import Change, Frame
 from toyflows.lab._widgets import SHEET
+from toyflows.pictures import levels
 
 RIGHT, SEEN = 470, 150  # pixels
 

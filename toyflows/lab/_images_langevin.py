@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from toyflows.images import uses
-from toyflows.images.base import Pixels
 from toyflows.images.glyphs import CLASSES
 from toyflows.images.sgld import Chain
 from toyflows.lab import _images_models as models
 from toyflows.lab._images_axis import Axis, sides
 from toyflows.lab._images_chains import BAND, CHAINS, State
 from toyflows.nn.layers import Array
+from toyflows.pictures import Pixels
 
 if TYPE_CHECKING:
     from toyflows.lab._room import Frame

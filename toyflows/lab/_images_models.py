@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.images import glyphs, shifted, shipped, uses
-from toyflows.images.base import Images, Parts, Pixels
-from toyflows.images.energy import energy, softmax
+from toyflows.images.base import Images, Parts
+from toyflows.images.energy import energy
 from toyflows.images.sgld import Engine
 from toyflows.images.shipped import Shipped
 from toyflows.nn.layers import Array
+from toyflows.numerics import softmax
+from toyflows.pictures import Pixels
 
 if TYPE_CHECKING:
     from toyflows.diffusion.denoisers import LearnedScore

@@ -13,7 +13,7 @@ from toyflows.lab._hopfield_view import mixed
 from toyflows.lab._images_parts import note
 from toyflows.lab._look import Look
 from toyflows.lab._room import Frame
-from toyflows.lab.rooms.ising import T_c, curve
+from toyflows.lattice.ising_exact import T_c, onsager_curve
 
 RIGHT = {"flex": "0 0 40%"}
 
@@ -78,7 +78,7 @@ class View:
                                        y_range=Range1d(start=-0.05, end=1.1))  # fmt: skip
         p.xaxis.axis_label = "T"
         p.yaxis.ticker.desired_num_ticks = 4
-        T, m = curve()
+        T, m = onsager_curve()
         p.line(T, m, color=look.exact, line_width=3)
         p.add_layout(Span(location=T_c, dimension="height", line_color=look.formula,
                           line_dash="dashed", line_width=2))  # fmt: skip

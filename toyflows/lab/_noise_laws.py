@@ -22,9 +22,9 @@ from toyflows.diffusion.gaussians import Gaussians
 from toyflows.diffusion.sources import Points, Units
 from toyflows.diffusion.targets import LARGEST, TARGETS, Target
 from toyflows.errors import InputError
-from toyflows.images.base import Labels
-from toyflows.images.sgld import stream
 from toyflows.lab._packed import pack_points, unpack_points
+from toyflows.pictures import Labels
+from toyflows.seeds import stream
 from toyflows.tables import Choice, content
 
 DRAWN = "points"

@@ -91,7 +91,7 @@ SCORES = """\
 from toyflows.diffusion.methods.base import Model
 from toyflows.diffusion.methods.langevin import langevin
 from toyflows.diffusion.processes import VE, ExactScore
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 mixture = units.mixture(data)  # in units of mean 0 and spread 1
 σ, h = {noise!r}, {h!r}
@@ -108,7 +108,7 @@ LANGEVIN = """\
 from toyflows.diffusion.methods.base import Model
 from toyflows.diffusion.methods.langevin import langevin
 from toyflows.diffusion.processes import VE, ExactScore, times
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 process = VE({last!r}, {first!r})
 model = Model(ExactScore(units.mixture(data), process), process, 0.0)
@@ -158,7 +158,7 @@ THERE = """\
 import math
 
 from toyflows.diffusion.methods.base import Model
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 model = Model(score, process, 0.0)
 rng = stream({seed}, "forward")
@@ -173,7 +173,7 @@ BACK = """\
 from toyflows.diffusion.methods import make
 from toyflows.diffusion.processes import times
 from toyflows.diffusion.samplers import run
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 
 rng = stream({seed}, "sample")
 x = process.prior_sigma * rng.standard_normal(({walkers}, 2))

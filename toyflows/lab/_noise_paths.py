@@ -21,12 +21,12 @@ from toyflows.diffusion.drawing import quality
 from toyflows.diffusion.methods.base import Model, Score
 from toyflows.diffusion.processes import ExactScore, times
 from toyflows.diffusion.train import Config
-from toyflows.images.sgld import stream
 from toyflows.lab._job import Job
 from toyflows.lab._noise_act import BOX, LENGTH, MEMORY, PIXELS, Act, box, pixels, shade
 from toyflows.lab._noise_laws import law, marginal
 from toyflows.lab._noise_training import KINDS, Training
 from toyflows.lab._room import Frame
+from toyflows.seeds import stream
 
 HALF = LENGTH // 2
 PATHS = 12  # points whose way is shown

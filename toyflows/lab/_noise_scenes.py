@@ -14,7 +14,6 @@ from toyflows.diffusion.methods.base import Model
 from toyflows.diffusion.methods.langevin import langevin
 from toyflows.diffusion.processes import VE, ExactScore, times
 from toyflows.errors import InputError
-from toyflows.images.sgld import stream
 from toyflows.lab._job import Job
 from toyflows.lab._noise_act import (
     BLANK,
@@ -30,6 +29,7 @@ from toyflows.lab._noise_act import (
 )
 from toyflows.lab._noise_laws import REACH, Law, density, law
 from toyflows.lab._room import Frame
+from toyflows.seeds import stream
 
 GUESSED = 500  # points by which the error of a guess is measured
 

@@ -19,7 +19,6 @@ from toyflows.diffusion.processes import ExactScore, Process, log_snr, times
 from toyflows.diffusion.samplers import run
 from toyflows.diffusion.train import Config
 from toyflows.diffusion.trained import Model
-from toyflows.images.sgld import stream
 from toyflows.lab._job import Job
 from toyflows.lab._noise_act import (
     BLANK,
@@ -34,6 +33,7 @@ from toyflows.lab._noise_act import (
 from toyflows.lab._noise_laws import DRAWN, Law, law
 from toyflows.lab._room import Frame
 from toyflows.nn.training import State
+from toyflows.seeds import stream
 
 KINDS = {"vp": "ddpm", "ve": "ncsn"}
 AT = lattice(3.0, 3.0, 0.4)

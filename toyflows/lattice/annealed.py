@@ -23,7 +23,7 @@ from toyflows.kernels.random import MODEL
 from toyflows.kernels.rbm import draw_units, soft_sums
 from toyflows.lattice.rbm import DOWN, RBM, UP, Array
 from toyflows.limits import check_whole
-from toyflows.mixture import softplus
+from toyflows.numerics import softplus
 
 Progress = Callable[[int], None]  # told the temperatures passed
 REACH = 3.0  # standard errors either side: 99.7 % where the mean weight is normal

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from toyflows import display
 from toyflows.errors import InputError
 from toyflows.images import folder, glyphs
-from toyflows.images.base import Pixels
 from toyflows.lattice.enumeration import states
 from toyflows.nn.checkpoint import digest
+from toyflows.pictures import Pixels
 
 Bits = NDArray[np.float32]  # (N, size²), of 0 and 1
 

@@ -19,10 +19,10 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.errors import InputError
-from toyflows.images.base import Labels, Pixels
 from toyflows.images.energy import energy as class_energy
 from toyflows.images.sgld import Engine
 from toyflows.mixture import Mixture
+from toyflows.pictures import Labels, Pixels
 
 MOST_COMPONENTS = 100_000
 MOST_NODES = 4_000_000

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.base import levels
 from toyflows.kernels import hopfield as kernels
+from toyflows.pictures import levels
 
 MOST_UNITS = 30  # of an enumeration: 2³⁰ states, 30 s
 MOST_FOUND = 1 << 20

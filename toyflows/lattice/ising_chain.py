@@ -17,10 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
-from toyflows.images.base import levels
 from toyflows.kernels import ising as kernels
 from toyflows.kernels import team
 from toyflows.lattice.ising import RULES, SAMPLERS, Ising, Spins
+from toyflows.lattice.ising_observables import estimates
+from toyflows.pictures import levels
 
 Counts = NDArray[np.int64]
 Progress = Callable[[int], None]
@@ -46,8 +47,6 @@ class Record:
 
     def _repr_html_(self) -> str:
         """The last spins, +1 black, and what was measured with its errors."""
-        from toyflows.lattice.ising_observables import estimates
-
         m, found = self.model, estimates(self)
         rows = [(name, e.value, e.doubt or f"± {e.error:.2g}", e.τ) for name, e in found.items()]
         return display.page(

@@ -9,12 +9,13 @@ m = M/N, e = E/N. In a field, ⟨m⟩ stands where ⟨|m|⟩ is, and there is no
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.lattice.ising import Ising
-from toyflows.lattice.ising_chain import Record
 from toyflows.lattice.series import Estimate, estimate
 
 MOMENTS = ("|m|", "m²", "m⁴", "e", "e²")
@@ -39,6 +40,17 @@ def powers(model: Ising, M: Array, E: Array) -> Array:
     """(5, n): |m| (in a field m), m², m⁴, e, e² of each state."""
     m, e = M / model.N, E / model.N
     return np.stack([m if model.h else np.abs(m), m**2, m**4, e, e**2])
+
+
+class Record(Protocol):
+    """What is measured of a chain: M = Σ s and E after each sweep (sweeps,)."""
+
+    @property
+    def model(self) -> Ising: ...
+    @property
+    def M(self) -> NDArray[np.int64]: ...
+    @property
+    def E(self) -> Array: ...
 
 
 def estimates(record: Record) -> dict[str, Estimate]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.energy import log_sum_exp, softmax
+from toyflows.numerics import log_sum_exp, softmax
 
 
 @dataclass(frozen=True, eq=False)

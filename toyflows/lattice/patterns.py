@@ -19,7 +19,7 @@ import toyflows
 from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
-from toyflows.images.base import levels
+from toyflows.pictures import levels
 
 SHIPPED = ("letters", "cities")
 BITS = 7

@@ -25,7 +25,7 @@ from toyflows import display
 from toyflows.kernels.random import substream
 from toyflows.kernels.rbm import draw_units, soft_sums, state_means, state_sums
 from toyflows.lattice import enumeration
-from toyflows.mixture import expit
+from toyflows.numerics import expit
 
 Array = NDArray[Any]
 UP, DOWN = 12, 13  # streams of the draws of h and of v

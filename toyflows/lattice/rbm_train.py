@@ -29,13 +29,12 @@ import numpy as np
 from toyflows import display
 from toyflows.errors import Diverged, InputError
 from toyflows.files import check_memory
-from toyflows.images.sgld import stream
-from toyflows.images.train import order
 from toyflows.lattice.binary import Bits, Data
 from toyflows.lattice.rbm import RBM, Array, Statistics, mean_of
 from toyflows.lattice.rbm_config import Config
 from toyflows.nn import checkpoint
 from toyflows.nn.optimise import Schedule
+from toyflows.seeds import order, stream
 
 KIND = "rbm"
 CHAINED = ("pcd", "tempering")  # samplers whose chains go on from step to step

@@ -11,7 +11,6 @@ from toyflows import doubt
 from toyflows.cloud import finite_or_refused
 from toyflows.errors import InputError, nearest
 from toyflows.files import whole_file
-from toyflows.images.sgld import stream
 from toyflows.lattice import annealed
 from toyflows.lattice.annealed import Progress
 from toyflows.lattice.binary import BARS, Data
@@ -19,6 +18,7 @@ from toyflows.lattice.enumeration import MOST
 from toyflows.lattice.rbm import RBM, Array, exact_draws, log_odds
 from toyflows.lattice.rbm_train import Model, Seen
 from toyflows.limits import check_seed
+from toyflows.seeds import stream
 
 STARTS = ("noise", "data", "exact")
 METHODS = ("exact", "ais")

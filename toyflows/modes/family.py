@@ -24,25 +24,10 @@ from toyflows import display
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.mixture import LARGEST_SEPARATION
+from toyflows.numerics import LARGEST, log_one_plus_sum, softmax
 
 MOST_MODES = 255  # a mode's number is a byte
 WIDEST = 1e50  # spread: squares stay numbers
-LOWEST = -700.0  # e^LOWEST stands for 0
-
-
-def softmax(z: Array) -> Array:
-    """e^{z_k}/Σ_j e^{z_j} along the first axis."""
-    with np.errstate(under="ignore"):
-        e = np.exp(np.maximum(z - z.max(axis=0), LOWEST))
-        return np.asarray(e / e.sum(axis=0))
-
-
-def log_sum(z: Array) -> Array:
-    """log(1 + Σ_k e^{z_k}) along the first axis."""
-    top = np.maximum(z.max(axis=0), 0.0)
-    with np.errstate(under="ignore"):
-        e = np.exp(np.maximum(z - top, LOWEST)).sum(axis=0) + np.exp(np.maximum(-top, LOWEST))
-    return np.asarray(top + np.log(e))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +104,7 @@ class Modes:
         """softmax(−θ) of all modes (…, K), for θ (…, K−1)."""
         θ = np.asarray(θ, float)
         full = np.concatenate([np.zeros((*θ.shape[:-1], 1)), θ], axis=-1)
-        return np.asarray(softmax(-full.T).T)
+        return np.asarray(softmax(-full.T, 0, -LARGEST).T)
 
     def weight_b(self, θ: Array) -> Array:
         """The weights of the modes from the second on (K−1,): of b, where K = 2."""
@@ -132,7 +117,7 @@ class Modes:
 
     def log_Z(self, θ: Array) -> float:
         """log Σ_k e^{−θ_k} + (D/2) log 2π."""
-        return float(log_sum(-np.asarray(θ))) + 0.5 * self.D * math.log(2 * math.pi)
+        return float(log_one_plus_sum(-np.asarray(θ))) + 0.5 * self.D * math.log(2 * math.pi)
 
     # ------------------------------------------------------------ functions of a point
     def logit(self, x: Array, θ: ArrayLike) -> Array:
@@ -145,7 +130,7 @@ class Modes:
         """U_θ(x) (n,)."""
         away = np.sum((x - self.positions[0][:, None]) ** 2, axis=0)
         well = 0.5 * self.α[0] * away + self.D * math.log(self.spreads[0])
-        return np.asarray(well - log_sum(self.logit(x, θ)))
+        return np.asarray(well - log_one_plus_sum(self.logit(x, θ)))
 
     def density(self, x: Array, θ: Array) -> Array:
         """ρ_θ(x) (n,)."""
@@ -155,7 +140,7 @@ class Modes:
     def all_responsibilities(self, x: Array, θ: ArrayLike) -> Array:
         """Probability that x came from each of the K modes (K, n)."""
         z = self.logit(x, θ)
-        return softmax(np.concatenate([np.zeros((1, z.shape[1])), z]))
+        return softmax(np.concatenate([np.zeros((1, z.shape[1])), z]), 0, -LARGEST)
 
     def responsibility(self, x: Array, θ: ArrayLike) -> Array:
         """∂_θU = (r_2, …, r_K) (K−1, n)."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from toyflows.errors import InputError
-from toyflows.mixture import expit
+from toyflows.numerics import expit
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]

@@ -198,7 +198,7 @@ def _denoised(v: Values, step: int) -> str:
     label = None if letter == ANY else CLASSES.index(letter)
     return f"""from toyflows.diffusion import shipped
 from toyflows.diffusion.drawing import Plan, guided
-from toyflows.images.sgld import stream
+from toyflows.seeds import stream
 model = shipped.load({v["model"]!r})
 plan, path = Plan({v["sampler"]!r}, {v["steps"]}), []
 score, start = guided(model, {label}, {0.0 if label is None else w}), stream({v["seed"]}, "sample")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from toyflows.cloud import Array
 from toyflows.lab._controls import Choice, Control, Slider, Values
 from toyflows.lab._job import Job
 from toyflows.lab._lattice_track import MOST, STARTS, first, track
@@ -22,7 +21,7 @@ from toyflows.lattice.ising_exact import T_c
 from toyflows.lattice.ising_observables import formulas, powers
 from toyflows.lattice.series import Estimate, estimate
 
-__all__ = ["IsingRoom", "T_c", "curve", "first"]  # `first` also for copied Python lines
+__all__ = ["IsingRoom", "first"]  # `first` also for copied Python lines
 
 SIDES = ("16", "32", "64", "128", "256", "512")
 SHOWN = 256  # pixels a side, at most
@@ -98,12 +97,6 @@ def pixels(s: Spins) -> np.ndarray:
     half = len(s) // 2
     found: np.ndarray = up.reshape(half, 2, half, 2).sum(axis=(1, 3), dtype=np.uint8)
     return found
-
-
-def curve() -> tuple[Array, Array]:
-    """T and Onsager's |m| of the infinite lattice, dense where it falls."""
-    T = np.concatenate([np.linspace(0.5, 2.2, 80), T_c - np.geomspace(0.069, 1e-7, 60), [T_c, 5.0]])
-    return T, np.array([ising_exact.onsager_magnetisation(t) for t in T])
 
 
 def _message(model: Ising, m: float) -> str:

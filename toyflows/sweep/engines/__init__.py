@@ -5,33 +5,14 @@ An engine only carries: what is computed is point.work, and the same bits come h
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, Self
-
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.limits import check_workers
-from toyflows.sweep.point import Chunk, Refused, Rows
+from toyflows.sweep.engines.base import Engine, WorkersLost
+
+__all__ = ["ENGINES", "Engine", "WorkersLost", "make_engine"]
 
 ENGINES = ("local", "dask")
-ATTEMPTS = 3  # of a chunk whose worker was lost: a chunk that kills three is to blame itself
-
-
-class Engine(Protocol):
-    """A context: its workers live within the `with`."""
-
-    jobs: int
-
-    def __enter__(self) -> Self: ...
-    def __exit__(self, *error: object) -> None: ...
-
-    def run(self, chunks: Iterator[Chunk]) -> Iterator[Rows | Refused]:
-        """What comes of each chunk, as it is done. Chunks are taken when they are needed; a chunk
-        whose worker is lost is done again by another. Raises WorkersLost."""
-
-
-class WorkersLost(RuntimeError):
-    """A chunk has lost its worker ATTEMPTS times; one line for the user."""
 
 
 def make_engine(name: str, jobs: int | None = None, scheduler: str | None = None) -> Engine:

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from toyflows.errors import InputError
 from toyflows.files import available_cores
-from toyflows.sweep.engines import ATTEMPTS, WorkersLost
+from toyflows.sweep.engines.base import ATTEMPTS, WorkersLost
 from toyflows.sweep.point import Chunk, Refused, Rows, work
 from toyflows.workers import BLAS, deaf_to_interrupts, environment
 

@@ -18,7 +18,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Self
 
 from toyflows import kernels
-from toyflows.sweep.engines import ATTEMPTS, WorkersLost
+from toyflows.sweep.engines.base import ATTEMPTS, WorkersLost
 from toyflows.sweep.point import Chunk, Refused, Rows, work
 from toyflows.workers import BLAS, become_worker, deaf_to_interrupts, environment
 
