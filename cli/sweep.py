@@ -43,27 +43,27 @@ def sweep(
         float | None, typer.Option(help="True weight of mode b. Default 0.8.")
     ] = None,
     theta0: Annotated[float | None, typer.Option(help="Where θ starts. Default 0.")] = None,
-    separation: Annotated[float | None, typer.Option(help="Distance d of modes. Def. 20.")] = None,
+    separation: Annotated[float | None, typer.Option(help="Distance d. Default 20.")] = None,
     time: Annotated[float | None, typer.Option(help="How long each run is. Default 100.")] = None,
     dt: Annotated[float | None, typer.Option(help="Time step. Default 0.05.")] = None,
     rate: Annotated[float | None, typer.Option(help="Speed of θ. Default 1.")] = None,
-    walkers: Annotated[int | None, typer.Option(help="Their number. Default 10,000.")] = None,
+    walkers: Annotated[int | None, typer.Option(help="Number of walkers. Default 10⁴.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all runs' seeds. Default 0.")] = None,
     backend: Annotated[
         str | None, typer.Option(help="theory, grid or walkers. Default walkers.")
     ] = None,
-    repeats: Annotated[int | None, typer.Option(help="Runs a point, other seeds. Def. 1.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Runs per point. Default 1.")] = None,
     keep: Annotated[
         str | None,
         typer.Option(
             help="What to keep, of verdict,needs,theta,bias,drift,crossings,effective_size,path."
         ),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="local or dask.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine: local or dask.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="A Dask scheduler, tcp://host:8786.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes. Default: all cores.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Number of processes. Default: all.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a pilot, say what it takes, write nothing.")
     ] = False,
