@@ -164,8 +164,8 @@ def _refuse_over(option: str, path: Path) -> NoReturn:
 
 
 def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) -> None:
-    """Writes a cache file, and of those whose names are `like` it drops all but the newest `kept`,
-    and what dead processes left; a cache that cannot be written is no cache."""
+    """Writes a cache file. Of the files named `like` it deletes all but the newest `kept`, and
+    it deletes what ended processes left. If the cache cannot be written, it goes on without."""
     with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         goes_on_with(path)

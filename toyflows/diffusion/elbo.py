@@ -76,7 +76,7 @@ def bound(
 def variances(kind: str, ladder: Ladder, errors: Array | None = None, D: int = 1) -> Array:
     """v_k (T,): forward, b²; posterior, s²; optimal, s² + B² E|x₀ − x̂₀|²/D for errors (T,).
 
-    posterior is right for data that are one point, and for others never: as T → ∞ its first steps
+    posterior is exact only if the data are a single point: for others, as T → ∞, its first steps
     cost ½Σ_k (1/k − log(1 + 1/k)) = γ/2 = 0.289 nats a dimension (γ Euler's constant). At k = 0,
     where s = 0, it has b² too. optimal is the best that does not see x: Bao et al., Analytic-DPM
     (2022).

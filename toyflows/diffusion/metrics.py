@@ -4,9 +4,9 @@
     energy         2 E|X − Y| − E|X − X′| − E|Y − Y′|        in the units of the data
     MMD²           E k(X, X′) + E k(Y, Y′) − 2 E k(X, Y),    k = e^{−|x − y|²/2h²}, between 0 and 2
 
-Each is zero between equal laws only, but never between two finite samples of one law: what it then
-is, is its `floor`, and a distance means something next to its floor alone. Energy and MMD² are the
-averages over all pairs (V-statistics: ≥ 0, zero for equal samples, floor ∝ 1/n);
+Each is zero only between equal laws, but it is never zero between two finite samples of one law.
+The value between two samples of the same law is the `floor`: compare every distance with it. Energy
+and MMD² are the averages over all pairs (V-statistics: ≥ 0, zero for equal samples, floor ∝ 1/n);
 `unbiased` leaves out the pairs of a point with itself (U-statistics: floor of mean 0). A sample of
 images is flattened. Sources: Rabin, Peyré, Delon & Bernot (2011); Székely & Rizzo (2013);
 Gretton et al. (2012); Kynkäänniemi et al. (2019).

@@ -23,7 +23,7 @@ Draw = Callable[[int], Pixels]  # the frame of a step
 
 
 class Cancelled(Exception):
-    """Whoever asked for the film wants it no more."""
+    """The caller cancelled the film."""
 
 
 @dataclass(frozen=True)

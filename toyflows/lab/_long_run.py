@@ -33,7 +33,7 @@ RECORDS = 18  # of six settings: at most 160 MB
 @dataclass(eq=False)
 class Record:
     """One method on one backend. `path` (MOST + 1, 3) holds θ, θ̇ and the share of b, up to the step
-    of `last`, the state after the most steps so far."""
+    of `last`, the latest state computed."""
 
     flow: Flow
     backend: Backend

@@ -127,7 +127,7 @@ def advance(config: Config, state: State, v: Bits, rate: float) -> float:
             θ += rate * g
         if not math.isfinite(size := float(np.vdot(rbm.W, rbm.W))):
             raise TooFast(state.step, size)
-    state.rbm = RBM(rbm.W, rbm.a, rbm.b)  # what was known of the old weights is forgotten
+    state.rbm = RBM(rbm.W, rbm.a, rbm.b)  # a new object drops the cached log Z
     state.step += 1
     return gradient.norm
 

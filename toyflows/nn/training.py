@@ -114,8 +114,8 @@ def steps(
     hold: every so many steps if the state is `sound`, and after a rollback.
 
     A step that is lost is undone: the run goes back to the last state kept, or to its beginning,
-    with half the rate and other noise, ROLLBACKS times; then Lost is raised. Where a run was
-    stopped does not count as kept: `state.kept` goes with it.
+    with half the rate and other noise, ROLLBACKS times; then Lost is raised. The state at
+    which a run was stopped is no restore point: `state.kept` is saved with it.
     """
     good = state.kept = state.kept or state.copy()
     while not end or state.step < end:
