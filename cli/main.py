@@ -37,7 +37,7 @@ class Ordered(Words):
     """The commands in the order of PANELS; further ones last."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """As typer's, in this order."""
+        """The names of the commands, in the order of PANELS."""
         order = " ".join(PANELS.values()).split()
         known = [name for name in order if name in self.commands]
         return known + [name for name in super().list_commands(ctx) if name not in order]

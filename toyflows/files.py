@@ -151,7 +151,7 @@ def goes_on_with(path: Path) -> None:
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """The same for all names of a file; None: there is none."""
+    """An identity that all names of one file share; None: there is no file."""
     try:
         found = Path(path).stat()
     except (OSError, ValueError):

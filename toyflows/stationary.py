@@ -122,7 +122,7 @@ def _weights(chains: Particles) -> Array:
 
 
 def _with(chains: Particles, w: Array) -> Particles:
-    """The same nodes with the weights w."""
+    """The same nodes, with the weights w."""
     clouds = _clouds(chains)
     parts = np.split(w, np.cumsum([cloud.size for cloud in clouds])[:-1])
     with np.errstate(divide="ignore"):

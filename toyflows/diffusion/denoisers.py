@@ -150,7 +150,7 @@ class LearnedScore:
     __repr__ = display.short
 
     def __call__(self, x: Floats, t: Time) -> Floats:
-        """Of x's shape and type."""
+        """The denoised x, with x's shape and type."""
         α, σ, V, t = self._at(t)
         with np.errstate(under="ignore"):
             f = self._ask(self.net.forward, x / column(np.sqrt(V), x), t)
@@ -169,7 +169,7 @@ class LearnedScore:
         return np.asarray(-column(self._at(t)[1], x) * self(x, t), x.dtype)
 
     def of_class(self, label: int | Labels | None) -> LearnedScore:
-        """The same network asked for this class, or for one of each x (N,), or for none."""
+        """The same network for this class, or for one class of each x (N,), or for no class."""
         K = self.net.classes
         if label is not None and not 0 <= np.min(label) <= np.max(label) < K:
             known = f"0 to {K - 1}" if K else "none: it has no classes"

@@ -36,11 +36,11 @@ class Subject(Protocol):
 
     @property
     def units(self) -> Units:
-        """Of the score, in those of the data."""
+        """The units of the score, in units of the data."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
 
     @property
     def process(self) -> Process:
@@ -131,12 +131,12 @@ class Exact:
 
     @cached_property
     def units(self) -> Units:
-        """Those in which it has mean 0 and spread 1."""
+        """The units in which the law has mean 0 and spread 1."""
         return Units.of_mixture(self.law)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
         return (self.law.dimension,)
 
     @property

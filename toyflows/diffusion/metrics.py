@@ -129,7 +129,7 @@ def _of_pairs(sums: _Sums, n: int, m: int, f0: float, unbiased: bool) -> float:
 
 
 def _sums(f: Callable[[Array], Array], x: Array, y: Array) -> _Sums:
-    """By blocks of rows; f takes squared distances."""
+    """Sums block by block over the rows; f takes squared distances."""
     with np.errstate(under="ignore"):  # of the kernel far away
         across = sum(float(f(_squares(block, y)).sum()) for block in _blocks(x, len(y)))
         return _Sums(across, _inside(f, x), _inside(f, y))

@@ -51,14 +51,14 @@ class Units:
 
     @classmethod
     def of_mixture(cls, law: Gaussians) -> Units:
-        """Those in which it has mean 0 and, over its axes, mean variance 1."""
+        """The units in which the law has mean 0 and, over its axes, mean variance 1."""
         mean = law.weights @ law.means
         variance = law.weights @ (np.square(law.means - mean).mean(axis=1) + law.spreads**2)
         return cls(tuple(mean.tolist()), math.sqrt(variance))
 
     @classmethod
     def of_points(cls, x: Floats) -> Units:
-        """The same of a sample (n, D)."""
+        """The same units for a sample (n, D)."""
         return cls(tuple(x.mean(axis=0).tolist()), math.sqrt(x.var(axis=0).mean()))
 
 
@@ -71,11 +71,11 @@ class Source(Protocol):
 
     @property
     def data_hash(self) -> str:
-        """Of all that a run depends on."""
+        """The hash of all data that a run depends on."""
 
     @property
     def units(self) -> Units:
-        """Of the model."""
+        """The units of the model."""
 
     def batch(self, count: int, key: int, step: int) -> tuple[Floats, Labels]:
         """x_0 (count, …) float32 in the model's units, and classes (count,)."""

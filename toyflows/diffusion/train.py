@@ -127,7 +127,7 @@ class Config:
         return mlp(2, 2, self.width, self.depth, 32, len(self.classes))
 
     def net(self, threads: int | None = 1) -> Net:
-        """Its compiled twin. None: all cores."""
+        """The compiled network. None: all cores."""
         check_workers(threads=threads)
         if self.size:
             return ImageNet(FastUNet(self.network()), threads or available_cores())

@@ -68,13 +68,13 @@ class Model:
     def score_of(
         self, θ: Floats, threads: int | None = 1, label: int | None = None
     ) -> LearnedScore:
-        """The same with other weights of its network."""
+        """The same score with other weights of its network."""
         c = self.config
         return LearnedScore(c.net(threads), θ, c.process, c.first_time).of_class(label)
 
     @property
     def units(self) -> Units:
-        """Of the model, in those of its data."""
+        """The units of the model, in units of its data."""
         return Units(self.config.centre, self.config.spread)
 
     @property
@@ -84,7 +84,7 @@ class Model:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those it has learned."""
+        """The classes that the model has learned."""
         return self.config.classes
 
     def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
@@ -93,7 +93,7 @@ class Model:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
         c = self.config
         return (c.size, c.size) if c.size else (len(c.centre),)
 

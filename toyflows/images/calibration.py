@@ -27,7 +27,7 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """By bin, equal widths of [0, 1]: the mean of p, the share that is right, the share of images.
+    """For bins of equal width in [0, 1]: mean p, the share that is right, the share of images.
 
     A bin without images has p = right = 0.
     """
@@ -44,7 +44,7 @@ class Reliability:
 
 
 def reliability(f: Array, y: Labels, bins: int = BINS) -> Reliability:
-    """Of the logits f (n, K) for images of the classes y (n,)."""
+    """The reliability of the logits f (n, K) for images of the classes y (n,)."""
     if bins < 1:
         raise InputError("bins", bins, "must be 1 or more")
     if len(f) == 0:

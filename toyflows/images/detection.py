@@ -26,7 +26,7 @@ AT_ONCE = 100  # bootstrap draws held in memory
 
 @dataclass(frozen=True)
 class Detection:
-    """Of n insiders and m outsiders; low … high is the 95 % bootstrap interval of the AUROC."""
+    """Measures for n insiders and m outsiders; low … high is the 95 % interval of the AUROC."""
 
     auroc: float
     low: float

@@ -214,7 +214,7 @@ def _grey(path: Path, largest: int, white: int | None = None) -> Array:
 
 
 def luma(picture: Image, top: int | None = None) -> Array:
-    """Its grey (h, w) in [0, 1]; `top` is white of 16 bits, by default as its own numbers say."""
+    """The picture's grey (h, w) in [0, 1]; `top` is white (16 bits), else it is found."""
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:

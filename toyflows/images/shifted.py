@@ -77,7 +77,7 @@ def overprinted(parts: Parts, seed: int) -> Pixels:
 
 
 def _partners(y: Labels, rng: np.random.Generator) -> Labels:
-    """For each row one of another class, all equally likely; of a single class, any row."""
+    """For each row a row of another class, all equally likely; if there is one class, any row."""
     order = np.argsort(y, kind="stable")
     first, last = (np.searchsorted(y[order], y, side) for side in ("left", "right"))
     own = (last - first) % y.size  # places, from `first`, that are not drawn

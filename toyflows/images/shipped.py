@@ -43,7 +43,7 @@ class Recipe:
 
     @property
     def config(self) -> Config:
-        """Of the run."""
+        """The configuration of the run."""
         given: dict[str, Any] = {"kind": self.kind, "size": self.size, **self.numbers}
         return Config(**given)
 
@@ -91,7 +91,7 @@ class Shipped:
 
 
 def names() -> list[str]:
-    """Of all shipped files."""
+    """The names of all shipped files."""
     return [name for name in RECIPES if (weights_folder() / f"{name}.npz").exists()]
 
 

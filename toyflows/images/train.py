@@ -115,7 +115,7 @@ class Config:
 
     @property
     def chain(self) -> Chain:
-        """Of the samples that a training step takes."""
+        """The chain that gives the samples of a training step."""
         return Chain(self.langevin, self.step, self.noise, self.clip)
 
     @property

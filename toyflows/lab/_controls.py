@@ -78,7 +78,7 @@ class Choice(Control):
 
 @dataclass(frozen=True, kw_only=True)
 class Switch(Control):
-    """On or off."""
+    """A control that is on or off."""
 
     def read(self, text: str) -> bool:
         if text not in ("0", "1"):

@@ -60,7 +60,7 @@ def pixels(sheet: Levels, fit: bool = False) -> Pixels:
 
 
 def seen(text: str, fit: bool = False) -> Pixels:
-    """The same of a packed sheet, as a batch of one (1, 28, 28)."""
+    """The same image of a packed sheet, as a batch of one (1, 28, 28)."""
     return pixels(unpack(text), fit)[None]
 
 

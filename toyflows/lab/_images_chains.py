@@ -49,7 +49,7 @@ class Walk(Protocol):
     """How the chains begin and go on: a frozen dataclass of all that it depends on."""
 
     def begin(self) -> State:
-        """At noise."""
+        """Starts the chains at noise."""
 
     def follow(self, state: State, most: int) -> State:
         """The state at the next mark, or after `most` steps where that is before."""

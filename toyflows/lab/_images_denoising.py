@@ -77,7 +77,7 @@ class Denoising:
     def _seen(
         self, step: int, x: Floats, marks: tuple[int, ...], seen: Array, rng: np.random.Generator
     ) -> State:
-        """With E[X_0 | X_t = x] = (x + σ² score)/α, and how far that is from the mean letter."""
+        """Adds E[X_0 | X_t = x] = (x + σ² score)/α, and how far that is from the mean letter."""
         t, process = float(self.times[step]), models.diffusion(self.name)[0].process
         score, guess = None, x
         if step < self.steps:

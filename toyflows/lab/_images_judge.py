@@ -177,7 +177,7 @@ class Judge:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """With a space, as everywhere here."""
+    """The share as a percentage with a space before the sign, as everywhere here."""
     return f"{100 * share:.{digits}f} %"
 
 

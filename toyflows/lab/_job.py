@@ -91,7 +91,7 @@ class Desk:
             thread.start()
 
     def put(self, job: Job, instead: Job | None = None) -> None:
-        """At the end of the line, or in the place of a job that still waits there."""
+        """Puts a job at the end of the line, or in the place of a job that still waits there."""
         with self.wake:
             if instead is not None and instead in self.line:
                 self.line[self.line.index(instead)] = job

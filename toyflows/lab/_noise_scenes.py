@@ -124,7 +124,7 @@ class Langevins(Act):
         self.state = {"left": start, "right": start, "rng": left, "other": right}
 
     def level(self, move: int) -> int:
-        """At which annealed Langevin makes the move of this number."""
+        """The noise level at which annealed Langevin makes the move of this number."""
         return min(move // self.each, len(self.levels) - 1)
 
     def move(self, job: Job) -> None:

@@ -140,7 +140,7 @@ class Pen:
             self.show()
 
     def show(self) -> None:
-        """At once, before anything is computed from it."""
+        """Shows the drawing at once, before anything is computed from it."""
         x, y = np.array(self.points).reshape(-1, 2).T
         self.view.put("data", x=x + self.left, y=y)
 

@@ -52,7 +52,7 @@ class Recall:
 
     @property
     def energies(self) -> Array:
-        """After 0, 1 … step updates."""
+        """The energies after 0, 1 … step updates."""
         return np.array(self.E[: self.step + 1])
 
     @property
@@ -155,7 +155,7 @@ def described(path: Recall, patterns: Array, names: tuple[str, ...]) -> str:
 
 
 def signed(m: float) -> str:
-    """With two digits and a true minus; ±1.00 is for ±1 only."""
+    """The number with two digits and a true minus; ±1.00 is for ±1 only."""
     if abs(m) < 1:
         m = max(-0.99, min(0.99, m))
     return f"{m:.2f}".replace("-", "−")

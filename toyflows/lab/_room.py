@@ -59,7 +59,7 @@ class Room:
     speed: ClassVar[int] = 5
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
-        """Those that apply when the address says `given`: a method's own options follow from it.
+        """The controls for the address `given`: a method's own options depend on it.
 
         The seed is one of them in each room.
         """

@@ -131,7 +131,7 @@ class Side:
         return np.linspace(mix.a - 4, mix.b + 4, 401)
 
     def densities(self, θ: float) -> dict[str, Array]:
-        """Of data and model, and the energy, at `places`."""
+        """The densities of data and model, and the energy, at `places`."""
         mix, x = self.target.mixture, self.places
         return {
             "x": x, "data": mix.density(x, self.target.θ_star), "model": mix.density(x, θ),

@@ -91,7 +91,7 @@ class State:
         return cls(rbm, h.astype(np.float32), np.zeros((0, len(Seen._fields))))
 
     def arrays(self) -> dict[str, Array]:
-        """By the names they have in a checkpoint."""
+        """The arrays, by their names in a checkpoint."""
         return {
             "W": self.rbm.W, "a": self.rbm.a, "b": self.rbm.b, "h": self.h.astype(np.uint8),
             "history": self.history,

@@ -126,7 +126,7 @@ class TwoModes(Room):
         return TwoModesView(look)
 
     def command(self, values: Values, step: int) -> str | None:
-        """Of the first method."""
+        """The command of the first method."""
         v = values
         words = ["toyflows flow", f"--loss {v['method']}", f"--theta-star {v['theta_star']:.10g}",
                  f"--theta0 {v['theta0']:.10g}", f"--separation {v['separation']:.10g}",
