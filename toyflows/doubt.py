@@ -1,4 +1,4 @@
-"""Whether an estimate may be believed: decided here, and told by every form of output.
+"""Decides whether an estimate may be believed; every form of output repeats the answer.
 
 Each function returns one sentence of what is wrong, or "" where nothing is. An error bar in doubt
 is not shown.
@@ -10,8 +10,8 @@ is not shown.
                           so few; below FEW_WEIGHTS it is that of the largest, and too low.
     log p, KL             of binary data log p ≤ 0, and KL ≥ 0, whatever the model.
 
-What a diffusion's schedule leaves of the signal is told by diffusion/schedules.py (`warning`), what
-is wrong with a flow's walkers by alarms.py.
+diffusion/schedules.py (`warning`) says how much signal a schedule leaves; alarms.py says what is
+wrong with a flow's walkers.
 """
 
 from __future__ import annotations

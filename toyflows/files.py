@@ -1,4 +1,4 @@
-"""The machine around a run: files that are whole or not there, the cache folder, cores, memory."""
+"""The machine around a run: files that are whole or absent, the cache folder, cores, memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of a diffusion model and what it is asked: the same for points and for images.
+"""The network of a diffusion model and what it predicts, for points and for images alike.
 
 With V = α² + σ², for data of mean 0 and spread 1, x_t/√V has spread 1, and the network f answers
 

@@ -6,10 +6,10 @@ One step: data x_0, times t spread evenly on [t_1, 1] from a random start, noise
     ddpm    X_t = √ᾱ X_0 + √(1 − ᾱ) Z, variance preserving, ᾱ of a schedule       Ho et al. 2020
     ncsn    X_t = X_0 + σ(t) Z, variance exploding, σ geometric              Song & Ermon 2019
 
-Times are continuous, so that every sampler may ask at any: t_1 = 1/levels, and the chain of
-`levels` steps has its times k/levels among them. Points are learned in units in which they have
-mean 0 and spread 1. All that is random is a function of (seed, step): a run that goes on from its
-checkpoint is the run that was never stopped, bit for bit.
+Times are continuous, so that a sampler may use any time: t_1 = 1/levels, and the chain of `levels`
+steps has its times k/levels among them. Points are learned in units in which they have mean 0 and
+spread 1. All that is random is a function of (seed, step): a run that goes on from its checkpoint
+is the run that was never stopped, bit for bit.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ share that is right should be the mean of p; the expected calibration error is t
 
     ECE = Σ_bins (n_bin/n) |right_bin − p_bin|.
 
-A classifier that is right in its order but too sure or too shy is mended by one number, the
-temperature T of softmax(f/T), fitted to images it has not learned from.
-Source: Guo et al., On calibration of modern neural networks (2017), Eqs. (3) and (9).
+A classifier that ranks images well, but is too sure or not sure enough, is corrected by one number,
+the temperature T of softmax(f/T), fitted to images it has not learned from. Source: Guo et al., On
+calibration of modern neural networks (2017), Eqs. (3) and (9).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
     x ← x − step · clip(∂E/∂x, ±clip) + noise · ξ,     then into [−1, 1]
 
-Without clip this is unadjusted Langevin at the temperature T = noise²/(2 step): with the default
-numbers, which are those that train well, nearly a descent. Exercise sheet 3 [F] has the SGLD of η,
+Without clip this is unadjusted Langevin at the temperature T = noise²/(2 step): the default
+numbers, which train well, make it nearly a descent. Exercise sheet 3 [F] has the SGLD of η,
 x ← x − (η/2) ∂E/∂x + √η ξ: that is step = η/2 and noise = √η, with T = 1. Noise is a function of
 (seed, number of the step, place in the batch). Source: [F]; Du & Mordatch (2019).
 """

@@ -1,7 +1,7 @@
 """Trained weights that come with the package, so that figures need no training.
 
-A file has the mean weights of a run of `toyflows train`, and in its header the command that makes
-it again, its first losses and its scores: what a test holds it to. `make` makes it again.
+A file has the mean weights of a run of `toyflows train`. Its header has the command that makes it
+again, its first losses and its scores, which a test checks. `make` makes it again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Training an energy model, a JEM or a classifier on images: configuration, state, loop, files.
 
 One step: a batch of data with a little noise; as many samples by Langevin chains; the gradient of
-`energy.loss`, clipped; Adam. A classifier takes no samples and learns log q(y|x) alone: what a JEM
-is measured against. Where the chains begin is the sampler:
+`energy.loss`, clipped; Adam. A classifier takes no samples and learns log q(y|x) alone; it is the
+comparison for a JEM. The sampler says where the chains begin:
 
     contrastive-divergence   at the batch                              Hinton (2002)
     persistent               in a buffer of earlier chains' ends; a share of them afresh, at noise

@@ -2,7 +2,7 @@
 
 A visitor's new setting cancels what is still computed for the old one. Jobs wait in the order they
 came; a playing visitor's next frame goes to the end of the line, so that all play at one speed. A
-long job goes to its end too after each SLICE, where others wait: nobody can keep the cores.
+long job also goes back to the end after each SLICE if others wait, so that nobody keeps the cores.
 """
 
 from __future__ import annotations

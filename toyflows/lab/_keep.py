@@ -1,4 +1,4 @@
-"""What a visitor can keep of a page: its numbers, its film."""
+"""What a visitor can save from a page: its numbers and its film."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The spins after so many sweeps are those of `ising_chain.run`: what is drawn is a function of the
 seed and the sweep. A track remembers M and the bonds after every sweep anybody has seen, and the
-lattice after some of them, so that going back is not computing all again.
+lattice after some of them, so that going back does not compute all sweeps again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A long training run that is computed once, and looked at from any of its steps.
 
 A record keeps θ, θ̇ and the share of mode b at every step anybody has seen, and the particles at
-some of them: going back in time is not computing all again. Numbers are those of `toyflows.flow`.
+some of them: going back in time does not compute all steps again. Numbers are those of
+`toyflows.flow`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """One visitor's page of a room: what was asked for, what is computed for it, what is shown.
 
 The page's thread (Bokeh's) owns everything here; a scene belongs to the desk's thread while a job
-has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE is
-let finish and shown, so that the picture moves with the hand; an older one is cancelled.
+has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE
+may finish and is shown, so that the picture moves with the hand; an older one is cancelled.
 """
 
 from __future__ import annotations

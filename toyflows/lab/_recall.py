@@ -1,4 +1,4 @@
-"""A Hopfield network one unit at a time, and what the state is that it came to.
+"""A Hopfield network, updated one unit at a time, and the kind of state at which it ends.
 
 In a sweep each unit is updated once. So the state after r updates of a sweep is the state before it
 with the units order[:r] as they are after it: `Hopfield.settle` gives both, and this module every

@@ -1,4 +1,4 @@
-"""What decides the training of an RBM: its options, their defaults, what is allowed."""
+"""The options of an RBM's training, their defaults and their limits."""
 
 from __future__ import annotations
 

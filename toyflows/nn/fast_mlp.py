@@ -3,7 +3,7 @@
 fast = FastMLP(mlp());     fast.forward(θ, x, t), fast.loss_and_gradient(θ, x, t, target)
 
 θ is the network's flat vector, x (N, inputs) float32 with any N, t (N,) or one time for all. Where
-the network has classes, labels (N,) or one for all: the label `classes`, or none given, is no
+the network has classes, labels (N,) or one for all: the label `classes`, or no label, means no
 class. A point's results do not depend on the points beside it, and sums over points are made in a
 fixed order.
 """
