@@ -368,5 +368,5 @@ def test_a_checkpoint_with_wrong_shapes_or_configuration_is_refused(tmp_path: Pa
             Model.load(path)
         assert caught.value.name == "checkpoint"
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="is of kind ebm; wanted is jem"):
+    with pytest.raises(InputError, match="is of kind ebm; must be jem"):
         Model.load(tmp_path / "a.npz", "jem")

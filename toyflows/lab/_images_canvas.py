@@ -100,7 +100,7 @@ def of_picture(content: bytes) -> Levels:
     border = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     most = max(float(grey.min()), float(grey.max()), key=lambda g: abs(g - border))
     if most == border:
-        raise InputError("pattern", "the picture", "is of one grey all over")
+        raise InputError("pattern", "the picture", "has only one grey; must have more")
     return np.rint(INKED * np.clip((grey - border) / (most - border), 0, 1)).astype(np.uint8)
 
 

@@ -263,7 +263,7 @@ class Visit:
         if isinstance(error, InputError | Diverged):
             self.say(str(error), bad=True)
         else:
-            self.say("a mistake of ours: see the terminal of toyflows lab", bad=True)
+            self.say("an error in toyflows: the terminal of toyflows lab shows it", bad=True)
             traceback.print_exception(error)
         if self.stale:
             self._ask()

@@ -179,7 +179,7 @@ class FastMLP:
                 raise InputError("t", np.shape(t), "this network has no time")
             return x
         if t is None:
-            raise InputError("t", None, "this network has a time")
+            raise InputError("t", None, "must be given: this network takes a time")
         features = np.empty((len(x), self.layout.x.used), np.float32)
         features[:, : self.inputs] = x
         times = np.atleast_1d(_single(_one_or_all("t", t, len(x))))
