@@ -29,7 +29,7 @@ from toyflows.nn.network import Network
 
 Floats = NDArray[Any]
 Labels = NDArray[np.int64]
-CLOCK = 1000.0  # the network is told 1000 t, as DDPM counts
+CLOCK = 1000.0  # the network gets 1000 t, as DDPM counts
 GAIN = 4.0  # of points: at 1 it begins almost linear, and of the symmetric 8 Gaussians it stays so
 
 
@@ -38,11 +38,11 @@ class Net(Protocol):
 
     @property
     def network(self) -> Network:
-        """The reference: how many parameters, and how they begin."""
+        """The reference network: the number of parameters, and their first values."""
 
     @property
     def classes(self) -> int:
-        """How many; the label `classes` is no class."""
+        """The number of classes; the label `classes` means no class."""
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """f, in the shape of x."""
@@ -53,7 +53,7 @@ class Net(Protocol):
         """The mean of weight (f − target)² over points and their numbers, and its ∂/∂θ."""
 
     def divergence(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
-        """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it is not to be had."""
+        """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it cannot be computed."""
 
 
 class _Compiled:

@@ -219,7 +219,7 @@ def mode_weights(x: ArrayLike, mixture: Gaussians, soft: bool = False) -> Array:
 
 
 class Floor(NamedTuple):
-    """What a metric says of two samples of one law: mean, a quantile, and all replicas."""
+    """The values of a metric for two samples of one law: mean, a quantile, and all replicas."""
 
     mean: float
     quantile: float
@@ -257,7 +257,7 @@ def floor(
 
 
 def _samples(x: ArrayLike, y: ArrayLike, fewest: int = 1) -> tuple[Array, Array]:
-    """Both as points (n, D) and (m, D), or InputError("samples")."""
+    """Both samples as points (n, D) and (m, D), or InputError("samples")."""
     made = []
     for given in (x, y):
         points = np.asarray(given, np.float64)

@@ -67,7 +67,7 @@ class Source(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names; fewer than two: none to be learned."""
+        """The names of the classes; with fewer than two, none is learned."""
 
     @property
     def data_hash(self) -> str:
@@ -81,7 +81,7 @@ class Source(Protocol):
         """x_0 (count, …) float32 in the model's units, and classes (count,)."""
 
     def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
-        """Data to judge by, in their own units; of images as many as there are, at most."""
+        """Fresh data in their own units; at most as many images as the set has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,10 +149,10 @@ def holds_images(source: str) -> bool:
 def find(
     source: str, size: int, labelled: bool, columns: str = "", skip_missing: bool | None = None
 ) -> Source:
-    """The data of this name: images where a size is given, else points, for which the last two say
-    how a file is read.
+    """The data of this name: images where a size is given, else points; the last two arguments
+    say how a file is read.
 
-    Raises InputError("target") for what there is not.
+    Raises InputError("target") for unknown data.
     """
     found: Source
     if size or holds_images(source):

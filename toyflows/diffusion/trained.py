@@ -22,7 +22,7 @@ from toyflows.nn.training import State, with_kept
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A run as its checkpoint has it; `data_hash` is that of what it learned from."""
+    """A run as its checkpoint holds it; `data_hash` is the hash of its data."""
 
     config: Config
     state: State
@@ -79,7 +79,7 @@ class Model:
 
     @property
     def process(self) -> Process:
-        """The config's."""
+        """The process that the config names."""
         return self.config.process
 
     @property
@@ -88,7 +88,7 @@ class Model:
         return self.config.classes
 
     def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
-        """Data to judge by."""
+        """Fresh data to compare with."""
         return self.source().fresh(count, rng)
 
     @property

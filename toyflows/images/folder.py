@@ -90,7 +90,7 @@ def _refuse(source: str | Path, why: str) -> NoReturn:
 def _read_folder(
     folder: Path, size: int, skipped: list[tuple[str, str]]
 ) -> tuple[Levels, Labels, tuple[str, ...]]:
-    """Grey levels (n, size, size), classes (n,) and their names; files without an image are told
+    """Grey levels (n, size, size), classes (n,) and their names; files without an image are named
     in `skipped`. Pictures in the folder itself are one class where no subfolder has any."""
     inside = {d.name: _files(d, deep=True) for d in sorted(folder.iterdir()) if _is_class(d)}
     loose = _files(folder, deep=False)

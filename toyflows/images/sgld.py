@@ -28,7 +28,7 @@ AT_ONCE = 64  # images that NumPy takes through the network together: its window
 
 @dataclass(frozen=True)
 class Chain:
-    """How many steps, and the numbers of one; [F]'s SGLD of η is step = η/2, noise = √η."""
+    """The number of steps and the settings of one; [F]'s SGLD of η is step = η/2, noise = √η."""
 
     steps: int = 60
     step: float = 2.0
@@ -66,7 +66,7 @@ class Engine(Protocol):
     def langevin(
         self, θ: Array, x: Pixels, chain: Chain, seed: int, start: int, classes: Labels | None
     ) -> Pixels:
-        """x after chain.steps steps, which are numbers start, start + 1 … of the noise."""
+        """x after chain.steps steps; they use the noise numbered start, start + 1, …"""
 
     def gradients(self, θ: Array, x: Pixels, g: Array) -> Array:
         """Σ_nk g_nk ∂f_nk/∂θ, flat like θ."""

@@ -55,7 +55,7 @@ STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides a run, but its length."""
+    """All settings of a run except its length."""
 
     kind: str = "ebm"
     size: int = 28  # of the images
@@ -146,7 +146,7 @@ class State(training.State):
 
     @classmethod
     def new(cls, config: Config) -> State:
-        """Before the first step."""
+        """The state before the first step."""
         θ = config.network().init(stream(config.seed, "network"))
         slots = config.buffer if config.sampler == "persistent" and config.sampled else 0
         shape = (slots, config.size, config.size)
@@ -165,8 +165,8 @@ SEEN = (*energy.Loss._fields, "norm")  # columns of the history
 
 
 class Record(NamedTuple):
-    """What one step saw: its loss, the norm of its gradient, the rate. `lost`: why it was undone
-    and the run is back at `step`."""
+    """The numbers of one step: its loss, the norm of its gradient, the rate. `lost` says why the
+    step was undone; the run is then back at `step`."""
 
     step: int
     loss: energy.Loss
@@ -182,7 +182,7 @@ def train(
     engine: Engine,
     keep: Callable[[State], Any],
 ) -> Iterator[Record]:
-    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, whose
+    """The steps of `training.steps`. A step is lost if its loss or gradient is not finite, if its
     new weights give one of its images an energy beyond LIMIT, or after which the energy tells
     samples from data (`apart`)."""
 
@@ -230,7 +230,7 @@ def _samples(config: Config, state: State, real: Images, engine: Engine) -> tupl
 
 
 def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
-    """From the outputs on data, followed by those on samples; ∂L/∂f of all."""
+    """The loss from outputs on data, then on samples; and ∂L/∂f of all outputs."""
     if config.sampled:
         real, model = np.split(f, 2)
         loss, *g = energy.loss(real, model, y, config.alpha, config.weight)
@@ -241,7 +241,7 @@ def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
 
 
 def _lost(loss: float, norm: float, E: Array) -> str:
-    """What is wrong with a step, whose new weights give the energies E; empty: nothing."""
+    """What is wrong with a step whose new weights give the energies E; empty if nothing is."""
     for name, value in (("loss", loss), ("gradient norm", norm)):
         if not math.isfinite(value):
             return f"{name} = {value}"
@@ -314,7 +314,7 @@ class Model:
         return cls(config, State.new(config), parts.data_hash)
 
     def engine(self, threads: int | None = 1) -> Engine:
-        """The engine that the run was begun with: another rounds otherwise. None: all cores."""
+        """The engine that the run was begun with, as others round differently. None: all cores."""
         threads = available_cores() if threads is None else threads
         return engine_of(self.config.network(), self.config.engine, threads)
 

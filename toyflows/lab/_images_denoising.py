@@ -1,4 +1,4 @@
-"""A shipped diffusion model on its way back from noise, and what it expects to come of it."""
+"""A shipped diffusion model on its way back from noise, and the image that it expects."""
 
 from __future__ import annotations
 

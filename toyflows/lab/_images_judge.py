@@ -1,4 +1,4 @@
-"""One image, and what three networks say of it: how strange it is, and which letter."""
+"""One image, and what three networks say: how strange it is, and which letter it is."""
 
 from __future__ import annotations
 

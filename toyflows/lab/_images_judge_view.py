@@ -1,4 +1,4 @@
-"""The sheet to draw on, and what three networks say of it."""
+"""The sheet to draw on, and what three networks say about the drawing."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Deliver = Callable[[Any], None]
 
 
 class Cancelled(Exception):
-    """The visitor has asked for something else."""
+    """The visitor has changed the setting."""
 
 
 class Job:

@@ -154,7 +154,7 @@ _one = threading.Lock()
 
 
 def track(model: Ising, sampler: str, start: str, seed: int, burn: int) -> Track:
-    """The track of this setting, the same for all who look at it."""
+    """The track of this setting, the same for all visitors."""
     key = model, sampler, start, seed, burn
     found = _tracks.get(key) or Track(model, sampler, first(start, model.L, seed), seed, burn)
     with _one:

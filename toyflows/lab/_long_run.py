@@ -104,7 +104,7 @@ def record(
     method: str, backend: str, θ_star: float, d: float, dt: float, rate: float, walkers: int,
     seed: int,
 ) -> Record:  # fmt: skip
-    """The record of these settings from θ0 = 0, the same for all who look at it."""
+    """The record of these settings from θ0 = 0, the same for all visitors."""
     target = Target.exact(θ_star, d)
     where = Grid(target, dt) if backend == "grid" else Walkers(target, dt, walkers, seed)
     return Record(make(method, **OPTIONS.get(method, {})), where, 0.0, rate)

@@ -47,7 +47,7 @@ class Law:
 
     @cached_property
     def classes(self) -> int:
-        """Modes or curves; 1: none that can be told apart."""
+        """The number of modes or curves; 1 if they cannot be separated."""
         return int(self.owner.max()) + 1
 
     @cached_property

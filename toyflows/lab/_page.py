@@ -1,4 +1,4 @@
-"""One visitor's page of a room: what was asked for, what is computed for it, what is shown.
+"""One visitor's page of a room: the settings, the computation, and the picture.
 
 The page's thread (Bokeh's) owns everything here; a scene belongs to the desk's thread while a job
 has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE
@@ -155,7 +155,9 @@ class Visit:
         else:
             self._tell_address()
             self._later(CALM, self._settle)
-        self.transport.play(self.playing)  # last: who reads "Play" sees what stands still
+        self.transport.play(
+            self.playing
+        )  # last: when "Play" can be read, the picture already stands still
 
     def _settle(self) -> None:
         """What a playing page showed too seldom."""
@@ -308,7 +310,7 @@ class Visit:
             "step": self.step, "whole": whole,
             **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
         })  # fmt: skip
-        self._tell_busy()  # in the frame's own message: who reads that it is done sees what is
+        self._tell_busy()  # in the frame's own message: when "done" can be read, so can the frame
         self.wire.sent += 1
         if not self.playing or self.shown_at - self.told_at > 1:
             self._tell_address()  # browsers take no more than a hundred addresses in 30 s

@@ -1,4 +1,4 @@
-"""A room of the laboratory: what can be set, what is then computed, and what is seen of it.
+"""A room of the laboratory: its settings, its computation, and its picture.
 
 What is seen is a function of the settings and of a number of steps, both of which stand in the
 address: a link gives the same numbers again. Computing (`Scene`) knows nothing of the page and runs
@@ -98,7 +98,7 @@ class Room:
         raise NotImplementedError
 
     def film(self, values: Values, step: int) -> Any:
-        """The film of it, from step 0 to here, as a toyflows.film.Film; None: there is none."""
+        """A film of the scene from step 0 to here (toyflows.film.Film), or None."""
         return None
 
 

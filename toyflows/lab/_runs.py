@@ -93,7 +93,7 @@ class Side:
 
     # ---------------------------------------------------------------- what is seen
     def seen(self, step: int, whole: bool) -> dict[str, Any]:
-        """All that is drawn of it; with the verdict only of a `whole` run."""
+        """All numbers that are drawn; the verdict only for a `whole` run."""
         out: dict[str, Any] = {}
         for name, run in self.runs.items():
             keep = _thinned(len(run.t))

@@ -43,7 +43,7 @@ class Short(logging.Filter):
 
 
 class Hall:
-    """All rooms, the desk where their computations wait, and who is there."""
+    """All rooms, the desk where their computations wait, and the visitors."""
 
     def __init__(self, cores: int, sessions: int = SESSIONS):
         self.rooms, self.sessions = rooms(), sessions

@@ -44,7 +44,7 @@ EXACT = 16  # units of the smaller layer: up to here the likelihood on the way i
 
 
 class Seen(NamedTuple):
-    """A row of the history, of the first JUDGED images of a part (valid: nan where there is none).
+    """A row of the history, for the first JUDGED images of a part (valid: nan if none).
 
     log_p: the mean of log p(v), exact up to 16 units of the smaller layer, else the mean of the
     pseudo-likelihood. error: the mean of (v − p(v|h))² with h set to p(h|v).
@@ -58,7 +58,7 @@ class Seen(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a step saw: the norm of its gradient; `seen` each `every` steps."""
+    """The numbers of one step: the norm of its gradient; `seen` each `every` steps."""
 
     step: int
     norm: float
@@ -75,7 +75,7 @@ class TooFast(Diverged):
 
 @dataclass
 class State:
-    """What a run is at a step: all of it is in its checkpoint."""
+    """The state of a run at a step; the checkpoint holds all of it."""
 
     rbm: RBM
     h: Array  # (rows, m) ends of the chains; none but for pcd and tempering
