@@ -30,7 +30,7 @@ def lab(
     port: Annotated[int, typer.Option(help="Port of the server; 0 means any free port.")] = 5006,
     address: Annotated[
         str,
-        typer.Option(help="Network address: 127.0.0.1 is this machine only, 0.0.0.0 all networks."),
+        typer.Option(help="Visitors: 127.0.0.1 lets in this machine, 0.0.0.0 all that reach it."),
     ] = "127.0.0.1",
     sessions: Annotated[
         int, typer.Option(help="Largest number of visitors at the same time.")

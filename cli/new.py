@@ -78,7 +78,7 @@ def flow(
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path(),
 ) -> None:
-    """Write NAME.py: maximum likelihood, to be changed into your own method.
+    """Write NAME.py with maximum likelihood, which you change into your own method.
 
     Example: toyflows new flow my-method --plain && toyflows check my_method.py
     """

@@ -47,7 +47,7 @@ def ood(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Test how well a model detects foreign images: AUROC (95 % interval), AUPR and FPR95.
+    """Test how well a model detects images from outside its data: AUROC, AUPR and FPR95.
 
     Example: toyflows ood ebm28 --score energy
     """

@@ -256,7 +256,7 @@ def score(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print log Z and the mean log p(v) of the data, exactly or by importance sampling.
+    """Print log Z and the mean log p(v) of the data, exactly or by annealed sampling (AIS).
 
     Example: toyflows rbm score bars.npz
     """
