@@ -76,7 +76,8 @@ def _assemble() -> None:
 def _arrange() -> None:
     """Gives each command its panel; a command that no panel names is a tool."""
     panel_of = {name: panel for panel, names in PANELS.items() for name in names.split()}
-    for info in (*app.registered_commands, *app.registered_groups):
+    infos: list[Any] = [*app.registered_commands, *app.registered_groups]
+    for info in infos:
         name = info.name or getattr(info.callback, "__name__", "")
         info.rich_help_panel = panel_of.get(name, "Tools")
 

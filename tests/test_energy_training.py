@@ -353,10 +353,10 @@ def test_a_checkpoint_with_wrong_shapes_or_configuration_is_refused(tmp_path: Pa
     model = Model.new(TINY, PARTS)
     arrays, header = checkpoint.load(model.save(tmp_path / "a.npz"))
     bad = {
-        "buffer: there is": (arrays | {"buffer": arrays["buffer"][:5]}, header),
-        "θ: there is nothing": ({k: v for k, v in arrays.items() if k != "θ"}, header),
+        "buffer: is": (arrays | {"buffer": arrays["buffer"][:5]}, header),
+        "θ: is nothing": ({k: v for k, v in arrays.items() if k != "θ"}, header),
         "is of kind toy": (arrays, dataclasses.replace(header, kind="toy")),
-        "buffer: there is uint8 ": (arrays, dataclasses.replace(header, configuration={})),
+        "buffer: is uint8 ": (arrays, dataclasses.replace(header, configuration={})),
         "no usable configuration .x for 128": (
             arrays,
             dataclasses.replace(header, configuration=header.configuration | {"batch": "x"}),
