@@ -34,7 +34,7 @@ class Control(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Any:
-        """The value. Raises InputError(name, text, what is allowed)."""
+        """The value. Raises InputError(name, text, what it must be)."""
 
     def write(self, value: Any) -> str:
         """The text that `read` gives back as this value."""

@@ -78,7 +78,7 @@ def stroke(
 
 
 def boxed(ink: Array) -> Array:
-    """Ink (28, 28) in [0, 1], its box in the middle and LETTER pixels long; none stays none."""
+    """Ink (28, 28) in [0, 1], its box centred, LETTER pixels long; no ink stays none."""
     from PIL import Image
 
     rows, columns = (np.flatnonzero((ink >= 0.5).any(axis=axis)) for axis in (1, 0))

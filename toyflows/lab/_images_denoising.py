@@ -55,7 +55,7 @@ class Denoising:
         return self._seen(0, noise.astype(np.float32), (), np.empty((0, CHAINS), "f4"), rng)
 
     def follow(self, state: State, most: int) -> State:
-        """One step; at the end of the times nothing moves any more."""
+        """One step; after the last time nothing moves."""
         from toyflows.diffusion import methods
         from toyflows.diffusion.methods.base import Model
 

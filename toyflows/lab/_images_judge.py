@@ -66,7 +66,7 @@ class Verdict:
 
     @property
     def letter(self) -> bool:
-        """Whether the image passes."""
+        """Whether the image passes as a letter."""
         return self.value <= self.limit
 
     @property
@@ -81,7 +81,7 @@ class Verdict:
 
 
 class Judge:
-    """The scene: nothing moves."""
+    """The scene; in it nothing moves."""
 
     def __init__(self, asked: Asked, job: Job):
         self.step = 0

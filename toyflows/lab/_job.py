@@ -25,7 +25,7 @@ class Cancelled(Exception):
 
 
 class Job:
-    """One computation, as it looks from inside."""
+    """One computation, as the code inside it sees it."""
 
     def __init__(self, work: Work, told: Deliver, done: Deliver, failed: Deliver):
         self.work, self.told, self.done, self.failed = work, told, done, failed
@@ -36,7 +36,7 @@ class Job:
 
     @property
     def busy(self) -> bool:
-        """It waits or runs, and somebody waits for it."""
+        """Whether it waits or runs, and somebody waits for it."""
         return not (self.over or self.cancelled)
 
     def check(self) -> None:
@@ -179,6 +179,6 @@ class Slot:
         return self.job
 
     def leave(self) -> None:
-        """The visitor wants nothing any more."""
+        """The visitor leaves: nothing more is computed for him."""
         if self.job is not None:
             self.desk.drop(self.job)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def arrays(frame: Frame, settings: dict[str, Any]) -> bytes:
-    """All numbers of what is seen, with the settings as JSON, as an .npz."""
+    """All numbers on the page, with the settings as JSON, as an .npz."""
     kept = (np.ndarray, int, float)
     numbers: dict[str, Any] = {n: v for n, v in frame.items() if isinstance(v, kept)}
     file = io.BytesIO()

@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 @dataclass(eq=False)
 class Track:
-    """Everything known of one setting."""
+    """Everything computed for one setting."""
 
     model: Ising
     sampler: str
@@ -124,13 +124,13 @@ class Track:
         return max(1, round(late / (burn - burn // 2))) if burn > 1 else 1
 
     def record(self, sweep: int, spins: Spins) -> Record:
-        """What is measured: the sweeps after the burn-in."""
+        """The measured sweeps: those after the burn-in."""
         M, bonds = self.path[self.burn + 1 : sweep + 1].T
         return Record(self.model, self.sampler, M, -bonds - self.model.h * M, spins)
 
 
 def _packed(s: Spins) -> Spins:
-    """64 spins in the room of eight."""
+    """The spins packed: 64 of them take eight bytes."""
     return np.packbits(s > 0).view(np.int8)
 
 

@@ -65,7 +65,7 @@ class Scores(Act):
 
     @cached_property
     def still(self) -> Frame:
-        """What does not change while the walkers move."""
+        """The parts that do not change while the walkers move."""
         m, σ = self.law.mixture, self.σ
         x, y = pixels(WIDE, 2 * PIXELS), pixels(REACH, round(2 * PIXELS * REACH / WIDE))
         spread = math.sqrt(self.law.narrowest + σ**2)

@@ -92,7 +92,7 @@ class Visit:
 
     @property
     def last(self) -> int:
-        """Steps that can be shown."""
+        """The number of steps that can be shown."""
         return self.room.last(self.values)
 
     # ---------------------------------------------------------------- what the visitor does
@@ -117,7 +117,7 @@ class Visit:
         self.want()
 
     def asked(self, message: str) -> None:
-        """What page.js says; anything else is nothing."""
+        """Handles a message of page.js; ignores any other."""
         with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             self.act(str(json.loads(message)["what"]))
 
@@ -160,7 +160,7 @@ class Visit:
         )  # last: when "Play" can be read, the picture already stands still
 
     def _settle(self) -> None:
-        """What a playing page showed too seldom."""
+        """After a pause, shows what a playing page shows too seldom."""
         if not self.playing and self.frame:
             self.view.show(self.frame)
             self._show_time()
@@ -349,14 +349,14 @@ class Visit:
 
     # ---------------------------------------------------------------- what can be kept
     def give(self, name: str, mime: str, content: bytes) -> None:
-        """A file for the visitor to keep."""
+        """Gives the visitor a file to save."""
         self.wire.file = json.dumps(
             {"name": name, "mime": mime, "content": base64.b64encode(content).decode(),
              "at": time.monotonic()}
         )  # fmt: skip
 
     def save_film(self) -> None:
-        """Made at the desk like everything else; the visitor's next wish cancels it."""
+        """Makes the film at the desk, like everything; the visitor's next setting cancels it."""
         self.play(False)
         try:
             film = self.room.film(self.values, max(self.step, 1))

@@ -57,7 +57,7 @@ class Recall:
 
     @property
     def unit(self) -> int:
-        """Which unit is updated next; −1 where it is all of them, or the network is at rest."""
+        """The unit that is updated next; −1 where it is all of them, or the network is at rest."""
         if self.update == "synchronous" or self.rests():
             return -1
         if self._done == len(self.rank):
@@ -132,7 +132,7 @@ def mixture(s: Array, patterns: Array) -> tuple[tuple[int, int], ...]:
 
 
 def described(path: Recall, patterns: Array, names: tuple[str, ...]) -> str:
-    """What the state is, in a sentence."""
+    """A sentence about the state."""
     if not len(patterns):
         return "Nothing is stored yet: no unit feels any other"
     s = path.state

@@ -110,7 +110,7 @@ class Side:
         return out | self._particles() | self._phase(θ)
 
     def _told(self, judged: Trajectory, whole: bool) -> dict[str, str]:
-        """What is seen and what was; the verdict of a whole run; why it goes no further."""
+        """The sentences `now` and `so_far`, the verdict of a whole run, or why it stopped."""
         if self.stopped:
             return {"verdict": "", "says": f"The run {self.stopped}."}
         if len(judged.t) < 2:
