@@ -40,7 +40,7 @@ def found(package: str, folder: Path, base: type[T], what: str) -> dict[str, typ
 
 
 def options_of(cls: type) -> tuple[dataclasses.Field[Any], ...]:
-    """Its own options: the fields of the dataclass."""
+    """The options of a class: the fields of its dataclass."""
     return dataclasses.fields(cast(Any, cls))
 
 
