@@ -1,7 +1,7 @@
 """Sets of images: grey levels, classes, a split that keeps the classes' balance, one hash of all.
 
 An image is float32 in [−1, 1], on the 256 levels 2k/255 − 1 of an ordinary picture file: a set is
-kept in a quarter of the space, and its hash does not depend on the last bits of the arithmetic.
+kept in a quarter of the space, and its hash does not see the last bits of the arithmetic.
 """
 
 from __future__ import annotations
