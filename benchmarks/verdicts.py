@@ -127,7 +127,7 @@ def complaints(done: Sequence[Trial]) -> str:
         return "No wrong word, and no other fault."
     lines = []
     for t in bad[:SHOWN]:
-        told = f"{t.said}, allowed is {t.row}" if t.wrong else f"{t.said}, which is right"
+        told = f"{t.said}, must be {t.row}" if t.wrong else f"{t.said}, which is right"
         faults = "".join(f"; {fault}" for fault in t.faults)
         name = f"{t.case.method}: {told} ({t.why}){faults}"
         lines.append(f"* {name}\n\n      {t.case.python}")

@@ -20,15 +20,21 @@ def denoise(
     image: Annotated[
         str, typer.Argument(metavar="IMAGE", help="A picture file, or one letter such as R.")
     ],
-    noise: Annotated[float, typer.Option(help="Share of pixels that are flipped.")] = 0.2,
-    coupling: Annotated[float, typer.Option(help="J: how much neighbours like to agree.")] = 0.6,
+    noise: Annotated[float, typer.Option(help="Share of the pixels that are flipped.")] = 0.2,
+    coupling: Annotated[
+        float, typer.Option(help="Coupling J: neighbours agree more where J is larger.")
+    ] = 0.6,
     noisy: Annotated[
-        bool, typer.Option("--noisy", help="The image is noisy already: add none.")
+        bool, typer.Option("--noisy", help="The image is noisy already; add no noise.")
     ] = False,
-    sweeps: Annotated[int, typer.Option(help="Gibbs sweeps to average.")] = 200,
-    burn: Annotated[int, typer.Option(help="Gibbs sweeps before.")] = 50,
-    seed: Annotated[int, typer.Option(help="Seed of the noise and of Gibbs.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Save to .png (side by side) or .npz.")] = None,
+    sweeps: Annotated[int, typer.Option(help="Number of Gibbs sweeps in the average.")] = 200,
+    burn: Annotated[
+        int, typer.Option(help="Number of Gibbs sweeps before the average begins.")
+    ] = 50,
+    seed: Annotated[int, typer.Option(help="Seed of the noise and of the Gibbs sweeps.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Save the images to a .png (side by side) or an .npz.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
     """Flip pixels of a black-and-white image, and clean it by ICM, Gibbs and an exact minimal cut.

@@ -98,7 +98,7 @@ def _run(model: Model, length: _training.Length, threads: int | None, out: Path)
 
 
 def _tell_quality(model: Model) -> None:
-    """Of samples drawn as `toyflows sample` does by default."""
+    """Prints the quality of samples that are drawn as `toyflows sample` does by default."""
     from toyflows.cli._drawing import judged
     from toyflows.diffusion.drawing import Plan
     from toyflows.seeds import stream

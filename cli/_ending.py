@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM end a command within a second, whatever it is at.
 
 Python hears of a signal only between two of its own instructions, so that a long call of compiled
-code is deaf. But the system's handler writes a byte at once (signal.set_wakeup_fd): a second thread
-reads it, leaves time for an orderly end, and where none comes ends the process itself.
+code does not notice it. But the system's handler writes a byte at once (signal.set_wakeup_fd). A
+second thread reads the byte, leaves time for an orderly end, and else ends the process itself.
 """
 
 from __future__ import annotations

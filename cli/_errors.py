@@ -103,7 +103,7 @@ def _as_typed(name: str, value: object) -> tuple[str, object]:
 
 
 def _parameter(context: Any, name: str) -> tuple[Any, str]:
-    """That of the command which has this name, if any, and how it is called."""
+    """The parameter of the command that has this name, if any, and how it is typed."""
     for parameter in context.command.params:
         for option in (*parameter.opts, *parameter.secondary_opts):  # as --no-skip-missing
             if name.replace("_", "-") == option.lstrip("-"):
@@ -117,7 +117,7 @@ class Words(typer.core.TyperGroup):
     """The command line, which remembers how it was written."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """As typer's."""
+        """Parses as typer does, and remembers the words."""
         ctx.meta[WRITTEN] = list(args)
         return list(super().parse_args(ctx, args))
 

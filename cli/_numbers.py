@@ -8,16 +8,17 @@ import typer
 
 Column = Annotated[
     str | None,
-    typer.Option(metavar="NAME|N|all", help="The column of --data to learn, by name or number."),
+    typer.Option(metavar="NAME|N|all", help="Learn this column of --data, by its name or number."),
 ]
 Columns = Annotated[
-    str | None, typer.Option(metavar="A,B", help="The file's columns, by names or numbers.")
+    str | None,
+    typer.Option(metavar="A,B", help="Read these columns of the file, by names or numbers."),
 ]
 SkipMissing = Annotated[
     bool | None,
     typer.Option(
         "--skip-missing/--no-skip-missing",
-        help="Leave out missing values; or take codes such as -999 for numbers.",
+        help="Leave out missing values, or read codes such as -999 as numbers.",
         show_default=False,
     ),
 ]

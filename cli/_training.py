@@ -81,7 +81,7 @@ class Length:
 
     @property
     def by_time(self) -> bool:
-        """Is it a time alone?"""
+        """Whether only a time is given."""
         return self.steps is None and self.minutes is not None
 
     def check(self, cosine: int) -> None:
@@ -123,13 +123,13 @@ class Clock:
         return 0 < cosine <= self.model.state.step
 
     def tell_end(self) -> None:
-        """That the run stopped before its time."""
+        """Says that the run stopped before its time."""
         if self.at_end and self.length.minutes is not None:
             say(f"stopped at step {self.model.state.step}: there the rate has fallen to 0 "
                 f"(-p cosine={self.model.config.cosine})")  # fmt: skip
 
     def left_told(self) -> str:
-        """The same as minutes:seconds."""
+        """The time left, as minutes:seconds."""
         left = max(0, round(self.left()))
         return f"{left // 60}:{left % 60:02d}"
 

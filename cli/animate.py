@@ -52,7 +52,7 @@ def flow(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """θ(t) as it happens, with the densities and the walkers.
+    """Film a training run: θ(t), the densities and the walkers.
 
     Example: toyflows animate flow --loss pcd --theta-star 1.4 --out pcd.gif
     """
@@ -75,13 +75,13 @@ def cloud(
     target: Annotated[str, typer.Option(help="A law with an exact score: swiss-roll, …")],
     out: Out,
     direction: Annotated[str, typer.Option(help="forward (data to noise) or reverse.")] = "reverse",
-    process: Annotated[str, typer.Option(help="vp, ve or ou.")] = "vp",
+    process: Annotated[str, typer.Option(help="Noising process: vp, ve or ou.")] = "vp",
     sampler: Annotated[
-        str, typer.Option(help="Of the reverse: euler-maruyama, ancestral, ddim, ode-heun, …")
+        str, typer.Option(help="Reverse sampler: euler-maruyama, ancestral, ddim, ode-heun, …")
     ] = "euler-maruyama",
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler, up to 2000.")] = None,
-    spacing: Annotated[str, typer.Option(help="Of the times: log-snr or uniform.")] = "log-snr",
-    points: Annotated[int, typer.Option(help="How many, up to 20000.")] = 2000,
+    spacing: Annotated[str, typer.Option(help="Spacing of times: log-snr or uniform.")] = "log-snr",
+    points: Annotated[int, typer.Option(help="Number of points, up to 20000.")] = 2000,
     p: Annotated[
         list[str] | None,
         typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler or process."),
@@ -92,7 +92,7 @@ def cloud(
     height: Height = 720,
     seed: Seed = 0,
 ) -> None:
-    """Points that become noise, or noise that becomes points, with the exact score.
+    """Film points that become noise, or noise that becomes points.
 
     Example: toyflows animate cloud --target swiss-roll --out roll.gif
     """
@@ -118,24 +118,24 @@ def cloud(
 
 @app.command()
 def images(
-    checkpoint: Annotated[Path, typer.Argument(help="Of toyflows train; or ebm28, jem28, ddpm28.")],
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint; or ebm28, jem28, ddpm28.")],
     out: Out,
     count: Annotated[int, typer.Option(help="Images, up to 100.")] = 16,
     class_: Annotated[
-        str | None, typer.Option("--class", help="Of a model that knows some.")
+        str | None, typer.Option("--class", help="Class, where the model knows classes.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Of the chains (256) or of the sampler, up to 10000.")
+        int | None, typer.Option(help="Steps of the chains (256) or sampler, up to 10000.")
     ] = None,
     temperature: Annotated[
-        float | None, typer.Option(help="Of an energy's chains. Default: its training's.")
+        float | None, typer.Option(help="Temperature of an energy's chains. Default: as trained.")
     ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="Of a diffusion: ancestral, ddim, ode-heun, …")
+        str | None, typer.Option(help="Diffusion sampler: ancestral, ddim, ode-heun, …")
     ] = None,
-    spacing: Annotated[str, typer.Option(help="Of its times: log-snr or uniform.")] = "log-snr",
+    spacing: Annotated[str, typer.Option(help="Spacing of times: log-snr or uniform.")] = "log-snr",
     guidance: Annotated[
-        float, typer.Option(metavar="W", help="Of a diffusion: (1 + W) of the class − W of all.")
+        float, typer.Option(metavar="W", help="Guidance W: (1+W)·conditional − W·unconditional.")
     ] = 0.0,
     p: Annotated[
         list[str] | None,
@@ -148,7 +148,7 @@ def images(
     seed: Seed = 0,
     threads: Threads = None,
 ) -> None:
-    """Images out of noise: chains of an energy, or samples of a diffusion model.
+    """Film how noise becomes images: chains of an energy, or samples of a diffusion model.
 
     Example: toyflows animate images jem28 --class A --out a.gif
     """

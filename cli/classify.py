@@ -25,16 +25,24 @@ def register(app: typer.Typer) -> None:
 
 def classify(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Of a jem or a classifier.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT", help="Checkpoint of a jem or a classifier, such as jem28."
+        ),
     ],
     data: Annotated[
         str | None,
-        typer.Option(metavar="FOLDER", help="Other images of these classes. Default: the test's."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Classify these images, sorted by class. Default: the test images.",
+        ),
     ] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Classify images: accuracy, cross-entropy, calibration, and which class is taken for which.
+    """Classify images: accuracy, cross-entropy, calibration and the confusion of classes.
 
     Example: toyflows classify jem28
     """

@@ -19,27 +19,28 @@ if TYPE_CHECKING:
     from toyflows.figures._make import Result
 
 app = typer.Typer(
-    help="The figures of the lectures: make them, check their claims, make them again.",
+    help="Make the figures of the lectures and check their claims.",
     no_args_is_help=True,
 )
 
-OutOption = Annotated[Path, typer.Option("--out", help="Folder of figures and gallery.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder of the figures and of the gallery.")]
 FormatOption = Annotated[
-    str, typer.Option("--format", help="png, pdf, svg, or several with commas.")
+    str, typer.Option("--format", help="Format: png, pdf, svg, or several with commas.")
 ]
 ScaleOption = Annotated[
-    float, typer.Option(help="Size of the computation, up to 10; 0.05 for a quick look.")
+    float, typer.Option(help="Factor on the size of the computation, up to 10; 0.05 is quick.")
 ]
-SeedOption = Annotated[int, typer.Option(help="Of all random numbers.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 JobsOption = Annotated[
-    int | None, typer.Option(help="Figures made at a time.", show_default="all processors")
+    int | None,
+    typer.Option(help="Number of figures made at the same time.", show_default="all processors"),
 ]
 GALLERY = Path("gallery")
 
 
 @app.command("list")
 def list_figures() -> None:
-    """Every figure and what it shows."""
+    """List the figures and what each shows."""
     from toyflows.figures import _registry
 
     with refusing():
@@ -50,14 +51,19 @@ def list_figures() -> None:
 
 @app.command()
 def one(
-    figures: Annotated[list[str], typer.Argument(metavar="ID...", help="Which; see `list`.")],
+    figures: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ID...", help="Names of the figures; `toyflows figures list` prints them."
+        ),
+    ],
     out: OutOption = GALLERY,
     formats: FormatOption = "png",
     scale: ScaleOption = 1.0,
     seed: SeedOption = 0,
     jobs: JobsOption = None,
 ) -> None:
-    """Make some figures."""
+    """Make the figures that you name."""
     with refusing():
         _make(figures, out, formats, scale, seed, jobs)
 
@@ -70,13 +76,14 @@ def all_figures(
     seed: SeedOption = 0,
     jobs: JobsOption = None,
     retrain: Annotated[
-        bool, typer.Option("--retrain", help="First train again all weights that ship; long.")
+        bool,
+        typer.Option("--retrain", help="First train all shipped weights again (this takes long)."),
     ] = False,
     resweep: Annotated[
-        bool, typer.Option("--resweep", help="First compute again all sweeps that ship; 10 min.")
+        bool, typer.Option("--resweep", help="First compute all shipped sweeps again (10 minutes).")
     ] = False,
 ) -> None:
-    """Make every figure; what is finished already stays as it is."""
+    """Make every figure; figures that are finished already stay as they are."""
     from toyflows.figures import _registry
 
     with refusing():
@@ -89,7 +96,7 @@ def all_figures(
 
 @app.command()
 def replay(
-    manifest: Annotated[Path, typer.Argument(help="The manifest.json of a gallery.")],
+    manifest: Annotated[Path, typer.Argument(help="Path of a gallery's manifest.json.")],
     out: Annotated[Path | None, typer.Option(help="Keep the new figures in this folder.")] = None,
     jobs: JobsOption = None,
 ) -> None:

@@ -97,7 +97,7 @@ def flow(
 
 
 def flows(
-    markdown: Annotated[bool, typer.Option("--markdown", help="As the table of docs/.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
     """List the training methods, each with its equation and its options."""
     from toyflows.flows import equation, registry

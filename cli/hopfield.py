@@ -31,30 +31,34 @@ def hopfield(
     patterns: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="PATTERNS", help="letters, cities, a text file of equal lines, a letters file "
-            "(blocks of # and .), pictures, or a folder or .npz of them."),
+            metavar="PATTERNS", help="Patterns: letters, cities, a text file of equal lines, a "
+            "letters file (blocks of # and .), pictures, or a folder or .npz of them."),
     ] = None,
-    rule: Annotated[str, typer.Option(help="hebb, or gradient: MacKay's algorithm 42.9.")] = "hebb",
+    rule: Annotated[
+        str, typer.Option(help="Learning rule: hebb, or gradient (MacKay's algorithm 42.9).")
+    ] = "hebb",
     decay: Annotated[float, typer.Option(help="Weight decay of the gradient rule.")] = 0.01,
     update: Annotated[
-        str, typer.Option(help="asynchronous (random order), sequential or synchronous.")
+        str, typer.Option(help="Updates: asynchronous (random order), sequential or synchronous.")
     ] = "asynchronous",
     start: Annotated[
         str | None,
-        typer.Option(metavar="TEXT", help="A pattern's name, or a state: characters, or rows of "
+        typer.Option(metavar="TEXT", help="Start: a pattern's name, or a state: text, or rows of "
                      "# and . with / between; ? is unknown. Default: the first pattern."),
     ] = None,
     flip: Annotated[
-        int | None, typer.Option(help="Flip this many units of it. Default: 3 without --start.")
+        int | None, typer.Option(help="Flip this many units. Default: 3 without --start.")
     ] = None,
-    temperature: Annotated[float, typer.Option(help="In the units of the weights.")] = 0.0,
-    sweeps: Annotated[int, typer.Option(help="At most so many.")] = 20,
-    size: Annotated[int, typer.Option(help="Pixels a side of a folder's or .npz's images.")] = 16,
+    temperature: Annotated[
+        float, typer.Option(help="Temperature T in the units of the weights; 0: no noise.")
+    ] = 0.0,
+    sweeps: Annotated[int, typer.Option(help="Largest number of steps.")] = 20,
+    size: Annotated[int, typer.Option(help="Pixels per side, for a folder or an .npz.")] = 16,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save the path to .csv, .npz or .png (states); repeatable."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the flips and of the order.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the flips and of the update order.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:  # fmt: skip
     """Store patterns in a Hopfield network and recall one: energy and overlaps along the way.

@@ -18,7 +18,11 @@ def register(app: typer.Typer) -> None:
 
 def inspect(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="A checkpoint, or ebm28.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="A checkpoint file, or the name of shipped weights such as ebm28.",
+        ),
     ],
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:

@@ -28,24 +28,34 @@ Observed = dict[str, dict[str, Any]]
 @app.callback(invoke_without_command=True)
 def ising(
     context: typer.Context,
-    size: Annotated[int, typer.Option(help="Sites a side, even, up to 2048.")] = 64,
+    size: Annotated[int, typer.Option(help="Sites per side, an even number up to 2048.")] = 64,
     temperature: Annotated[
-        str, typer.Option(metavar="T[,T…]", help="One or more. Critical: 2.26919.")
+        str,
+        typer.Option(
+            metavar="T[,T…]", help="One or more temperatures. The critical one is 2.26919."
+        ),
     ] = "2.0,2.26919,2.5",
-    sampler: Annotated[str, typer.Option(help="metropolis, heat-bath or wolff.")] = "wolff",
-    sweeps: Annotated[int, typer.Option(help="Sweeps to measure.")] = 2000,
-    burn: Annotated[int, typer.Option(help="Sweeps before, from all spins up.")] = 200,
-    field: Annotated[float, typer.Option(help="h in −h Σ s.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    sampler: Annotated[
+        str, typer.Option(help="Sampler: metropolis, heat-bath or wolff.")
+    ] = "wolff",
+    sweeps: Annotated[int, typer.Option(help="Number of sweeps that are measured.")] = 2000,
+    burn: Annotated[
+        int, typer.Option(help="Number of sweeps before that; all spins start up.")
+    ] = 200,
+    field: Annotated[float, typer.Option(help="Field h of the energy −h Σ s.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .npz (series), .csv or .png (last spins); repeatable."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Magnetisation, energy, susceptibility, specific heat and Binder cumulant, with error bars
-    that know the autocorrelation, beside what is exact.
+    """Measure the Ising model, with error bars, beside the exact values.
+
+    The error bars take the autocorrelation of the chain into account.
 
     Example: toyflows ising --size 128 --temperature 2.2,2.3 --sampler wolff
     """

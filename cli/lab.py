@@ -21,23 +21,31 @@ def register(app: typer.Typer) -> None:
 
 def lab(
     room: Annotated[
-        str | None, typer.Argument(metavar="ROOM", help="Where to begin: see --list.")
+        str | None,
+        typer.Argument(metavar="ROOM", help="Name of the first room; --list prints the names."),
     ] = None,
-    lesson: Annotated[str | None, typer.Option(help="A prepared lesson: see --list.")] = None,
+    lesson: Annotated[
+        str | None, typer.Option(help="Name of a prepared lesson; --list prints the names.")
+    ] = None,
     loss: Annotated[
         list[str] | None,
         typer.Option(help="Offer a method of your own, my.py or my.py:Name; repeatable."),
     ] = None,
-    port: Annotated[int, typer.Option(help="Of the server; 0: any that is free.")] = 5006,
+    port: Annotated[int, typer.Option(help="Port of the server; 0 means any free port.")] = 5006,
     address: Annotated[
-        str, typer.Option(help="Who can come: 127.0.0.1 this machine, 0.0.0.0 all that reach it.")
+        str,
+        typer.Option(help="Visitors: 127.0.0.1 lets in this machine, 0.0.0.0 all that reach it."),
     ] = "127.0.0.1",
-    sessions: Annotated[int, typer.Option(help="Visitors at once, at most.")] = 30,
-    threads: Annotated[int | None, typer.Option(help="That compute. Default: all cores.")] = None,
-    browser: Annotated[bool, typer.Option(help="Open the browser.")] = True,
+    sessions: Annotated[
+        int, typer.Option(help="Largest number of visitors at the same time.")
+    ] = 30,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="List rooms and lessons.")] = False,
 ) -> None:
-    """Live pages for a lecture: move a slider, and a hundred thousand walkers answer.
+    """Open the live lecture pages: you move a slider, and 100,000 walkers answer.
 
     Example: toyflows lab two-modes
     """

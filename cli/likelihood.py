@@ -29,26 +29,41 @@ def register(app: typer.Typer) -> None:
 
 def likelihood(
     checkpoint: Annotated[
-        Path | None, typer.Argument(metavar="CHECKPOINT", help="Of points, by toyflows train.")
+        Path | None,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Checkpoint of a diffusion model of points, made by toyflows train.",
+        ),
     ] = None,
     exact: Annotated[
-        str | None, typer.Option(metavar="LAW", help="No checkpoint: the exact score of this law.")
+        str | None,
+        typer.Option(
+            metavar="LAW", help="Use the exact score of this law instead of a checkpoint."
+        ),
     ] = None,
-    process: Annotated[str | None, typer.Option(help="With --exact: vp, ve or ou.")] = None,
+    process: Annotated[
+        str | None, typer.Option(help="Noising process for --exact: vp, ve or ou. Default: vp.")
+    ] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Points. Default: fresh ones of the target.")
+        str | None,
+        typer.Option(
+            metavar="FILE", help="File of the points. Default: fresh points of the target."
+        ),
     ] = None,
     columns: Columns = None,
     skip_missing: SkipMissing = None,
-    count: Annotated[int, typer.Option(help="Points, at most.")] = 1000,
-    class_: Annotated[str | None, typer.Option("--class", help="Given this class.")] = None,
+    count: Annotated[int, typer.Option(help="Largest number of points.")] = 1000,
+    class_: Annotated[
+        str | None, typer.Option("--class", help="Print the density given this class.")
+    ] = None,
     p: Annotated[
-        list[str] | None, typer.Option("-p", metavar="NAME=VALUE", help="Option of the process.")
+        list[str] | None,
+        typer.Option("-p", metavar="NAME=VALUE", help="An option of the process; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the fresh points.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Print the mean log density of points, by the probability-flow ODE with exact divergence.
+    """Print the mean log density of points, found with the probability-flow ODE.
 
     Example: toyflows likelihood roll.npz --data mine.csv
     """

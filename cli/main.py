@@ -21,8 +21,29 @@ from toyflows.cli import _ending, _output
 from toyflows.cli._errors import Words, occurrences, refusing, say
 from toyflows.errors import InputError
 
-HELP = "How generative models learn: two modes, one weight, every training method, judged."
-app = typer.Typer(cls=Words, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
+HELP = "Watch how generative models learn: two modes, one weight, every training method, judged."
+# The groups of `toyflows --help`, each in the order in which a new user meets its commands.
+PANELS = {
+    "The two-mode laboratory": "flow flows verdicts sweep map modes new check",
+    "Images": "train sample ood classify",
+    "Diffusion": "likelihood",
+    "Classical models": "hopfield ising rbm",
+    "Classroom": "lab animate page figures",
+    "Tools": "doctor inspect",
+}
+
+
+class Ordered(Words):
+    """The commands in the order of PANELS; further ones last."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of the commands, in the order of PANELS."""
+        order = " ".join(PANELS.values()).split()
+        known = [name for name in order if name in self.commands]
+        return known + [name for name in super().list_commands(ctx) if name not in order]
+
+
+app = typer.Typer(cls=Ordered, help=HELP, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _version(asked: bool) -> None:
@@ -49,6 +70,16 @@ def _assemble() -> None:
             family.register(app)
         else:
             app.add_typer(family.app, name=path.stem)
+    _arrange()
+
+
+def _arrange() -> None:
+    """Gives each command its panel; a command that no panel names is a tool."""
+    panel_of = {name: panel for panel, names in PANELS.items() for name in names.split()}
+    infos: list[Any] = [*app.registered_commands, *app.registered_groups]
+    for info in infos:
+        name = info.name or getattr(info.callback, "__name__", "")
+        info.rich_help_panel = panel_of.get(name, "Tools")
 
 
 _assemble()

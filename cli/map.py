@@ -24,15 +24,24 @@ def register(app: typer.Typer) -> None:
 
 
 def draw(
-    result: Annotated[Path, typer.Argument(help="What `toyflows sweep` wrote, finished or not.")],
-    x: Annotated[str | None, typer.Option(help="Horizontal. Default: the first axis.")] = None,
-    y: Annotated[str | None, typer.Option(help="Vertical: an axis, or loss. Def.: next.")] = None,
-    panel: Annotated[str | None, typer.Option(help="A map for each of its values.")] = None,
+    result: Annotated[
+        Path, typer.Argument(help="File that `toyflows sweep` wrote, finished or not.")
+    ],
+    x: Annotated[
+        str | None, typer.Option(help="Horizontal axis. Default: the first axis of the sweep.")
+    ] = None,
+    y: Annotated[
+        str | None, typer.Option(help="Vertical axis, or loss. Default: the second axis.")
+    ] = None,
+    panel: Annotated[
+        str | None, typer.Option(help="Draw one map for each value of this axis.")
+    ] = None,
     at: Annotated[
-        list[str] | None, typer.Option(help="NAME=VALUE of another dimension; repeatable.")
+        list[str] | None, typer.Option(help="Fix another axis at NAME=VALUE; repeatable.")
     ] = None,
     show: Annotated[
-        str | None, typer.Option(help="verdict, share, distance, theta, … Default: verdict.")
+        str | None,
+        typer.Option(help="Quantity to colour: verdict (default), share, distance, theta, …"),
     ] = None,
     out: Annotated[
         list[Path] | None,
@@ -40,7 +49,7 @@ def draw(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Draw a sweep as a phase diagram: regions by verdict, and the lines that the theory draws.
+    """Draw a sweep as a phase diagram with the lines of the theory.
 
     Example: toyflows map phase.npz --x separation --y rate --out phase.pdf
     """

@@ -10,7 +10,7 @@ import typer
 
 from toyflows.cli._errors import refusing, say
 
-app = typer.Typer(help="Start a method of your own.", no_args_is_help=True)
+app = typer.Typer(help="Write the skeleton of your own training method.", no_args_is_help=True)
 
 PLAIN = '''"""A training method. Check it: toyflows check {file}"""
 
@@ -65,18 +65,20 @@ class {cls}(Flow):
 
 @app.callback()
 def root() -> None:
-    """Start a method of your own."""
+    """Write the skeleton of your own training method."""
 
 
 @app.command()
 def flow(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Of the method, as in my-method.")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of the method, for example my-method.")
+    ],
     plain: Annotated[
-        bool, typer.Option("--plain", help="A plain function instead of a Flow class.")
+        bool, typer.Option("--plain", help="Write a plain function instead of a Flow class.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder of the new file.")] = Path(),
 ) -> None:
-    """Write NAME.py: maximum likelihood, to be changed into your own method.
+    """Write NAME.py with maximum likelihood, which you change into your own method.
 
     Example: toyflows new flow my-method --plain && toyflows check my_method.py
     """

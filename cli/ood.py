@@ -22,21 +22,32 @@ def register(app: typer.Typer) -> None:
 
 def ood(
     checkpoint: Annotated[
-        Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train, or ebm28.")
+        Path,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Checkpoint of toyflows train, or shipped weights such as ebm28.",
+        ),
     ],
     score: Annotated[
         list[str] | None,
-        typer.Option(help="energy, gradient or probability; repeatable. Default: all."),
+        typer.Option(help="Score: energy, gradient or probability; repeatable. Default: all."),
     ] = None,
     outside: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="Outsiders of your own, or an .npz.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER", help="Folder or .npz of your own images from outside the data."
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(help="Images of a set, at most.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of the sets and of the intervals.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    count: Annotated[int, typer.Option(help="Largest number of images per set.")] = 1000,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the choice of images and of the intervals.")
+    ] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Score test images and outsiders; print AUROC with its 95 % interval, AUPR and FPR95.
+    """Test how well a model detects images from outside its data: AUROC, AUPR and FPR95.
 
     Example: toyflows ood ebm28 --score energy
     """

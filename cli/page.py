@@ -49,7 +49,7 @@ def page(
     frames: Annotated[
         int | None, typer.Option(help="Recorded times of a run. Default: up to 120 that fit.")
     ] = None,
-    title: Annotated[str, typer.Option(help="Of the browser's window.")] = "",
+    title: Annotated[str, typer.Option(help="Title of the browser's window.")] = "",
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
 ) -> None:
     """Write runs as one page to open anywhere: θ(t), densities, walkers, and a time scrubber.

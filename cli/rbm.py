@@ -20,18 +20,23 @@ if TYPE_CHECKING:
     from toyflows.lattice.rbm_config import Config
     from toyflows.lattice.rbm_train import Model, Record
 
-app = typer.Typer(help="Restricted Boltzmann machines on binary images.", no_args_is_help=True)
+app = typer.Typer(
+    help="Train, sample and score restricted Boltzmann machines on binary images.",
+    no_args_is_help=True,
+)
 
 STEPS = 2000  # where neither --steps nor --minutes says when to stop
 SPELLED = ("data", "size", "hidden", "sampler", "seed")  # options that are not given by -p
 SHOWN = 0.25  # seconds between two looks at a run
-Checkpoint = Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="Of toyflows rbm train.")]
+Checkpoint = Annotated[
+    Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint made by toyflows rbm train.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object only.")]
 
 
 @app.callback()
 def root() -> None:
-    """Restricted Boltzmann machines on binary images."""
+    """Train, sample and score restricted Boltzmann machines on binary images."""
 
 
 # ---- train
@@ -40,23 +45,39 @@ def root() -> None:
 @app.command()
 def train(
     data: Annotated[
-        str | None, typer.Option(metavar="bars-and-stripes|glyphs|FOLDER", help="Also an .npz.")
+        str | None,
+        typer.Option(
+            metavar="bars-and-stripes|glyphs|FOLDER", help="Data to learn; an .npz file works too."
+        ),
     ] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels a side. Default: 4, or 28.")] = None,
-    hidden: Annotated[int | None, typer.Option(help="Hidden units. Default: 16, or 256.")] = None,
-    sampler: Annotated[str | None, typer.Option(help="cd, pcd, tempering or exact.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Pixels per side. Default: 4 for bars-and-stripes, else 28.")
+    ] = None,
+    hidden: Annotated[
+        int | None,
+        typer.Option(help="Number of hidden units. Default: 16 for bars-and-stripes, else 256."),
+    ] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="Sampler of the model term: cd, pcd, tempering or exact.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(help="Stop at this step. Default: 2000.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
     p: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="A number, as k=10; repeatable."),
+        typer.Option(
+            "-p",
+            metavar="NAME=VALUE",
+            help="A number of the training, for example k=10; repeatable.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file --out.")] = False,
-    out: Annotated[Path, typer.Option(help="The checkpoint.")] = Path("rbm.npz"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the file --out.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="File of the checkpoint, an .npz.")] = Path("rbm.npz"),
     json: Json = False,
 ) -> None:
-    """Train on binary images; the checkpoint is written as the run goes, --resume goes on with it.
+    """Train on binary images; the run is saved on the way, and --resume continues it.
 
     Example: toyflows rbm train --sampler pcd -p rate=0.4 -p cosine=2000 --out bars.npz
     """
@@ -173,18 +194,22 @@ def _summary(model: Model, data: Data) -> dict[str, Any]:
 @app.command()
 def sample(
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option(help="A .png, or an .npz of the numbers.")],
+    out: Annotated[
+        Path, typer.Option(help="File of the images: a .png, or an .npz with the numbers.")
+    ],
     count: Annotated[int, typer.Option(help="Number of images.")] = 16,
-    sweeps: Annotated[int, typer.Option(help="Gibbs sweeps.")] = 1000,
-    snapshots: Annotated[int, typer.Option(help="Rows of the picture after the start.")] = 4,
+    sweeps: Annotated[int, typer.Option(help="Number of Gibbs sweeps.")] = 1000,
+    snapshots: Annotated[
+        int, typer.Option(help="Number of rows in the picture after the start.")
+    ] = 4,
     start: Annotated[
-        str, typer.Option(help="Chains from noise or data; exact: draws without chains.")
+        str, typer.Option(help="Start of the chains: noise or data; exact draws without chains.")
     ] = "noise",
-    temperature: Annotated[float, typer.Option(help="T of the law e^{−E/T}.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
+    temperature: Annotated[float, typer.Option(help="Temperature T of the law e^{−E/T}.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
     json: Json = False,
 ) -> None:
-    """Draw images: the start, snapshots of the chains, and at last each pixel's probability.
+    """Draw images by Gibbs sampling; the last row shows each pixel's probability.
 
     Example: toyflows rbm sample bars.npz --out bars.png
     """
@@ -221,17 +246,17 @@ def sample(
 def score(
     checkpoint: Checkpoint,
     method: Annotated[
-        str, typer.Option(help="exact or ais. Default: exact where 2²⁰ states suffice.")
+        str, typer.Option(help="Method: exact or ais. Default: exact up to 2²⁰ states.")
     ] = "",
-    chains: Annotated[int, typer.Option(help="Of ais.")] = 100,
-    temperatures: Annotated[int, typer.Option(help="Of ais.")] = 1000,
-    seed: Annotated[int, typer.Option(help="Seed of ais.")] = 0,
+    chains: Annotated[int, typer.Option(help="Number of chains of ais.")] = 100,
+    temperatures: Annotated[int, typer.Option(help="Number of temperatures of ais.")] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the ais chains.")] = 0,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Save the curves of the training.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print log Z and the mean log p(v) of the data: exact, or by annealed importance sampling.
+    """Print log Z and the mean log p(v) of the data, exactly or by annealed sampling (AIS).
 
     Example: toyflows rbm score bars.npz
     """

@@ -34,54 +34,76 @@ def register(app: typer.Typer) -> None:
 
 
 def sample(
-    out: Annotated[Path, typer.Option(help="A .png, or an .npz of the numbers; points: .csv.")],
+    out: Annotated[Path, typer.Option(help="File of the samples: .png or .npz; .csv for points.")],
     checkpoint: Annotated[
-        Path | None, typer.Argument(metavar="CHECKPOINT", help="Of toyflows train, or ebm28.")
+        Path | None,
+        typer.Argument(
+            metavar="CHECKPOINT",
+            help="Checkpoint of toyflows train, or shipped weights such as ebm28.",
+        ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(help="Samples. Default: 16 images, 1000 points.")
+        int | None, typer.Option(help="Number of samples. Default: 16 images or 1000 points.")
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(help="Langevin steps (256), or steps of a diffusion's sampler.")
+        int | None,
+        typer.Option(help="Langevin steps (default 256), or steps of the diffusion sampler."),
     ] = None,
-    snapshots: Annotated[int, typer.Option(help="Rows of the picture between start and end.")] = 4,
+    snapshots: Annotated[
+        int, typer.Option(help="Number of rows in the picture between start and end.")
+    ] = 4,
     class_: Annotated[
         list[str] | None,
-        typer.Option("--class", help="This class; of several of a jem, their energies' sum."),
+        typer.Option("--class", help="Draw this class; a jem adds the energies of several."),
     ] = None,
     inpaint: Annotated[
-        str | None, typer.Option(help="Fill this part: left, right, top, bottom or middle.")
+        str | None, typer.Option(help="Fill in this part: left, right, top, bottom or middle.")
     ] = None,
     denoise: Annotated[
-        float | None, typer.Option(metavar="SPREAD", help="Add this noise and take it away.")
+        float | None,
+        typer.Option(metavar="SPREAD", help="Add noise of this spread to images and remove it."),
     ] = None,
     pull: Annotated[
         float | None,
-        typer.Option(help="How much --denoise holds to what it saw. Default: as its noise asks."),
+        typer.Option(help="Strength of the pull towards the noisy image. Default: T/σ²."),
     ] = None,
-    buffer: Annotated[bool, typer.Option("--buffer", help="Begin at the run's chains.")] = False,
+    buffer: Annotated[
+        bool, typer.Option("--buffer", help="Start at the chains of the training run.")
+    ] = False,
     exact: Annotated[
-        str | None, typer.Option(metavar="LAW", help="No checkpoint: the exact score of this law.")
+        str | None,
+        typer.Option(
+            metavar="LAW", help="Use the exact score of this law instead of a checkpoint."
+        ),
     ] = None,
-    process: Annotated[str | None, typer.Option(help="With --exact: vp, ve or ou.")] = None,
+    process: Annotated[
+        str | None, typer.Option(help="Noising process for --exact: vp, ve or ou. Default: vp.")
+    ] = None,
     sampler: Annotated[
-        str | None, typer.Option(help="Of a diffusion: ancestral, ddim, ode-heun, …")
+        str | None, typer.Option(help="Sampler of a diffusion model: ancestral, ddim, ode-heun, …")
     ] = None,
     spacing: Annotated[
-        str, typer.Option(help="Of a diffusion's times: uniform or log-snr.")
+        str, typer.Option(help="Spacing of the diffusion times: uniform or log-snr.")
     ] = "uniform",
     guidance: Annotated[
-        float, typer.Option(metavar="W", help="Of a diffusion: (1 + W) of the class − W of all.")
+        float,
+        typer.Option(
+            metavar="W", help="Guidance weight W: score = (1+W)·conditional − W·unconditional."
+        ),
     ] = 0.0,
     p: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler or process."),
+        typer.Option(
+            "-p", metavar="NAME=VALUE", help="An option of the sampler or process; repeatable."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all that is random.")] = 0,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
 ) -> None:
-    """Draw samples: of an energy by Langevin from noise, of a diffusion model by any sampler.
+    """Draw samples from an energy model (by Langevin steps) or from a diffusion model.
 
     Examples: toyflows sample jem28 --class A --out a.png;
     toyflows sample roll.npz --sampler ddim --steps 50 --out roll.csv

@@ -60,11 +60,11 @@ def sweep(
             help="What to keep, of verdict,needs,theta,bias,drift,crossings,effective_size,path."
         ),
     ] = None,
-    engine: Annotated[str | None, typer.Option(help="local or dask.")] = None,
+    engine: Annotated[str | None, typer.Option(help="Engine: local or dask.")] = None,
     scheduler: Annotated[
         str | None, typer.Option(help="A Dask scheduler, tcp://host:8786.")
     ] = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes. Default: all cores.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Number of processes. Default: all.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a pilot, say what it takes, write nothing.")
     ] = False,

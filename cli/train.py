@@ -34,37 +34,54 @@ def train(
         str,
         typer.Argument(
             metavar="ebm|jem|classifier|ddpm|ncsn",
-            help="Energy, energy and classes, classes alone; diffusion: of a chain, of scores.",
+            help="ebm, jem: energy models (jem with classes); classifier; ddpm, ncsn: diffusion.",
         ),
     ],
-    size: Annotated[int | None, typer.Option(help="Pixels a side. Default: 28.")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels per side. Default: 28.")] = None,
     data: Annotated[
-        str | None, typer.Option(metavar="FOLDER|glyphs", help="Images; also an .npz.")
+        str | None,
+        typer.Option(
+            metavar="FOLDER|glyphs", help="Images for ebm, jem and classifier; an .npz works too."
+        ),
     ] = None,
     target: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|FILE|FOLDER",
-            help="Of ddpm and ncsn: a law by its name, a file of points, a drawing, images.",
+            help="Data for ddpm and ncsn: a law's name, a file of points, a drawing or images.",
         ),
     ] = None,
     columns: Columns = None,
     skip_missing: SkipMissing = None,
     sampler: Annotated[
-        str | None, typer.Option(help="contrastive-divergence, persistent or short-run.")
+        str | None,
+        typer.Option(help="Start of the chains: contrastive-divergence, persistent or short-run."),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Stop at this step. Default: 2000.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this time.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all that is random.")] = None,
-    threads: Annotated[int | None, typer.Option(help="Threads. Default: all cores.")] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Stop at this step. Default: 2000, ddpm and ncsn 4000 or 20,000."),
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Number of threads. Default: all cores.")
+    ] = None,
     p: Annotated[
         list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="A number of the training; repeatable."),
+        typer.Option(
+            "-p",
+            metavar="NAME=VALUE",
+            help="A number of the training, for example batch=64; repeatable.",
+        ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the file --out.")] = False,
-    out: Annotated[Path, typer.Option(help="The checkpoint.")] = Path("checkpoint.npz"),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue the run in the file --out.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="File of the checkpoint, an .npz.")] = Path(
+        "checkpoint.npz"
+    ),
 ) -> None:
-    """Train; the checkpoint is written as the run goes, and --resume goes on with it.
+    """Train an energy model, a classifier or a diffusion model; --resume continues a run.
 
     Examples: toyflows train jem --size 28 --minutes 10 --out letters.npz;
     toyflows train ddpm --target swiss-roll --out roll.npz

@@ -25,7 +25,7 @@ KEPT = 4  # computations of a figure in the cache: two sizes or seeds, before an
 
 # ------------------------------------------------------------------ the key
 def key(figure: str, scale: float, seed: int, common: str) -> str:
-    """Of one computation; `common` is sources()."""
+    """The hash of one computation; `common` is sources()."""
     own = sha(_registry.path_of(figure))
     return hashlib.sha256(f"{own} {common} {scale!r} {seed}".encode()).hexdigest()
 
@@ -52,7 +52,7 @@ def sha(path: Path) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of everything that the numbers and pictures may depend on."""
+    """The versions of everything that numbers and pictures may depend on."""
     packages = ("numpy", "numba", "scipy", "matplotlib")
     found = {"toyflows": toyflows.__version__} | {name: version(name) for name in packages}
     return found | {"python": platform.python_version()}

@@ -60,7 +60,7 @@ class Result:
 
     @property
     def failure(self) -> str:
-        """For the manifest: of a crash only its kind, its words may name this machine's folders."""
+        """The failure for the manifest. A crash gives only its kind: its words may name folders."""
         return self.message.partition(":")[0] if self.trace else self.message
 
 

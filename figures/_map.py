@@ -238,7 +238,7 @@ def equal(one: float, other: float) -> bool:
 
 
 def positive(panel: Panel, line: str) -> NDArray[np.bool_]:
-    """On which side of the line the points are (y, x)."""
+    """On which side of the line the points (y, x) are."""
     return np.asarray(panel.lines[line] > 0)
 
 

@@ -34,7 +34,7 @@ def positions(values: Sequence[Any]) -> tuple[Array, bool]:
 
 
 def edges(values: Sequence[Any]) -> Array:
-    """Of the cells around the values (n + 1,), sorted as they are."""
+    """The edges of the cells around the values (n + 1,), sorted as the values are."""
     x, log = positions(values)
     u = np.log(x) if log else x
     if u.size == 1:

@@ -70,7 +70,7 @@ def _parsed(source: bytes) -> ast.Module:
 
 
 def path_of(figure: str) -> Path:
-    """Its file. Raises InputError, naming the nearest, where there is none."""
+    """The file of a figure. Raises InputError, naming the nearest, where there is none."""
     if figure not in _stems():
         known = ids()
         raise InputError("figure", figure, f"unknown; {nearest(figure, known)}")

@@ -90,17 +90,17 @@ def _noised(model: Any, letter: Pixels, seed: int) -> Pixels:
 
 
 def read(data: Numbers) -> NDArray[Any]:
-    """By scale, the share of samples whose class the reader finds."""
+    """For each scale, the share of samples whose class the reader finds."""
     return np.asarray((data["logits"].argmax(axis=2) == data["y"]).mean(axis=1))
 
 
 def sure(data: Numbers) -> NDArray[Any]:
-    """By scale, the reader's mean probability of the class that it names."""
+    """For each scale, the reader's mean probability of the class that it names."""
     return np.stack([softmax(f.astype(np.float64)).max(axis=1).mean() for f in data["logits"]])
 
 
 def spread(data: Numbers) -> NDArray[Any]:
-    """By scale, √(mean variance of a pixel among the samples of a class)."""
+    """For each scale, √(mean variance of a pixel among the samples of a class)."""
     classes = int(data["y"].max()) + 1
     x = data["x"].astype(np.float64)
     by_class = x.reshape(len(x), -1, classes, *x.shape[2:])

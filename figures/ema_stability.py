@@ -47,7 +47,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
 
 
 def _distance(model: Model, θ: Array, real: Array, seed: int) -> float:
-    """Of samples, always from the same noise."""
+    """The distance of samples from `real`; the noise is always the same."""
     score, rng = model.score_of(θ), stream(seed, "sample")
     return sliced_w2(model.units.outward(PLAN.draw(score, model.process, real.shape, rng).x), real)
 

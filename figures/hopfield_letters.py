@@ -147,7 +147,7 @@ def _spurious(axes: Axes, data: dict[str, Array]) -> None:
 
 
 def _examples(data: dict[str, Array]) -> Array:
-    """Those of the states at rest that have these overlaps most."""
+    """The states at rest that have these overlaps most often."""
     rest = data["at rest"]
     m = hopfield.overlaps(rest, data["x"])
     spurious = np.abs(m).max(axis=1) < 1

@@ -75,7 +75,7 @@ def accuracy(counts: Array) -> float:
 
 
 def calibration_error(bins: Array) -> float:
-    """Of the columns p, right, share."""
+    """The calibration error of the columns p, right, share."""
     return Reliability(*bins.T).error
 
 

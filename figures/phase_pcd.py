@@ -8,10 +8,10 @@ are θ̇ = γ(p − q*), τṗ = p_b(θ) − p, γ the rate, τ the mixing time;
 Near modes: θ spirals in within 2τ log(|θ* − θ0|/0.03). The noise of N walkers keeps a spiral alive,
 with a deviation √(γτ/N): above the line of 0.03 θ is at θ* only within that noise. Far modes: θ
 runs away (mode collapse), to where ∫dθ/τ(θ) is γ[u0 − u* − u* log(u0/u*)], u the share of walkers
-left behind; who is back at θ* within the run oscillates, who has turned and comes back is on its
-way. Below the maps: how far θ is from θ* at the end, in colour; all that is within 0.03 is yellow.
-Sources: Tieleman 2008; [C] Coste, Generative models, how they work and how to train them, June
-2024.
+left behind; a run that returns to θ* before it ends oscillates, one that has turned and comes
+back is on its way. Below the maps: how far θ is from θ* at the end, in colour; all that is within
+0.03 is yellow. Sources: Tieleman 2008; [C] Coste, Generative models, how they work and how to train
+them, June 2024.
 """
 
 from __future__ import annotations

@@ -17,8 +17,11 @@ README = (ROOT / "README.md").read_text("utf-8")
 CALLS = re.findall(r"^    \.venv/bin/toyflows (.*?)(?:\s+#.*)?$", README, re.MULTILINE)
 
 
-def test_readme_has_ten_lines_of_command_line() -> None:
-    assert len(CALLS) == 10
+def test_readme_shows_the_commands_of_a_newcomer() -> None:
+    """Each of them is run below; and both ways to the tests are named."""
+    shown = {call.split()[0] for call in CALLS}
+    assert shown >= {"flow", "flows", "verdicts", "figures", "new"}
+    assert "make test-all" in README
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -46,7 +49,6 @@ def test_readme_numbers_are_what_the_command_prints() -> None:
 def test_readme_python_lines_run(tmp_path: Path) -> None:
     code = re.search(r"```python\n(.*?)```", README, re.DOTALL)
     assert code is not None
-    assert len(code[1].strip().splitlines()) == 10
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code[1]],
         cwd=tmp_path, capture_output=True, text=True, check=False,

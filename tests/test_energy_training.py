@@ -354,10 +354,10 @@ def test_a_checkpoint_with_wrong_shapes_or_configuration_is_refused(tmp_path: Pa
     model = Model.new(TINY, PARTS)
     arrays, header = checkpoint.load(model.save(tmp_path / "a.npz"))
     bad = {
-        "buffer: there is": (arrays | {"buffer": arrays["buffer"][:5]}, header),
-        "θ: there is nothing": ({k: v for k, v in arrays.items() if k != "θ"}, header),
+        "buffer: is": (arrays | {"buffer": arrays["buffer"][:5]}, header),
+        "θ: is nothing": ({k: v for k, v in arrays.items() if k != "θ"}, header),
         "is of kind toy": (arrays, dataclasses.replace(header, kind="toy")),
-        "buffer: there is uint8 ": (arrays, dataclasses.replace(header, configuration={})),
+        "buffer: is uint8 ": (arrays, dataclasses.replace(header, configuration={})),
         "no usable configuration .x for 128": (
             arrays,
             dataclasses.replace(header, configuration=header.configuration | {"batch": "x"}),
@@ -369,5 +369,5 @@ def test_a_checkpoint_with_wrong_shapes_or_configuration_is_refused(tmp_path: Pa
             Model.load(path)
         assert caught.value.name == "checkpoint"
         assert "\n" not in str(caught.value)
-    with pytest.raises(InputError, match="is of kind ebm; wanted is jem"):
+    with pytest.raises(InputError, match="is of kind ebm; must be jem"):
         Model.load(tmp_path / "a.npz", "jem")

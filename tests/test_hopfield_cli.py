@@ -102,7 +102,7 @@ def test_files_hold_the_path(tmp_path: Path) -> None:
         (["leters"], "patterns leters: there is no such file; did you mean letters or cities?"),
         (["{short}"], "line 2 has 2 characters, the first has 3"),
         (["{empty}"], "holds no pattern"),
-        (["{accent}"], "'é' is not allowed, only ASCII is"),
+        (["{accent}"], "has 'é'; must be ASCII characters only"),
         (["letters", "cities"], "patterns cities: has another shape than letters, 5 × 5 pixels"),
         (["--rule", "perceptron"], "--rule perceptron: must be hebb or gradient"),
         (["--update", "random"], "--update random: must be asynchronous"),

@@ -62,7 +62,7 @@ def test_other_names_are_refused() -> None:
         shipped.load("ebm29")
     with pytest.raises(InputError, match="there is no such file; did you mean ebm28"):
         shipped.find("ebm29")
-    with pytest.raises(InputError, match="is of kind ebm; wanted is jem or classifier"):
+    with pytest.raises(InputError, match="is of kind ebm; must be jem or classifier"):
         shipped.find("ebm28", "jem", "classifier")
 
 

@@ -249,7 +249,7 @@ def test_the_page_has_the_keys_the_tools_and_the_parts() -> None:
             assert re.search(rf"\b{letter.lower()}: ", keys[1]), letter
     looks = ("dark", "large", "help")
     buttons = [label for name, label in LABELS.items() if name not in looks]
-    assert [name for name, _ in rows("To keep")] == buttons
+    assert [name for name, _ in rows("What you can save")] == buttons
     css = (LAB / "page.css").read_text("utf-8")
     assert set(re.findall(r"\.hide-(\w+)", css)) == set(PARTS)
     assert all(f"`{part}`" in TEXT for part in PARTS)

@@ -88,7 +88,7 @@ def test_path_is_settle_and_energies_fall() -> None:
         assert len(path.states) == sweeps[0] + 1
         assert np.all(np.diff(path.energies) < 0)
         assert path.energies == pytest.approx([float(net.energy(s)) for s in path.states])
-    with pytest.raises(InputError, match="may never rest"):
+    with pytest.raises(InputError, match="may never come to rest"):
         net.settle(start[None], update="synchronous")
     with pytest.raises(InputError, match="must be asynchronous"):
         net.path(start, "backwards")
@@ -428,7 +428,7 @@ def test_the_gradient_rule_holds_as_many_patterns_as_units() -> None:
     [
         ("abc\nab\n", "line 2 has 2 characters, the first has 3"),
         ("\n \n", "holds no pattern"),
-        ("abc\nabé\n", "'é' is not allowed"),
+        ("abc\nabé\n", "has 'é'; must be ASCII"),
         ("ab?\nabc\n", "unknown"),
         ("#.\n##\n\n#.\n", "letter 2 is not 2 rows of 2 pixels"),
         ("#.\n##\n\nB\n#x\n#.", "letter B has the character 'x'"),

@@ -230,15 +230,15 @@ def test_a_later_format_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_wrong_kind_and_wrong_arrays_are_refused(path: Path) -> None:
-    refused(path, "is of kind toy; wanted is mlp", kinds=["mlp"])
+    refused(path, "is of kind toy; must be mlp", kinds=["mlp"])
     shorter = ARRAYS | {"θ": ARRAYS["θ"][:-1]}
-    refused(path, r"θ: there is float32 \(7,\), wanted is float32 \(6,\)", like=shorter)
+    refused(path, r"θ: is float32 \(7,\), must be float32 \(6,\)", like=shorter)
     wider = ARRAYS | {"θ": ARRAYS["θ"].astype(float)}
-    refused(path, r"θ: there is float32 \(7,\), wanted is float64 \(7,\)", like=wider)
+    refused(path, r"θ: is float32 \(7,\), must be float64 \(7,\)", like=wider)
     more = ARRAYS | {"v": np.zeros(2)}
-    refused(path, r"v: there is nothing, wanted is float64 \(2,\)", like=more)
+    refused(path, r"v: is nothing, must be float64 \(2,\)", like=more)
     fewer = {"θ": ARRAYS["θ"]}
-    refused(path, r"adam/m: there is float64 \(2, 3\), wanted is nothing", like=fewer)
+    refused(path, r"adam/m: is float64 \(2, 3\), must be nothing", like=fewer)
 
 
 # ------------------------------------------------------------------ whole or not at all

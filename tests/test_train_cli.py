@@ -269,7 +269,7 @@ def test_wrong_calls_of_the_others_get_one_line(jem: Path, ebm: Path, tmp_path: 
         (["ood", ebm, "--outside", tmp_path], "--outside"),
         (["ood", ebm, "--count", 0], "--count 0"),
         (["ood", ebm, "--seed", -1], "--seed -1"),
-        (["classify", ebm], "is of kind ebm; wanted is jem"),
+        (["classify", ebm], "is of kind ebm; must be jem"),
     ):
         done = call(*words)
         assert done.exit_code == 2, words

@@ -260,7 +260,7 @@ def test_draws_have_every_method_and_the_edges() -> None:
 
 def test_a_refused_setting_is_not_judged() -> None:
     def refuses(case: Case) -> None:
-        raise InputError("rate", case.rate, "allowed is less")
+        raise InputError("rate", case.rate, "must be less")
 
     done = verdict_trial.trial(draw(0, 0), refuses)
     assert done.said == "refused"

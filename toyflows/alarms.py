@@ -1,4 +1,4 @@
-"""What a class should be told about a run, whatever its verdict: why not to trust its particles.
+"""Warnings about a run, whatever its verdict: reasons why its particles may mislead.
 
 An alarm looks at the recorded path and at what the method says of its chains, not at its name.
 """

@@ -1,4 +1,4 @@
-"""Whether an estimate may be believed: decided here, and told by every form of output.
+"""Decides whether an estimate may be believed; every form of output repeats the answer.
 
 Each function returns one sentence of what is wrong, or "" where nothing is. An error bar in doubt
 is not shown.
@@ -10,8 +10,8 @@ is not shown.
                           so few; below FEW_WEIGHTS it is that of the largest, and too low.
     log p, KL             of binary data log p ≤ 0, and KL ≥ 0, whatever the model.
 
-What a diffusion's schedule leaves of the signal is told by diffusion/schedules.py (`warning`), what
-is wrong with a flow's walkers by alarms.py.
+diffusion/schedules.py (`warning`) says how much signal a schedule leaves; alarms.py says what is
+wrong with a flow's walkers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FEW_WEIGHTS = 10
 
 
 def series(n: int, changes: int, τ: float) -> str:
-    """Of n values of which `changes` differ from the one before, with integrated time τ."""
+    """Why n values give no error bar; `changes` of them differ from the last, τ is their time."""
     if changes == 0:
         return f"nothing changed in {n}: no error can be given"
     if changes < FEW:
@@ -32,7 +32,7 @@ def series(n: int, changes: int, τ: float) -> str:
 
 
 def weights(effective: float, n: int) -> str:
-    """Of log Z as the mean of n importance weights."""
+    """Why log Z, the mean of n importance weights, is in doubt; "" where it is not."""
     if effective >= min(FEW_WEIGHTS, n):
         return ""
     return (f"only {effective:.1f} of {n} chains count: log Z is too low by an unknown amount, and "
@@ -40,7 +40,7 @@ def weights(effective: float, n: int) -> str:
 
 
 def impossible(log_p: float, kl: float = 0.0, margin: float = 1e-9) -> str:
-    """Of log p of binary data in nats, and of KL(data ‖ model)."""
+    """Why log p of binary data in nats, or KL(data ‖ model), is impossible; "" else."""
     found = [f"log p = {log_p:.4g} > 0"] if log_p > margin else []
     found += [f"KL = {kl:.4g} < 0"] if kl < -margin else []
     return f"{' and '.join(found)} cannot be: log Z is too low" if found else ""

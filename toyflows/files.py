@@ -1,4 +1,4 @@
-"""The machine around a run: files that are whole or not there, the cache folder, cores, memory."""
+"""The machine around a run: files that are whole or absent, the cache folder, cores, memory."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def goes_on_with(path: Path) -> None:
 
 
 def _identity(path: str | Path) -> tuple[int, int] | None:
-    """The same for all names of a file; None: there is none."""
+    """An identity that all names of one file share; None: there is no file."""
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
@@ -164,8 +164,8 @@ def _refuse_over(option: str, path: Path) -> NoReturn:
 
 
 def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) -> None:
-    """Writes a cache file, and of those whose names are `like` it drops all but the newest `kept`,
-    and what dead processes left; a cache that cannot be written is no cache."""
+    """Writes a cache file. Of the files named `like` it deletes all but the newest `kept`, and
+    it deletes what ended processes left. If the cache cannot be written, it goes on without."""
     with contextlib.suppress(OSError, InputError):
         path.parent.mkdir(parents=True, exist_ok=True)
         goes_on_with(path)

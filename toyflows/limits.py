@@ -1,4 +1,4 @@
-"""What a run may ask for."""
+"""The limits of what a run may ask for."""
 
 from __future__ import annotations
 

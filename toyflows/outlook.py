@@ -29,23 +29,23 @@ from toyflows.flows.base import NEAR, Flow
 from toyflows.state import State, Trajectory
 from toyflows.target import Target, nodes
 
-RUNS = 100  # as long as this one: who needs more does not learn
+RUNS = 100  # times the length of this run: a method that needs more does not learn
 LEAST = 100.0  # time for which a persistent method is followed, at least, as far as WORK allows
 WORK = 3e9  # pairs of nodes: a second of one core, about
 REPLICAS = 4
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
-NOISIEST = 0.1  # in θ: with fewer walkers in a mode their noise excuses nothing
+NOISIEST = 0.1  # in θ: with fewer walkers in a mode, their noise is no excuse
 SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FIRST_PIECE = 100  # steps
-BENT = 0.25  # of what is left of the way: the limit of a path may miss θ* by this share
-ONWARDS = 3  # times more that a path is followed which heads for θ*, and may stop before it
-NEARLY = 0.1  # of a limit's distance from θ*: a path that has more to go may go elsewhere
-FARTHER = 4.0  # tolerances: what was moved by 2 and goes as far again was not held
-FOLLOWS = 0.1  # of the held particles' velocity: θ is as slow as they need
-FINE = 1e-8  # to which a rest of held particles is found
-COARSE = 1e-2  # of the walkers' noise: a rest need not be known better
-AT_REST = 0.1  # tolerances from the rest: what seemed swings about θ* has come to stand beside it
-STOPS = 0.01  # of its speed: what is left of it where the method stops by itself
+BENT = 0.25  # share of the remaining distance by which a path's limit may miss θ*
+ONWARDS = 3  # times longer is a path followed that heads for θ* and may stop before it
+NEARLY = 0.1  # share of a limit's distance from θ*; with more left, a path may go elsewhere
+FARTHER = 4.0  # tolerances: a θ that was moved by 2 and moves as far again is not held
+FOLLOWS = 0.1  # share of the held particles' velocity: θ is slow enough for them
+FINE = 1e-8  # accuracy of the rest point of held particles
+COARSE = 1e-2  # share of the walkers' noise to which a rest point is found
+AT_REST = 0.1  # tolerances from the rest point: the swings about θ* have ended beside it
+STOPS = 0.01  # share of the speed that is left where the method stops by itself
 
 
 class Outlook(NamedTuple):

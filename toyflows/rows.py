@@ -1,10 +1,10 @@
 """Text as people have it, as a sheet: the names of its columns and rows of cells.
 
-Columns are separated by semicolons, tabs, bars, commas or blanks; what is written in the cells
-decides by which. Blank lines are skipped, and comments: lines that begin with #, %, //, or with ;
-where that separates nothing; what follows a # or // after a blank. Also read: UTF-8, UTF-16 and
-Latin-1, Excel's first line sep=;, the row names of R and pandas, lines of prose above the table.
-What could be meant in two ways is refused with the question (Unreadable).
+Columns are separated by semicolons, tabs, bars, commas or blanks; the cells decide which separator
+it is. Blank lines are skipped, and comments: lines that begin with #, %, //, or with ; where that
+separates nothing; what follows a # or // after a blank. Also read: UTF-8, UTF-16 and Latin-1,
+Excel's first line sep=;, the row names of R and pandas, lines of prose above the table. A text with
+two possible meanings is refused, with the question (Unreadable).
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ RUNAWAY = 1e8  # far beyond d²/2, where the last basin vanishes
 
 @dataclass
 class Recorder:
-    """Collects every `every`-th step: loops never record, observers do."""
+    """Stores every `every`-th step: the loop of steps stores nothing, a Recorder does."""
 
     every: int
     blocks: list[Array] = field(default_factory=list)  # (records, columns)

@@ -1,4 +1,4 @@
-"""What a run passes from step to step (State), what it lets be seen (Info), what it leaves behind
+"""What a run passes from step to step (State), what it shows (Info), and what it leaves
 (Trajectory). A State holds only what the next step needs; nothing in it is ever changed in place.
 """
 

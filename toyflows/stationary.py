@@ -1,15 +1,15 @@
-"""Where persistent particles come to if θ is held, and the field that this makes of the method.
+"""The law that persistent particles reach if θ is held, and the field of θ that it gives.
 
 Let F_θ be what one step does to the particles' law ν at a fixed θ: their moves, exchanges, the new
 ones of a buffer. The particles that follow a slow θ are in its stationary law, and then
 
     θ̇ = g(θ) = v(θ, ν_θ),   F_θ ν_θ = ν_θ
 
-is a field as that of a method without particles. Wherever the method comes to rest, g is 0, whether
-the particles are fast or not. ν_θ is found from the step itself, by Anderson's acceleration of
-ν ← F_θ ν (Anderson 1965; Walker & Ni 2011, eq. 2.2: for a linear F it is GMRES), which needs 10 to
-50 steps where the slowest mode has a life of 10⁶. Where particles do not mix, ν_θ is not one law:
-what is found then depends on where the search began, and `field` says so.
+is a field like that of a method without particles. Wherever the method comes to rest, g is 0,
+whether the particles are fast or not. ν_θ is found from the step itself, by Anderson's acceleration
+of ν ← F_θ ν (Anderson 1965; Walker & Ni 2011, eq. 2.2: for a linear F it is GMRES), which needs 10
+to 50 steps where the slowest mode has a life of 10⁶. Where particles do not mix, ν_θ is not one
+law: what is found then depends on where the search began, and `field` says so.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def _weights(chains: Particles) -> Array:
 
 
 def _with(chains: Particles, w: Array) -> Particles:
-    """The same nodes with the weights w."""
+    """The same nodes, with the weights w."""
     clouds = _clouds(chains)
     parts = np.split(w, np.cumsum([cloud.size for cloud in clouds])[:-1])
     with np.errstate(divide="ignore"):

@@ -36,7 +36,7 @@ class Checked:
     kind: str = "="
 
     def numbers(self) -> dict[str, float | str]:
-        """For a manifest."""
+        """The numbers for a manifest."""
         return asdict(self)
 
 

@@ -14,8 +14,8 @@ record (outlook.py), never by the method's name:
     θ leaves θ*, or passes it and goes on                     mode collapse   θ̇
 
 "At θ*" is within 0.03 (half a per cent of weight), and four deviations of the noise that N walkers
-leave in θ. Beside the verdict stand what is seen (`now`) and what was seen (`so_far`): a run that
-still plays has only these.
+leave in θ. Beside the verdict stand two sentences: what the run does at its end (`now`) and what
+it has done (`so_far`). A run that still plays has only these two.
 """
 
 from __future__ import annotations

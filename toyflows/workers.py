@@ -1,4 +1,4 @@
-"""Worker processes: started with one thread each, stopped with their parent, deaf to Ctrl-C."""
+"""Worker processes: each has one thread and stops with its parent, which alone handles Ctrl-C."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of a diffusion model and what it is asked: the same for points and for images.
+"""The network of a diffusion model and what it predicts, for points and for images alike.
 
 With V = α² + σ², for data of mean 0 and spread 1, x_t/√V has spread 1, and the network f answers
 
@@ -29,7 +29,7 @@ from toyflows.nn.network import Network
 
 Floats = NDArray[Any]
 Labels = NDArray[np.int64]
-CLOCK = 1000.0  # the network is told 1000 t, as DDPM counts
+CLOCK = 1000.0  # the network gets 1000 t, as DDPM counts
 GAIN = 4.0  # of points: at 1 it begins almost linear, and of the symmetric 8 Gaussians it stays so
 
 
@@ -38,11 +38,11 @@ class Net(Protocol):
 
     @property
     def network(self) -> Network:
-        """The reference: how many parameters, and how they begin."""
+        """The reference network: the number of parameters, and their first values."""
 
     @property
     def classes(self) -> int:
-        """How many; the label `classes` is no class."""
+        """The number of classes; the label `classes` means no class."""
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """f, in the shape of x."""
@@ -53,7 +53,7 @@ class Net(Protocol):
         """The mean of weight (f − target)² over points and their numbers, and its ∂/∂θ."""
 
     def divergence(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
-        """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it is not to be had."""
+        """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it cannot be computed."""
 
 
 class _Compiled:
@@ -150,7 +150,7 @@ class LearnedScore:
     __repr__ = display.short
 
     def __call__(self, x: Floats, t: Time) -> Floats:
-        """Of x's shape and type."""
+        """The denoised x, with x's shape and type."""
         α, σ, V, t = self._at(t)
         with np.errstate(under="ignore"):
             f = self._ask(self.net.forward, x / column(np.sqrt(V), x), t)
@@ -169,7 +169,7 @@ class LearnedScore:
         return np.asarray(-column(self._at(t)[1], x) * self(x, t), x.dtype)
 
     def of_class(self, label: int | Labels | None) -> LearnedScore:
-        """The same network asked for this class, or for one of each x (N,), or for none."""
+        """The same network for this class, or for one class of each x (N,), or for no class."""
         K = self.net.classes
         if label is not None and not 0 <= np.min(label) <= np.max(label) < K:
             known = f"0 to {K - 1}" if K else "none: it has no classes"

@@ -32,23 +32,23 @@ LANGEVIN = 0.2  # of annealed Langevin: ε in units of σ_L²; Song & Ermon take
 
 
 class Subject(Protocol):
-    """What samples are drawn of: a trained Model, or Exact."""
+    """The source of samples: a trained Model, or Exact."""
 
     @property
     def units(self) -> Units:
-        """Of the score, in those of the data."""
+        """The units of the score, in units of the data."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
 
     @property
     def process(self) -> Process:
-        """Whose p_t the score is of."""
+        """The process whose marginals p_t have this score."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names of those it knows."""
+        """The names of the classes that it knows."""
 
     def score(self, threads: int | None = 1, label: int | None = None) -> guidance.Score:
         """∇log p_t, or of a class."""
@@ -81,7 +81,7 @@ class Plan:
 
     @property
     def told(self) -> str:
-        """In words."""
+        """The plan in words."""
         given = "".join(f", {name} {value}" for name, value in self.options.items())
         return f"{self.sampler} in {self.steps} steps{given}"
 
@@ -112,7 +112,7 @@ def _without_noise_at_0(process: Process) -> Process:
 
 @dataclass(frozen=True, eq=False)
 class Exact:
-    """A mixture whose scores are known, in a model's place: the sampler's error alone is left."""
+    """A mixture with known scores in a model's place: only the sampler's error remains."""
 
     law: Gaussians
     process: Process
@@ -131,12 +131,12 @@ class Exact:
 
     @cached_property
     def units(self) -> Units:
-        """Those in which it has mean 0 and spread 1."""
+        """The units in which the law has mean 0 and spread 1."""
         return Units.of_mixture(self.law)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
         return (self.law.dimension,)
 
     @property
@@ -162,7 +162,7 @@ class Exact:
 def guided(
     subject: Subject, label: int | None, w: float, threads: int | None = 1
 ) -> guidance.Score:
-    """The subject's score; of a class if one is given, and with w ≠ 0 more than of the class."""
+    """The subject's score; of a class if one is given, guided towards it with w ≠ 0."""
     if not abs(w) <= STRONGEST:
         raise InputError("guidance", w, f"must be −{STRONGEST:g} … {STRONGEST:g}")
     mine = subject.score(threads, label)
@@ -175,14 +175,14 @@ def guided(
 
 @dataclass(frozen=True)
 class Quality:
-    """A distance of samples from fresh data, and what it is of data from data."""
+    """The distance of samples from fresh data, and its floor: the distance of data from data."""
 
     distance: float
     floor: float
 
     @property
     def ratio(self) -> float:
-        """1: as near as data are to data."""
+        """distance/floor: 1 means as near as data are to data."""
         return self.distance / self.floor
 
 

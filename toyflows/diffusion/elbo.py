@@ -7,10 +7,10 @@
     L_0 = −log p(x₀|x₁)
 
 where q(x_k|x_{k+1}, x₀) = N(A x_{k+1} + B x₀, s²I) and the model's p(x_k|x_{k+1}) = N(A x_{k+1} +
-B x̂₀(x_{k+1}), v_k I), on a `Ladder`. A model is a callable x̂₀ = denoised(x, k); one of the noise is
-x̂₀ = (x − σ_k ε̂)/α_k. L_0 is a density for points, and for pixels the probability of their levels.
-All is in nats; `Terms.bits` gives bits per dimension. Source: Ho et al. 2020, Eqs. (5)–(13), whose
-L_{t−1} is L_k at k = t − 1.
+B x̂₀(x_{k+1}), v_k I), on a `Ladder`. A model is a callable x̂₀ = denoised(x, k); a model ε̂ of the
+noise gives x̂₀ = (x − σ_k ε̂)/α_k. L_0 is a density for points, and for pixels the probability of
+their levels. All is in nats; `Terms.bits` gives bits per dimension. Source: Ho et al. 2020, Eqs.
+(5)–(13), whose L_{t−1} is L_k at k = t − 1.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def bound(
 def variances(kind: str, ladder: Ladder, errors: Array | None = None, D: int = 1) -> Array:
     """v_k (T,): forward, b²; posterior, s²; optimal, s² + B² E|x₀ − x̂₀|²/D for errors (T,).
 
-    posterior is right for data that are one point, and for others never: as T → ∞ its first steps
+    posterior is exact only if the data are a single point: for others, as T → ∞, its first steps
     cost ½Σ_k (1/k − log(1 + 1/k)) = γ/2 = 0.289 nats a dimension (γ Euler's constant). At k = 0,
     where s = 0, it has b² too. optimal is the best that does not see x: Bao et al., Analytic-DPM
     (2022).

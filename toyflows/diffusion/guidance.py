@@ -4,8 +4,9 @@
     by a classifier    ∇log p_t(x) + γ ∇log p_t(y|x)                   Dhariwal & Nichol (2021)
 
 By Bayes' rule ∇log p_t(y|x) = ∇log p_t(x|y) − ∇log p_t(x): both are one field where γ = 1 + w. It
-is the data's score at w = −1, that of the class at w = 0, and of p_t(x) p_t(y|x)^γ for every w; but
-no noising has these laws at all t, and what a sampler makes of it is not the law at t = 0.
+is the score of the data at w = −1, of the class at w = 0, and of p_t(x) p_t(y|x)^γ for every w. But
+no noising process has these laws at all t, so a sampler that follows the field does not end at the
+law for t = 0.
 """
 
 from __future__ import annotations

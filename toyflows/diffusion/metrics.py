@@ -4,9 +4,9 @@
     energy         2 E|X − Y| − E|X − X′| − E|Y − Y′|        in the units of the data
     MMD²           E k(X, X′) + E k(Y, Y′) − 2 E k(X, Y),    k = e^{−|x − y|²/2h²}, between 0 and 2
 
-Each is zero between equal laws only, but never between two finite samples of one law: what it then
-is, is its `floor`, and a distance means something next to its floor alone. Energy and MMD² are the
-averages over all pairs (V-statistics: ≥ 0, zero for equal samples, floor ∝ 1/n);
+Each is zero only between equal laws, but it is never zero between two finite samples of one law.
+The value between two samples of the same law is the `floor`: compare every distance with it. Energy
+and MMD² are the averages over all pairs (V-statistics: ≥ 0, zero for equal samples, floor ∝ 1/n);
 `unbiased` leaves out the pairs of a point with itself (U-statistics: floor of mean 0). A sample of
 images is flattened. Sources: Rabin, Peyré, Delon & Bernot (2011); Székely & Rizzo (2013);
 Gretton et al. (2012); Kynkäänniemi et al. (2019).
@@ -129,7 +129,7 @@ def _of_pairs(sums: _Sums, n: int, m: int, f0: float, unbiased: bool) -> float:
 
 
 def _sums(f: Callable[[Array], Array], x: Array, y: Array) -> _Sums:
-    """By blocks of rows; f takes squared distances."""
+    """Sums block by block over the rows; f takes squared distances."""
     with np.errstate(under="ignore"):  # of the kernel far away
         across = sum(float(f(_squares(block, y)).sum()) for block in _blocks(x, len(y)))
         return _Sums(across, _inside(f, x), _inside(f, y))
@@ -219,7 +219,7 @@ def mode_weights(x: ArrayLike, mixture: Gaussians, soft: bool = False) -> Array:
 
 
 class Floor(NamedTuple):
-    """What a metric says of two samples of one law: mean, a quantile, and all replicas."""
+    """The values of a metric for two samples of one law: mean, a quantile, and all replicas."""
 
     mean: float
     quantile: float
@@ -257,7 +257,7 @@ def floor(
 
 
 def _samples(x: ArrayLike, y: ArrayLike, fewest: int = 1) -> tuple[Array, Array]:
-    """Both as points (n, D) and (m, D), or InputError("samples")."""
+    """Both samples as points (n, D) and (m, D), or InputError("samples")."""
     made = []
     for given in (x, y):
         points = np.asarray(given, np.float64)

@@ -70,7 +70,7 @@ def denoising(score: Score, process: Process, x0: Points, t: Time, ε: Points) -
 
 def bare(score: Score, process: Process, x0: Points, t: Time, ε: Points) -> Array:
     """Denoising without |ε|²/2σ², which no model changes: ½|s|² + sᵀε/σ (n,); as implicit in the
-    mean. It learns as denoising does, and shows the noise of that: a variance ~ σ⁻²."""
+    mean. It learns as denoising does, and it still has a variance ~ σ⁻²."""
     x, σ = noised(process, x0, t, ε)
     s = score(x, t)
     return _dot(s, s) / 2 + _dot(s, ε / σ)

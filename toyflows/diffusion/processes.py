@@ -25,7 +25,7 @@ SPACINGS = ("uniform", "log-snr")
 
 
 class Process(Protocol):
-    """Times are numbers or arrays (n,); so are the answers."""
+    """A noise process. Times are numbers or arrays (n,), and so are the answers."""
 
     name: str
 

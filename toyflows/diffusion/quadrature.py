@@ -3,7 +3,7 @@
     E[f(X)] = Σ_k w_k ∫ f(μ_k + s_k z) φ(z) dz
 
 For a smooth f the rule's error falls as e^{−2πc/h}, c the distance of f's nearest pole from the
-real z. Scores have theirs where two components cancel, for equal spreads at c = πs/d.
+real z. A score has poles where two components cancel; for equal spreads c = πs/d.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One loop for every sampler, and the forward process. Nothing is stored: a path is watched."""
+"""One loop for every sampler, and the forward process. Nothing is stored; `watch` sees a step."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def run(
 
 
 def _setting(method: Method, process: Process, steps: int) -> tuple[str, object]:
-    """Name and value of what a sampler's failure is blamed on: the options that were chosen, else
+    """The setting that an error names when a sampler fails: the options that were chosen, else
     the number of steps."""
     told = [
         f"{f.name}={value}"

@@ -1,7 +1,7 @@
 """Diffusion models that come with the package, and how they are made again.
 
 As for the energy models (`images/shipped.py`): a file has the mean weights of a run of
-`toyflows train`, and in its header the command and the first losses that a test holds it to.
+`toyflows train`. Its header has the command and the first losses, which a test checks.
 """
 
 from __future__ import annotations

@@ -50,14 +50,14 @@ class Units:
 
     @classmethod
     def of_mixture(cls, law: Gaussians) -> Units:
-        """Those in which it has mean 0 and, over its axes, mean variance 1."""
+        """The units in which the law has mean 0 and, over its axes, mean variance 1."""
         mean = law.weights @ law.means
         variance = law.weights @ (np.square(law.means - mean).mean(axis=1) + law.spreads**2)
         return cls(tuple(mean.tolist()), math.sqrt(variance))
 
     @classmethod
     def of_points(cls, x: Floats) -> Units:
-        """The same of a sample (n, D)."""
+        """The same units for a sample (n, D)."""
         return cls(tuple(x.mean(axis=0).tolist()), math.sqrt(x.var(axis=0).mean()))
 
 
@@ -66,21 +66,21 @@ class Source(Protocol):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names; fewer than two: none to be learned."""
+        """The names of the classes; with fewer than two, none is learned."""
 
     @property
     def data_hash(self) -> str:
-        """Of all that a run depends on."""
+        """The hash of all data that a run depends on."""
 
     @property
     def units(self) -> Units:
-        """Of the model."""
+        """The units of the model."""
 
     def batch(self, count: int, key: int, step: int) -> tuple[Floats, Labels]:
         """x_0 (count, …) float32 in the model's units, and classes (count,)."""
 
     def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
-        """Data to judge by, in their own units; of images as many as there are, at most."""
+        """Fresh data in their own units; at most as many images as the set has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +148,10 @@ def holds_images(source: str) -> bool:
 def find(
     source: str, size: int, labelled: bool, columns: str = "", skip_missing: bool | None = None
 ) -> Source:
-    """The data of this name: images where a size is given, else points, for which the last two say
-    how a file is read.
+    """The data of this name: images where a size is given, else points; the last two arguments
+    say how a file is read.
 
-    Raises InputError("target") for what there is not.
+    Raises InputError("target") for unknown data.
     """
     found: Source
     if size or holds_images(source):

@@ -236,7 +236,9 @@ def drawn(source: str) -> Target:
     dark = 1.0 - picture(source, "target", PIXELS)  # (h, w)
     dark[dark < PAPER] = 0.0
     if not dark.any():
-        raise InputError("target", source, f"no pixel is darker than {PAPER:.0%}: nothing is drawn")
+        raise InputError(
+            "target", source, f"must have a pixel darker than {PAPER:.0%}; nothing is drawn"
+        )
     h, w = dark.shape
     side = WIDTH / max(h, w)
     corner = np.array([-w, h]) * side / 2  # of the first pixel, at the upper left

@@ -6,10 +6,10 @@ One step: data x_0, times t spread evenly on [t_1, 1] from a random start, noise
     ddpm    X_t = √ᾱ X_0 + √(1 − ᾱ) Z, variance preserving, ᾱ of a schedule       Ho et al. 2020
     ncsn    X_t = X_0 + σ(t) Z, variance exploding, σ geometric              Song & Ermon 2019
 
-Times are continuous, so that every sampler may ask at any: t_1 = 1/levels, and the chain of
-`levels` steps has its times k/levels among them. Points are learned in units in which they have
-mean 0 and spread 1. All that is random is a function of (seed, step): a run that goes on from its
-checkpoint is the run that was never stopped, bit for bit.
+Times are continuous, so that a sampler may use any time: t_1 = 1/levels, and the chain of `levels`
+steps has its times k/levels among them. Points are learned in units in which they have mean 0 and
+spread 1. All that is random is a function of (seed, step): a run that goes on from its checkpoint
+is the run that was never stopped, bit for bit.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ IMAGES = {"batch": 64, "rate": 1e-3, "average": 0.999, "width": 32, "levels": 10
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides a run, but its length. Where a number is 0, points and images have theirs:
+    """All settings of a run except its length. A number 0 means the default of points or images:
     see POINTS and IMAGES."""
 
     kind: str = "ddpm"
@@ -104,12 +104,12 @@ class Config:
 
     @property
     def asked(self) -> tuple[str, int, bool, str, bool | None]:
-        """What sources.find takes."""
+        """The arguments of sources.find."""
         return self.target, self.size, self.labels, self.columns, self.skip_missing
 
     @property
     def process(self) -> Process:
-        """In the units in which the data have the spread 1."""
+        """The process, in the units in which the data have spread 1."""
         if self.kind == "ncsn":
             return VE(self.sigma_min, self.sigma_max)
         given = {"first": self.first, "last": self.last}
@@ -127,7 +127,7 @@ class Config:
         return mlp(2, 2, self.width, self.depth, 32, len(self.classes))
 
     def net(self, threads: int | None = 1) -> Net:
-        """Its compiled twin. None: all cores."""
+        """The compiled network. None: all cores."""
         check_workers(threads=threads)
         if self.size:
             return ImageNet(FastUNet(self.network()), threads or available_cores())
@@ -142,8 +142,8 @@ def begin(config: Config) -> State:
 
 
 class Record(NamedTuple):
-    """What one step saw: its loss, the norm of its gradient, the rate. `lost`: why it was undone
-    and the run is back at `step`."""
+    """The numbers of one step: its loss, the norm of its gradient, the rate. `lost` says why the
+    step was undone; the run is then back at `step`."""
 
     step: int
     loss: float
@@ -159,8 +159,8 @@ Batch = Callable[[int, int, int], tuple[Floats, Labels]]
 def train(
     config: Config, state: State, batch: Batch, net: Net, keep: Callable[[State], Any]
 ) -> Iterator[Record]:
-    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, or whose
-    loss is beyond LIMIT."""
+    """The steps of `training.steps`. A step is lost if its loss or gradient is not finite, or if
+    its loss is beyond LIMIT."""
     return training.steps(
         state, lambda: advance(config, state, batch, net), config.every, keep, end=config.cosine
     )
@@ -194,7 +194,7 @@ def times(config: Config, rng: np.random.Generator) -> Array:
 
 
 def _lost(loss: float, norm: float) -> str:
-    """What is wrong with a step; empty: nothing."""
+    """What is wrong with a step; empty if nothing is."""
     for name, value in (("loss", loss), ("gradient norm", norm)):
         if not math.isfinite(value):
             return f"{name} = {value}"

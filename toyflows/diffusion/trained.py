@@ -22,7 +22,7 @@ from toyflows.nn.training import State, with_kept
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A run as its checkpoint has it; `data_hash` is that of what it learned from."""
+    """A run as its checkpoint holds it; `data_hash` is the hash of its data."""
 
     config: Config
     state: State
@@ -68,32 +68,32 @@ class Model:
     def score_of(
         self, θ: Floats, threads: int | None = 1, label: int | None = None
     ) -> LearnedScore:
-        """The same with other weights of its network."""
+        """The same score with other weights of its network."""
         c = self.config
         return LearnedScore(c.net(threads), θ, c.process, c.first_time).of_class(label)
 
     @property
     def units(self) -> Units:
-        """Of the model, in those of its data."""
+        """The units of the model, in units of its data."""
         return Units(self.config.centre, self.config.spread)
 
     @property
     def process(self) -> Process:
-        """The config's."""
+        """The process that the config names."""
         return self.config.process
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Those it has learned."""
+        """The classes that the model has learned."""
         return self.config.classes
 
     def fresh(self, count: int, rng: np.random.Generator) -> tuple[Floats, Labels]:
-        """Data to judge by."""
+        """Fresh data to compare with."""
         return self.source().fresh(count, rng)
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one sample."""
+        """The shape of one sample."""
         c = self.config
         return (c.size, c.size) if c.size else (len(c.centre),)
 

@@ -144,7 +144,7 @@ def _watch(
 
 
 def _density(law: Gaussians, α: float, σ: float, reach: float) -> Array:
-    """That of αX + σZ on FINE × FINE points of [−reach, reach]², its largest value 1."""
+    """The density of αX + σZ on FINE × FINE points of [−reach, reach]², its largest value 1."""
     side = np.linspace(-reach, reach, FINE)
     log = law.log_density(np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2), α, σ)
     with np.errstate(under="ignore"):

@@ -23,7 +23,7 @@ Draw = Callable[[int], Pixels]  # the frame of a step
 
 
 class Cancelled(Exception):
-    """Whoever asked for the film wants it no more."""
+    """The caller cancelled the film."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Film:
         progress: Callable[[int], None] | None = None,
         cancelled: Callable[[], bool] | None = None,
     ) -> Path:
-        """Writes a .gif, .mp4 or .webm, whole or not at all; `progress` is told the frames done.
+        """Writes a .gif, .mp4 or .webm, whole or not at all; `progress` gets the frames done.
 
         Raises InputError("out") for another suffix, a place that cannot be written, or where there
         is no ffmpeg for it; Cancelled soon after `cancelled()` says so.

@@ -24,9 +24,9 @@ class CD(Flow):
 
     Each chain starts at a data point, and the positive phase averages over the same points. As the
     chain's step h → 0, CD-1 is h/2 times `score-matching`, the descent of E_data|∂_xU_θ − ∂_xU_*|²
-    (Hyvärinen 2007): as blind to the weight. As k passes the mixing time, P_θ^k forgets the data
-    and CD-k is maximum likelihood. `h` is the chain's own step, 0 the run's dt. Source: Hinton
-    2002.
+    (Hyvärinen 2007), so it is as insensitive to the weight. As k passes the mixing time,
+    P_θ^k forgets the data and CD-k is maximum likelihood. `h` is the chain's own step, 0 the run's
+    dt. Source: Hinton 2002.
     """
 
     name = "cd"

@@ -57,7 +57,7 @@ class Jarzynski(PCD):
         return target.mixture.weight_b(θ) - target.q_star
 
     def frontiers(self, target: Target, run: Course) -> dict[str, float]:
-        return {}  # its weights know what its chains do not
+        return {}  # no lines: the work weights correct the chains at every separation
 
     def fixed_point(self, target: Target) -> float | None:
         return target.θ_star

@@ -61,7 +61,7 @@ class PCD(MaximumLikelihood):
 
         a spiral about θ* that dies in 2τ log(|θ* − θ0|/NEAR), for γτa > ¼; kept alive by the noise
         of N walkers, 2a/(Nτ) in ṗ, which leaves a deviation √(γτ/N) in θ. Far modes: θ runs away,
-        and who is back at θ* within the run has oscillated (_hysteresis.py).
+        and a run that returns to θ* before it ends is an oscillation (_hysteresis.py).
         """
         τ = target.mixture.mixing_time(target.θ_star)
         swing = log_ratio(abs(target.θ_star - run.θ0), NEAR)

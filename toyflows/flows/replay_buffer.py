@@ -1,4 +1,4 @@
-"""A replay buffer with fresh noise (Du & Mordatch 2019): persistent chains that are reborn."""
+"""A replay buffer with fresh noise (Du & Mordatch 2019): persistent chains that restart."""
 
 from __future__ import annotations
 

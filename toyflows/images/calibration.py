@@ -5,9 +5,9 @@ share that is right should be the mean of p; the expected calibration error is t
 
     ECE = Σ_bins (n_bin/n) |right_bin − p_bin|.
 
-A classifier that is right in its order but too sure or too shy is mended by one number, the
-temperature T of softmax(f/T), fitted to images it has not learned from.
-Source: Guo et al., On calibration of modern neural networks (2017), Eqs. (3) and (9).
+A classifier that ranks images well, but is too sure or not sure enough, is corrected by one number,
+the temperature T of softmax(f/T), fitted to images it has not learned from. Source: Guo et al., On
+calibration of modern neural networks (2017), Eqs. (3) and (9).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """By bin, equal widths of [0, 1]: the mean of p, the share that is right, the share of images.
+    """For bins of equal width in [0, 1]: mean p, the share that is right, the share of images.
 
     A bin without images has p = right = 0.
     """
@@ -45,7 +45,7 @@ class Reliability:
 
 
 def reliability(f: Array, y: Labels, bins: int = BINS) -> Reliability:
-    """Of the logits f (n, K) for images of the classes y (n,)."""
+    """The reliability of the logits f (n, K) for images of the classes y (n,)."""
     if bins < 1:
         raise InputError("bins", bins, "must be 1 or more")
     if len(f) == 0:

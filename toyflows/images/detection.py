@@ -4,10 +4,11 @@ A score is larger for what looks stranger (an energy). With insiders X and outsi
 
     AUROC = P(Y > X) + ½ P(Y = X)
 
-is the Mann–Whitney statistic over its largest value; 1 is perfect, 0.5 is blind, 0 is the score
-upside down. AUPR is the average precision with outsiders as the positives; its blind value is
-their share. FPR95 is the share of insiders taken for outsiders at the highest threshold that finds
-95 % of the outsiders. All three depend on the scores' order only. Ties are counted exactly.
+is the Mann–Whitney statistic over its largest value; 1 is perfect, 0.5 is guessing, and 0 means
+that the score has the wrong sign. AUPR is the average precision with outsiders as the positives;
+guessing gives their share. FPR95 is the share of insiders taken for outsiders at the highest
+threshold that finds 95 % of the outsiders. All three depend on the scores' order only. Ties are
+counted exactly.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ AT_ONCE = 100  # bootstrap draws held in memory
 
 @dataclass(frozen=True)
 class Detection:
-    """Of n insiders and m outsiders; low … high is the 95 % bootstrap interval of the AUROC."""
+    """Measures for n insiders and m outsiders; low … high is the 95 % interval of the AUROC."""
 
     auroc: float
     low: float

@@ -1,4 +1,4 @@
-"""The engine there is: compiled where the network has a compiled twin, else NumPy."""
+"""Chooses the engine: the compiled one where the network has one, else NumPy."""
 
 from __future__ import annotations
 

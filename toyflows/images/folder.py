@@ -91,7 +91,7 @@ def _refuse(source: str | Path, why: str) -> NoReturn:
 def _read_folder(
     folder: Path, size: int, skipped: list[tuple[str, str]]
 ) -> tuple[Levels, Labels, tuple[str, ...]]:
-    """Grey levels (n, size, size), classes (n,) and their names; files without an image are told
+    """Grey levels (n, size, size), classes (n,) and their names; files without an image are named
     in `skipped`. Pictures in the folder itself are one class where no subfolder has any."""
     inside = {d.name: _files(d, deep=True) for d in sorted(folder.iterdir()) if _is_class(d)}
     loose = _files(folder, deep=False)
@@ -215,7 +215,7 @@ def _grey(path: Path, largest: int, white: int | None = None) -> Array:
 
 
 def luma(picture: Image, top: int | None = None) -> Array:
-    """Its grey (h, w) in [0, 1]; `top` is white of 16 bits, by default as its own numbers say."""
+    """The picture's grey (h, w) in [0, 1]; `top` is white (16 bits), else it is found."""
     if picture.mode.startswith("I"):  # 16 bits, which Pillow's own conversion cuts at 255
         values = np.asarray(picture)
         if values.min() < 0 or values.max() > 65535:

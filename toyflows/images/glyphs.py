@@ -7,9 +7,9 @@ shift. All jitter is bounded, so that no letter reaches the border. 385 images a
 all; 269 of each class to learn from, 58 to choose by, 58 to judge by. Paper is dark (−0.9) and ink
 light (0.9), as in MNIST. Images of one seed show the same letters at every size.
 
-The classes are the capitals and sixteen small letters that are no capital made small, and no other
-letter's double as l is I's; digits are no class. Four fonts are held out: their letters are in
-`held_out` only.
+The classes are the capitals and sixteen small letters. Small letters that look like a small
+capital, or like another letter (l and I), are left out. Digits are not a class. Four fonts are held
+out: their letters are in `held_out` only.
 """
 
 from __future__ import annotations

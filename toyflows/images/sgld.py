@@ -2,8 +2,8 @@
 
     x ← x − step · clip(∂E/∂x, ±clip) + noise · ξ,     then into [−1, 1]
 
-Without clip this is unadjusted Langevin at the temperature T = noise²/(2 step): with the default
-numbers, which are those that train well, nearly a descent. Exercise sheet 3 [F] has the SGLD of η,
+Without clip this is unadjusted Langevin at the temperature T = noise²/(2 step): the default
+numbers, which train well, make it nearly a descent. Exercise sheet 3 [F] has the SGLD of η,
 x ← x − (η/2) ∂E/∂x + √η ξ: that is step = η/2 and noise = √η, with T = 1. Noise is a function of
 (seed, number of the step, place in the batch). Source: [F]; Du & Mordatch (2019).
 """
@@ -28,7 +28,7 @@ AT_ONCE = 64  # images that NumPy takes through the network together: its window
 
 @dataclass(frozen=True)
 class Chain:
-    """How many steps, and the numbers of one; [F]'s SGLD of η is step = η/2, noise = √η."""
+    """The number of steps and the settings of one; [F]'s SGLD of η is step = η/2, noise = √η."""
 
     steps: int = 60
     step: float = 2.0
@@ -66,7 +66,7 @@ class Engine(Protocol):
     def langevin(
         self, θ: Array, x: Pixels, chain: Chain, seed: int, start: int, classes: Labels | None
     ) -> Pixels:
-        """x after chain.steps steps, which are numbers start, start + 1 … of the noise."""
+        """x after chain.steps steps; they use the noise numbered start, start + 1, …"""
 
     def gradients(self, θ: Array, x: Pixels, g: Array) -> Array:
         """Σ_nk g_nk ∂f_nk/∂θ, flat like θ."""

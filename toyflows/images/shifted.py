@@ -1,9 +1,9 @@
-"""What is not among the images a model has learned: nine sets made from its parts, for detection.
+"""Images from outside the data that a model has learned: nine sets, for detection.
 
-Each function takes the parts of a data set and a seed, and gives images (n, size, size) on the
-same grey levels, n the number of test images or fewer. Two are meant to be hard: digits share
-shapes with letters (0 with O), and letters of held-out fonts are letters still. A model of letters
-should accept those: an area of 0.5 is the wanted answer there.
+Each function takes the parts of a data set and a seed, and gives images (n, size, size) on the same
+grey levels, n the number of test images or fewer. Two are meant to be hard: digits share shapes
+with letters (0 with O), and letters of held-out fonts are still letters. A model of letters should
+accept those, so the right AUROC there is 0.5.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def overprinted(parts: Parts, seed: int) -> Pixels:
 
 
 def _partners(y: Labels, rng: np.random.Generator) -> Labels:
-    """For each row one of another class, all equally likely; of a single class, any row."""
+    """For each row a row of another class, all equally likely; if there is one class, any row."""
     order = np.argsort(y, kind="stable")
     first, last = (np.searchsorted(y[order], y, side) for side in ("left", "right"))
     own = (last - first) % y.size  # places, from `first`, that are not drawn

@@ -1,7 +1,7 @@
 """Trained weights that come with the package, so that figures need no training.
 
-A file has the mean weights of a run of `toyflows train`, and in its header the command that makes
-it again, its first losses and its scores: what a test holds it to. `make` makes it again.
+A file has the mean weights of a run of `toyflows train`. Its header has the command that makes it
+again, its first losses and its scores, which a test checks. `make` makes it again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Recipe:
 
     @property
     def config(self) -> Config:
-        """Of the run."""
+        """The configuration of the run."""
         given: dict[str, Any] = {"kind": self.kind, "size": self.size, **self.numbers}
         return Config(**given)
 
@@ -91,7 +91,7 @@ class Shipped:
 
 
 def names() -> list[str]:
-    """Of all shipped files."""
+    """The names of all shipped files."""
     return [name for name in RECIPES if (weights_folder() / f"{name}.npz").exists()]
 
 

@@ -1,8 +1,8 @@
 """Training an energy model, a JEM or a classifier on images: configuration, state, loop, files.
 
 One step: a batch of data with a little noise; as many samples by Langevin chains; the gradient of
-`energy.loss`, clipped; Adam. A classifier takes no samples and learns log q(y|x) alone: what a JEM
-is measured against. Where the chains begin is the sampler:
+`energy.loss`, clipped; Adam. A classifier takes no samples and learns log q(y|x) alone; it is the
+comparison for a JEM. The sampler says where the chains begin:
 
     contrastive-divergence   at the batch                              Hinton (2002)
     persistent               in a buffer of earlier chains' ends; a share of them afresh, at noise
@@ -48,7 +48,7 @@ STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems
 
 @dataclass(frozen=True)
 class Config:
-    """All that decides a run, but its length."""
+    """All settings of a run except its length."""
 
     kind: str = "ebm"
     size: int = 28  # of the images
@@ -108,7 +108,7 @@ class Config:
 
     @property
     def chain(self) -> Chain:
-        """Of the samples that a training step takes."""
+        """The chain that gives the samples of a training step."""
         return Chain(self.langevin, self.step, self.noise, self.clip)
 
     @property
@@ -139,7 +139,7 @@ class State(training.State):
 
     @classmethod
     def new(cls, config: Config) -> State:
-        """Before the first step."""
+        """The state before the first step."""
         θ = config.network().init(stream(config.seed, "network"))
         slots = config.buffer if config.sampler == "persistent" and config.sampled else 0
         shape = (slots, config.size, config.size)
@@ -158,8 +158,8 @@ SEEN = (*energy.Loss._fields, "norm")  # columns of the history
 
 
 class Record(NamedTuple):
-    """What one step saw: its loss, the norm of its gradient, the rate. `lost`: why it was undone
-    and the run is back at `step`."""
+    """The numbers of one step: its loss, the norm of its gradient, the rate. `lost` says why the
+    step was undone; the run is then back at `step`."""
 
     step: int
     loss: energy.Loss
@@ -175,7 +175,7 @@ def train(
     engine: Engine,
     keep: Callable[[State], Any],
 ) -> Iterator[Record]:
-    """The steps of `training.steps`. Lost is a step whose loss or gradient is not finite, whose
+    """The steps of `training.steps`. A step is lost if its loss or gradient is not finite, if its
     new weights give one of its images an energy beyond LIMIT, or after which the energy tells
     samples from data (`apart`)."""
 
@@ -223,7 +223,7 @@ def _samples(config: Config, state: State, real: Images, engine: Engine) -> tupl
 
 
 def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
-    """From the outputs on data, followed by those on samples; ∂L/∂f of all."""
+    """The loss from outputs on data, then on samples; and ∂L/∂f of all outputs."""
     if config.sampled:
         real, model = np.split(f, 2)
         loss, *g = energy.loss(real, model, y, config.alpha, config.weight)
@@ -234,7 +234,7 @@ def _loss(config: Config, f: Array, y: Labels) -> tuple[energy.Loss, Array]:
 
 
 def _lost(loss: float, norm: float, E: Array) -> str:
-    """What is wrong with a step, whose new weights give the energies E; empty: nothing."""
+    """What is wrong with a step whose new weights give the energies E; empty if nothing is."""
     for name, value in (("loss", loss), ("gradient norm", norm)):
         if not math.isfinite(value):
             return f"{name} = {value}"
@@ -297,7 +297,7 @@ class Model:
         return cls(config, State.new(config), parts.data_hash)
 
     def engine(self, threads: int | None = 1) -> Engine:
-        """The engine that the run was begun with: another rounds otherwise. None: all cores."""
+        """The engine that the run was begun with, as others round differently. None: all cores."""
         threads = available_cores() if threads is None else threads
         return engine_of(self.config.network(), self.config.engine, threads)
 

@@ -1,4 +1,4 @@
-"""What a learned energy is good for: images from noise, the missing half, less noise, strangeness.
+"""Uses of a learned energy: images from noise, filling a hole, denoising, scores of strangeness.
 
 Every use is a Langevin chain of one energy, seen at a few snapshots. The energy of a class, or the
 sum of several classes' energies, whose density is the product of theirs, can take the place of E.
@@ -82,7 +82,7 @@ class Sampler:
         self, x: Pixels, snapshots: int, after: Callable[[Pixels], Pixels] | None,
         setting: tuple[str, object],
     ) -> Iterator[Snapshot]:  # fmt: skip
-        """`after` changes x after each step; `setting` is blamed where it is no number any more."""
+        """`after` changes x after each step; an error names `setting` if x is not finite."""
         marks = np.unique(np.linspace(0, self.chain.steps, snapshots + 1).round().astype(int))
         done = 0
         yield done, x
@@ -149,7 +149,7 @@ def known_without(part: str, size: int) -> NDArray[np.bool_]:
 
 
 def places(names: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
-    """Places of these names among the classes."""
+    """The indices of these names among the classes."""
     for name in names:
         if name not in classes:
             raise InputError("class", name, f"choose from {' '.join(classes)}")
@@ -182,7 +182,7 @@ def check_picture(path: Path) -> None:
 
 
 def save(path: Path, rows: Sequence[Pixels], names: Sequence[str]) -> Path:
-    """A .png of the rows, or an .npz with each of them under its name."""
+    """Writes a .png of the rows, or an .npz that has each row under its name."""
     check_picture(path)
     with whole_file(path) as temporary:
         if path.suffix.lower() == ".npz":

@@ -56,8 +56,8 @@ def persistent(
     others (sync: team.py). After a step all wait for each other and add the same block sums in the
     same order, so that every thread knows the same θ. sums (2, blocks, ≥ 3) alternate between
     steps, so that one wait a step is enough. path (steps, 4): θ, its velocity, walkers in b before
-    the step, walkers that crossed in it. Returns θ. (None is a type: Numba compiles only the branch
-    taken, so that a cold start of one sweep does not wait for the other.)
+    the step, walkers that crossed in it. Returns θ. Passing None lets Numba
+    drop the Metropolis branch, so that the other compiles faster.
     """
     blocks = (x.size + BLOCK - 1) // BLOCK
     bits, g = np.empty(HALF, np.uint64), np.empty(BLOCK, np.float32)

@@ -100,7 +100,7 @@ class Sealed(IndexDataCacheFile):
             return None
 
     def save(self, key: Any, data: Any) -> None:
-        """A cache that cannot be written is no cache."""
+        """Saves the compiled code; if the cache cannot be written, goes on without it."""
         with contextlib.suppress(OSError, Damaged):
             super().save(key, data)
 

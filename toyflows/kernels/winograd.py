@@ -66,8 +66,8 @@ def strip_of(p, first):
 
 @device
 def apart(count, channels):
-    """From a number f of a strip to the next; one vector more than its values, which would else
-    all fall into the same lines of the cache."""
+    """The distance from a number f of a strip to the next. There is one extra vector of padding, so
+    that consecutive blocks do not share cache lines."""
     return (count * channels + 1) * LANES
 
 

@@ -34,7 +34,7 @@ class Control(ABC):
 
     @abstractmethod
     def read(self, text: str) -> Any:
-        """The value. Raises InputError(name, text, what is allowed)."""
+        """The value. Raises InputError(name, text, what it must be)."""
 
     def write(self, value: Any) -> str:
         """The text that `read` gives back as this value."""
@@ -78,7 +78,7 @@ class Choice(Control):
 
 @dataclass(frozen=True, kw_only=True)
 class Switch(Control):
-    """On or off."""
+    """A control that is on or off."""
 
     def read(self, text: str) -> bool:
         if text not in ("0", "1"):

@@ -123,7 +123,7 @@ class View:
         self._end()
 
     def _start(self, word: str, **more: Any) -> None:
-        """From this state, undamaged, at step 0."""
+        """Starts from this state, undamaged, at step 0."""
         start = dict.fromkeys(memories.BEGIN.values(), word)
         self.change({**start, **more, "flips": 0, "step": 0})
 
@@ -183,7 +183,7 @@ class View:
         return None
 
     def _pick(self, event: Any) -> None:
-        """A memory is started from; on an empty place what is drawn is stored."""
+        """Starts from a memory; on an empty place, stores the drawing."""
         k = self._place(event)
         if k is None:
             return
@@ -194,7 +194,7 @@ class View:
             self._store(np.concatenate([self._drawn(), now]) if k else now)
 
     def _forget(self, event: Any) -> None:
-        """A memory that was drawn, tapped twice, is none any more."""
+        """Deletes a drawn memory that was tapped twice."""
         k, drawn = self._place(event), self._drawn()
         if k is not None and k < len(drawn) and self.frame["places"] > len(self.frame["names"]) - 1:
             self._store(np.delete(drawn, k, axis=0))

@@ -50,7 +50,7 @@ class Axis:
 
 
 def sides(axis: Axis, *numbers: ArrayLike) -> dict[str, Any]:
-    """What a view needs to draw the axis of these numbers: its ends, its ticks and their words."""
+    """The ends, the ticks and the tick words of the axis for these numbers."""
     all_ = np.concatenate([np.ravel(v) for v in numbers])
     low, high = float(all_.min()), float(all_.max())
     ticks = axis.ticks(low, high)

@@ -60,7 +60,7 @@ def pixels(sheet: Levels, fit: bool = False) -> Pixels:
 
 
 def seen(text: str, fit: bool = False) -> Pixels:
-    """The same of a packed sheet, as a batch of one (1, 28, 28)."""
+    """The same image of a packed sheet, as a batch of one (1, 28, 28)."""
     return pixels(unpack(text), fit)[None]
 
 
@@ -78,7 +78,7 @@ def stroke(
 
 
 def boxed(ink: Array) -> Array:
-    """Ink (28, 28) in [0, 1], its box in the middle and LETTER pixels long; none stays none."""
+    """Ink (28, 28) in [0, 1], its box centred, LETTER pixels long; no ink stays none."""
     from PIL import Image
 
     rows, columns = (np.flatnonzero((ink >= 0.5).any(axis=axis)) for axis in (1, 0))
@@ -100,7 +100,7 @@ def of_picture(content: bytes) -> Levels:
     border = float(np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])))
     most = max(float(grey.min()), float(grey.max()), key=lambda g: abs(g - border))
     if most == border:
-        raise InputError("pattern", "the picture", "is of one grey all over")
+        raise InputError("pattern", "the picture", "has only one grey; must have more")
     return np.rint(INKED * np.clip((grey - border) / (most - border), 0, 1)).astype(np.uint8)
 
 

@@ -46,20 +46,20 @@ class State:
 
 
 class Walk(Protocol):
-    """How the chains begin and go on: a frozen dataclass of all that it depends on."""
+    """How the chains begin and move: a frozen dataclass of everything that decides it."""
 
     def begin(self) -> State:
-        """At noise."""
+        """Starts the chains at noise."""
 
     def follow(self, state: State, most: int) -> State:
         """The state at the next mark, or after `most` steps where that is before."""
 
     def frame(self, state: State) -> Frame:
-        """What is seen beside the images."""
+        """The numbers beside the images."""
 
 
 class Memory:
-    """Some states of the walks that were taken last."""
+    """Keeps some states of the latest walks."""
 
     def __init__(self, walks: int = KEPT_WALKS, every: int = KEPT_EVERY):
         self.walks, self.every = walks, every
@@ -67,7 +67,7 @@ class Memory:
         self.lock = threading.Lock()
 
     def keep(self, walk: Walk, state: State) -> None:
-        """Where its step is a multiple of `every`."""
+        """Keeps a state whose step is a multiple of `every`."""
         if state.step % self.every:
             return
         with self.lock:
@@ -94,7 +94,7 @@ class Chains:
         self.state = walk.begin()
 
     def advance(self, steps: int, job: Job) -> None:
-        """Goes on from the last state that is known."""
+        """Goes on from the latest state that is kept."""
         end = self.step + steps
         self.state = self.memory.before(self.walk, end, self.state)
         self.step = self.state.step

@@ -1,4 +1,4 @@
-"""A shipped diffusion model on its way back from noise, and what it expects to come of it."""
+"""A shipped diffusion model on its way back from noise, and the image that it expects."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Denoising:
         return self._seen(0, noise.astype(np.float32), (), np.empty((0, CHAINS), "f4"), rng)
 
     def follow(self, state: State, most: int) -> State:
-        """One step; at the end of the times nothing moves any more."""
+        """One step; after the last time nothing moves."""
         from toyflows.diffusion import methods
         from toyflows.diffusion.methods.base import Model
 
@@ -77,7 +77,7 @@ class Denoising:
     def _seen(
         self, step: int, x: Floats, marks: tuple[int, ...], seen: Array, rng: np.random.Generator
     ) -> State:
-        """With E[X_0 | X_t = x] = (x + σ² score)/α, and how far that is from the mean letter."""
+        """Adds E[X_0 | X_t = x] = (x + σ² score)/α, and how far that is from the mean letter."""
         t, process = float(self.times[step]), models.diffusion(self.name)[0].process
         score, guess = None, x
         if step < self.steps:

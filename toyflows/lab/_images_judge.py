@@ -1,4 +1,4 @@
-"""One image, and what three networks say of it: how strange it is, and which letter."""
+"""One image, and what three networks say: how strange it is, and which letter it is."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Verdict:
 
     @property
     def letter(self) -> bool:
-        """Whether the image passes."""
+        """Whether the image passes as a letter."""
         return self.value <= self.limit
 
     @property
@@ -81,7 +81,7 @@ class Verdict:
 
 
 class Judge:
-    """The scene: nothing moves."""
+    """The scene; in it nothing moves."""
 
     def __init__(self, asked: Asked, job: Job):
         self.step = 0
@@ -177,7 +177,7 @@ class Judge:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """With a space, as everywhere here."""
+    """The share as a percentage with a space before the sign, as everywhere here."""
     return f"{100 * share:.{digits}f} %"
 
 

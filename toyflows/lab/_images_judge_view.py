@@ -1,4 +1,4 @@
-"""The sheet to draw on, and what three networks say of it."""
+"""The sheet to draw on, and what three networks say about the drawing."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class JudgeView:
         self.layout = row(left, right, sizing_mode="stretch_both")
 
     def show(self, frame: Frame) -> None:
-        """Everything, but for the sheet while a stroke is being drawn."""
+        """Shows everything, except the sheet while a stroke is being drawn."""
         if not self.drawing:
             self.sheet = canvas.unpack(frame["editable"])
             self.left.show(frame["canvas"])

@@ -35,7 +35,7 @@ class Langevin:
     seed: int = 0
 
     def chain(self, steps: int) -> Chain:
-        """Its numbers. noise = √(2hT) is the trained one's times √(pace · heat)."""
+        """The numbers of the chain. noise = √(2hT) is the trained one's times √(pace · heat)."""
         c = models.model(self.name)[0].config
         noise = c.noise * math.sqrt(self.pace * self.heat)
         return Chain(steps, c.step * self.pace, noise, c.clip)

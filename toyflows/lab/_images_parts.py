@@ -45,6 +45,6 @@ def set_axis(range_: Any, axis: Any, frame: Frame) -> None:
 
 
 def put(layout: Any, *children: Any) -> None:
-    """These are what the layout has; a layout that has them already is not made anew."""
+    """Puts these models into the layout; a layout that has them already is left alone."""
     if layout.children != list(children):
         layout.children = list(children)

@@ -43,7 +43,7 @@ class View:
         self.note = note(look, p)
 
     def _series(self, name: str) -> dict[str, Any]:
-        """A quantity by sweeps, over what it is known to be."""
+        """A quantity against sweeps, over its exact value."""
         look = self.look
         p = look.figure(name, x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1))
         exact = Span(location=0, dimension="width", line_color=look.exact, line_width=3)
@@ -57,7 +57,7 @@ class View:
     def _show_series(
         self, part: dict[str, Any], frame: Frame, y: Any, exact: float | None, name: str
     ) -> None:
-        """What comes before the measurement is not what the scale is made for."""
+        """Shows the series; the scale ignores the sweeps before the measurement."""
         x = frame["sweeps"]
         judged = int(np.sum(x >= frame["burn"])) if frame["measured"] else len(x)
         part["source"].data = {"x": x, "y": y}

@@ -2,7 +2,7 @@
 
 A visitor's new setting cancels what is still computed for the old one. Jobs wait in the order they
 came; a playing visitor's next frame goes to the end of the line, so that all play at one speed. A
-long job goes to its end too after each SLICE, where others wait: nobody can keep the cores.
+long job also goes back to the end after each SLICE if others wait, so that nobody keeps the cores.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Deliver = Callable[[Any], None]
 
 
 class Cancelled(Exception):
-    """The visitor has asked for something else."""
+    """The visitor has changed the setting."""
 
 
 class Job:
-    """One computation, as it looks from inside."""
+    """One computation, as the code inside it sees it."""
 
     def __init__(self, work: Work, told: Deliver, done: Deliver, failed: Deliver):
         self.work, self.told, self.done, self.failed = work, told, done, failed
@@ -36,7 +36,7 @@ class Job:
 
     @property
     def busy(self) -> bool:
-        """It waits or runs, and somebody waits for it."""
+        """Whether it waits or runs, and somebody waits for it."""
         return not (self.over or self.cancelled)
 
     def check(self) -> None:
@@ -91,7 +91,7 @@ class Desk:
             thread.start()
 
     def put(self, job: Job, instead: Job | None = None) -> None:
-        """At the end of the line, or in the place of a job that still waits there."""
+        """Puts a job at the end of the line, or in the place of a job that still waits there."""
         with self.wake:
             if instead is not None and instead in self.line:
                 self.line[self.line.index(instead)] = job
@@ -179,6 +179,6 @@ class Slot:
         return self.job
 
     def leave(self) -> None:
-        """The visitor wants nothing any more."""
+        """The visitor leaves: nothing more is computed for him."""
         if self.job is not None:
             self.desk.drop(self.job)

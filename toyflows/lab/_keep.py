@@ -1,4 +1,4 @@
-"""What a visitor can keep of a page: its numbers, its film."""
+"""What a visitor can save from a page: its numbers and its film."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def arrays(frame: Frame, settings: dict[str, Any]) -> bytes:
-    """All numbers of what is seen, with the settings as JSON, as an .npz."""
+    """All numbers on the page, with the settings as JSON, as an .npz."""
     kept = (np.ndarray, int, float)
     numbers: dict[str, Any] = {n: v for n, v in frame.items() if isinstance(v, kept)}
     file = io.BytesIO()

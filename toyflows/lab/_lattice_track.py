@@ -2,7 +2,7 @@
 
 The spins after so many sweeps are those of `ising_chain.run`: what is drawn is a function of the
 seed and the sweep. A track remembers M and the bonds after every sweep anybody has seen, and the
-lattice after some of them, so that going back is not computing all again.
+lattice after some of them, so that going back does not compute all sweeps again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Place(NamedTuple):
 
 @dataclass(eq=False)
 class Track:
-    """Everything known of one setting."""
+    """Everything computed for one setting."""
 
     model: Ising
     sampler: str
@@ -124,13 +124,13 @@ class Track:
         return max(1, round(late / (burn - burn // 2))) if burn > 1 else 1
 
     def record(self, sweep: int, spins: Spins) -> Record:
-        """What is measured: the sweeps after the burn-in."""
+        """The measured sweeps: those after the burn-in."""
         M, bonds = self.path[self.burn + 1 : sweep + 1].T
         return Record(self.model, self.sampler, M, -bonds - self.model.h * M, spins)
 
 
 def _packed(s: Spins) -> Spins:
-    """64 spins in the room of eight."""
+    """The spins packed: 64 of them take eight bytes."""
     return np.packbits(s > 0).view(np.int8)
 
 
@@ -154,7 +154,7 @@ _one = threading.Lock()
 
 
 def track(model: Ising, sampler: str, start: str, seed: int, burn: int) -> Track:
-    """The track of this setting, the same for all who look at it."""
+    """The track of this setting, the same for all visitors."""
     key = model, sampler, start, seed, burn
     found = _tracks.get(key) or Track(model, sampler, first(start, model.L, seed), seed, burn)
     with _one:

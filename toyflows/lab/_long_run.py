@@ -1,7 +1,8 @@
 """A long training run that is computed once, and looked at from any of its steps.
 
 A record keeps θ, θ̇ and the share of mode b at every step anybody has seen, and the particles at
-some of them: going back in time is not computing all again. Numbers are those of `toyflows.flow`.
+some of them: going back in time does not compute all steps again. Numbers are those of
+`toyflows.flow`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ RECORDS = 18  # of six settings: at most 160 MB
 @dataclass(eq=False)
 class Record:
     """One method on one backend. `path` (MOST + 1, 3) holds θ, θ̇ and the share of b, up to the step
-    of `last`, the state after the most steps so far."""
+    of `last`, the latest state computed."""
 
     flow: Flow
     backend: Backend
@@ -103,7 +104,7 @@ def record(
     method: str, backend: str, θ_star: float, d: float, dt: float, rate: float, walkers: int,
     seed: int,
 ) -> Record:  # fmt: skip
-    """The record of these settings from θ0 = 0, the same for all who look at it."""
+    """The record of these settings from θ0 = 0, the same for all visitors."""
     target = Target.exact(θ_star, d)
     where = Grid(target, dt) if backend == "grid" else Walkers(target, dt, walkers, seed)
     return Record(make(method, **OPTIONS.get(method, {})), where, 0.0, rate)

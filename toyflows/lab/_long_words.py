@@ -36,7 +36,7 @@ def message(seen: Frame) -> str:
 
 
 def numbers(seen: Frame) -> str:
-    """Behind the sentence: the barrier, the time to cross it, and the turns so far."""
+    """The numbers behind the sentence: the barrier, the time to cross it, and the turns so far."""
     light = "b" if seen["exact"] >= 0 else "a"
     out = [f"barrier of mode {light}: {seen['barrier']:.1f}"]
     out += [f"time to cross it: {spelled(seen['mixing'])}", f"t = {seen['time']:.4g}"]

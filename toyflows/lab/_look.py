@@ -26,7 +26,7 @@ CALM = 0.3  # seconds that the numbers of a heading stay while a page plays: nob
 
 
 class Heading:
-    """The message of what is seen as a sentence, and the numbers behind it, smaller.
+    """The message of the picture as a sentence, and its numbers in smaller type.
 
     New words make the browser lay out the page anew, which takes as long as drawing a frame: so the
     numbers wait, a new message never does.

@@ -49,7 +49,7 @@ class Memory:
         self.kept: OrderedDict[tuple[Hashable, int], tuple[Any, int]] = OrderedDict()
 
     def put(self, key: Hashable, step: int, state: Any, size: int) -> None:
-        """Keeps a state that nobody changes."""
+        """Keeps a state; nobody may change it."""
         with self.lock:
             self.bytes += size - self.kept.pop((key, step), (None, 0))[1]
             self.kept[key, step] = state, size
@@ -57,7 +57,7 @@ class Memory:
                 self.bytes -= self.kept.popitem(last=False)[1][1]
 
     def latest(self, key: Hashable, low: int, high: int) -> tuple[int, Any] | None:
-        """The last step from low to high that is kept of it, and the state."""
+        """The latest kept step from low to high, and its state."""
         with self.lock:
             steps = [step for what, step in self.kept if what == key and low <= step <= high]
             if not steps:
@@ -90,7 +90,7 @@ def _copied(value: Any) -> Any:
 
 
 class Act:
-    """A scene: `state` is all that `move` changes, and `key` all that it depends on."""
+    """A scene: `move` changes only `state`, and depends only on `key`."""
 
     def __init__(self, values: Mapping[str, Any], key: Hashable):
         self.values, self.key = values, key
@@ -98,7 +98,7 @@ class Act:
         self.state: State = {}
 
     def move(self, job: Job) -> None:
-        """One step on; only new arrays."""
+        """Makes one step, in new arrays only."""
         raise NotImplementedError
 
     def seen(self) -> Frame:
@@ -172,6 +172,6 @@ def arrows(at: Array, field: Array, spread: float, longest: float) -> Array:
 
 
 def on_points(n: int, kernel: float) -> str:
-    """What the law of drawn points is."""
+    """The law of drawn points."""
     most = ", the most that are kept" if n == MOST else ""
     return f"Gaussians of spread {kernel:.3g} on {n} points{most}, and their exact score"

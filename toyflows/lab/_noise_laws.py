@@ -47,7 +47,7 @@ class Law:
 
     @cached_property
     def classes(self) -> int:
-        """Modes or curves; 1: none that can be told apart."""
+        """The number of modes or curves; 1 if they cannot be separated."""
         return int(self.owner.max()) + 1
 
     @cached_property
@@ -77,7 +77,7 @@ class Law:
         return np.asarray(np.bincount(self.owner, mean), float)
 
     def weights(self, σ: float) -> Array:
-        """What `shares` are of the exact law of X + σZ."""
+        """The `shares` of the exact law of X + σZ."""
         if self.classes > 1:
             return np.asarray(np.bincount(self.owner, self.mixture.weights), float)
         m = self.mixture
@@ -86,7 +86,7 @@ class Law:
 
 
 def law(values: Mapping[str, Any]) -> Law:
-    """The law that the controls say."""
+    """The law that the controls choose."""
     if values["target"] == DRAWN:
         return _of_points(str(values["points"]), float(values["kernel"]))
     return _named(values["target"])

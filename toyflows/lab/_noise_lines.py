@@ -19,7 +19,7 @@ Values = dict[str, Any]
 
 
 def command(values: Values, step: int) -> str | None:
-    """The lines, joined by &&; None: drawn points are no file, and arrows no command."""
+    """The command lines, joined by &&; None for drawn points and for arrows."""
     if values["target"] == DRAWN or values["show"] == "scores" or step == 0:
         return None
     lines = {"langevin": _langevin, "diffusion": _diffusion, "train": _train}

@@ -107,7 +107,7 @@ class Marks:
 
 
 def middle(act: str) -> float:
-    """Where the left panel is, or the only one."""
+    """The middle of the left panel, or of the only one."""
     return 0.0 if act == "scores" else -SIDE
 
 

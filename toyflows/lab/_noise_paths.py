@@ -104,7 +104,7 @@ class Diffusion(Act):
             self._note(t)
 
     def _turn(self) -> None:
-        """Nothing of the points is kept: the way back begins at other noise."""
+        """Drops the points: the way back begins at fresh noise."""
         state = self.state
         rng = stream(self.values["seed"], "sample")
         shape = (int(self.values["walkers"]), 2)
@@ -136,7 +136,7 @@ class Diffusion(Act):
     # ------------------------------------------------------------ what is seen
     @property
     def t(self) -> float:
-        """Where the points are."""
+        """The time at which the points are."""
         if self.step <= HALF:
             return self.step / HALF
         return float(self.grid[self.state["done"]])

@@ -65,7 +65,7 @@ class Scores(Act):
 
     @cached_property
     def still(self) -> Frame:
-        """What does not change while the walkers move."""
+        """The parts that do not change while the walkers move."""
         m, σ = self.law.mixture, self.σ
         x, y = pixels(WIDE, 2 * PIXELS), pixels(REACH, round(2 * PIXELS * REACH / WIDE))
         spread = math.sqrt(self.law.narrowest + σ**2)
@@ -124,7 +124,7 @@ class Langevins(Act):
         self.state = {"left": start, "right": start, "rng": left, "other": right}
 
     def level(self, move: int) -> int:
-        """At which annealed Langevin makes the move of this number."""
+        """The noise level at which annealed Langevin makes the move of this number."""
         return min(move // self.each, len(self.levels) - 1)
 
     def move(self, job: Job) -> None:

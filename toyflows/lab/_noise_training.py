@@ -69,7 +69,7 @@ class Training:
         MEMORY.put(self.key, state.step, state, size)
 
     def go(self, step: int, job: Job, tell: Callable[[int], Any] = lambda step: None) -> None:
-        """On to this step, the last at most."""
+        """Goes on to this step, at most to the last one."""
         step = min(step, self.length)
         if found := MEMORY.latest(self.key, self.state.step + 1, step):
             self.records = self._from(found[1].copy())
@@ -80,7 +80,7 @@ class Training:
                 tell(self.state.step)
 
     def score(self, state: State) -> LearnedScore:
-        """With the mean weights, as samples are drawn."""
+        """The score with the mean weights, as samples are drawn."""
         c, θ = self.model.config, state.mean.mean if state.step else state.θ
         return LearnedScore(self.net, θ, c.process, c.first_time)
 

@@ -118,7 +118,7 @@ class NoiseView:
 
 
 class Pen:
-    """What the audience draws while the target is of points: a tap is one, a stroke a row of them,
+    """The audience's pen while the target is points: a tap draws one, a stroke draws a row of them,
     and a double tap begins again."""
 
     def __init__(self, view: NoiseView, change: Change):
@@ -140,7 +140,7 @@ class Pen:
             self.show()
 
     def show(self) -> None:
-        """At once, before anything is computed from it."""
+        """Shows the drawing at once, before anything is computed from it."""
         x, y = np.array(self.points).reshape(-1, 2).T
         self.view.put("data", x=x + self.left, y=y)
 
@@ -167,7 +167,7 @@ class Pen:
             self.show()
 
     def end(self, event: Any) -> None:
-        """The drawing is what is to be learned."""
+        """The stroke has ended: the drawing becomes the target."""
         if self.down:
             self.down = False
             self.change({"points": pack_points(self.points, REACH)})

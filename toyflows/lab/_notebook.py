@@ -47,7 +47,7 @@ class Widget:
 
     @property
     def address(self) -> str:
-        """Of the page."""
+        """The address of the page."""
         port, _ = _served()
         return f"http://127.0.0.1:{port}/{self.room.name}?{urlencode(self.query)}"
 

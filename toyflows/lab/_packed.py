@@ -57,7 +57,7 @@ def _text(raw: bytes) -> str:
 
 
 def _bytes(text: str) -> bytes:
-    """What `_text` made, and no other spelling of it: one drawing has one link."""
+    """The bytes of a `_text`; other spellings are refused, so a drawing has one link."""
     try:
         raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     except (binascii.Error, UnicodeEncodeError):

@@ -1,8 +1,8 @@
-"""One visitor's page of a room: what was asked for, what is computed for it, what is shown.
+"""One visitor's page of a room: the settings, the computation, and the picture.
 
 The page's thread (Bokeh's) owns everything here; a scene belongs to the desk's thread while a job
-has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE is
-let finish and shown, so that the picture moves with the hand; an older one is cancelled.
+has it. A slider that is being dragged asks faster than answers come: a job younger than PATIENCE
+may finish and is shown, so that the picture moves with the hand; an older one is cancelled.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Visit:
 
     @property
     def last(self) -> int:
-        """Steps that can be shown."""
+        """The number of steps that can be shown."""
         return self.room.last(self.values)
 
     # ---------------------------------------------------------------- what the visitor does
@@ -117,7 +117,7 @@ class Visit:
         self.want()
 
     def asked(self, message: str) -> None:
-        """What page.js says; anything else is nothing."""
+        """Handles a message of page.js; ignores any other."""
         with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
             self.act(str(json.loads(message)["what"]))
 
@@ -155,10 +155,12 @@ class Visit:
         else:
             self._tell_address()
             self._later(CALM, self._settle)
-        self.transport.play(self.playing)  # last: who reads "Play" sees what stands still
+        self.transport.play(
+            self.playing
+        )  # last: when "Play" can be read, the picture already stands still
 
     def _settle(self) -> None:
-        """What a playing page showed too seldom."""
+        """After a pause, shows what a playing page shows too seldom."""
         if not self.playing and self.frame:
             self.view.show(self.frame)
             self._show_time()
@@ -263,7 +265,7 @@ class Visit:
         if isinstance(error, InputError | Diverged):
             self.say(str(error), bad=True)
         else:
-            self.say("a mistake of ours: see the terminal of toyflows lab", bad=True)
+            self.say("an error in toyflows: the terminal of toyflows lab shows it", bad=True)
             traceback.print_exception(error)
         if self.stale:
             self._ask()
@@ -308,7 +310,7 @@ class Visit:
             "step": self.step, "whole": whole,
             **{n: v for n, v in self.frame.items() if isinstance(v, int | float | str)},
         })  # fmt: skip
-        self._tell_busy()  # in the frame's own message: who reads that it is done sees what is
+        self._tell_busy()  # in the frame's own message: when "done" can be read, so can the frame
         self.wire.sent += 1
         if not self.playing or self.shown_at - self.told_at > 1:
             self._tell_address()  # browsers take no more than a hundred addresses in 30 s
@@ -347,14 +349,14 @@ class Visit:
 
     # ---------------------------------------------------------------- what can be kept
     def give(self, name: str, mime: str, content: bytes) -> None:
-        """A file for the visitor to keep."""
+        """Gives the visitor a file to save."""
         self.wire.file = json.dumps(
             {"name": name, "mime": mime, "content": base64.b64encode(content).decode(),
              "at": time.monotonic()}
         )  # fmt: skip
 
     def save_film(self) -> None:
-        """Made at the desk like everything else; the visitor's next wish cancels it."""
+        """Makes the film at the desk, like everything; the visitor's next setting cancels it."""
         self.play(False)
         try:
             film = self.room.film(self.values, max(self.step, 1))

@@ -1,4 +1,4 @@
-"""A Hopfield network one unit at a time, and what the state is that it came to.
+"""A Hopfield network, updated one unit at a time, and the kind of state at which it ends.
 
 In a sweep each unit is updated once. So the state after r updates of a sweep is the state before it
 with the units order[:r] as they are after it: `Hopfield.settle` gives both, and this module every
@@ -52,12 +52,12 @@ class Recall:
 
     @property
     def energies(self) -> Array:
-        """After 0, 1 … step updates."""
+        """The energies after 0, 1 … step updates."""
         return np.array(self.E[: self.step + 1])
 
     @property
     def unit(self) -> int:
-        """Which unit is updated next; −1 where it is all of them, or the network is at rest."""
+        """The unit that is updated next; −1 where it is all of them, or the network is at rest."""
         if self.update == "synchronous" or self.rests():
             return -1
         if self._done == len(self.rank):
@@ -132,7 +132,7 @@ def mixture(s: Array, patterns: Array) -> tuple[tuple[int, int], ...]:
 
 
 def described(path: Recall, patterns: Array, names: tuple[str, ...]) -> str:
-    """What the state is, in a sentence."""
+    """A sentence about the state."""
     if not len(patterns):
         return "Nothing is stored yet: no unit feels any other"
     s = path.state
@@ -155,7 +155,7 @@ def described(path: Recall, patterns: Array, names: tuple[str, ...]) -> str:
 
 
 def signed(m: float) -> str:
-    """With two digits and a true minus; ±1.00 is for ±1 only."""
+    """The number with two digits and a true minus; ±1.00 is for ±1 only."""
     if abs(m) < 1:
         m = max(-0.99, min(0.99, m))
     return f"{m:.2f}".replace("-", "−")

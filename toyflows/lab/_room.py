@@ -1,4 +1,4 @@
-"""A room of the laboratory: what can be set, what is then computed, and what is seen of it.
+"""A room of the laboratory: its settings, its computation, and its picture.
 
 What is seen is a function of the settings and of a number of steps, both of which stand in the
 address: a link gives the same numbers again. Computing (`Scene`) knows nothing of the page and runs
@@ -59,7 +59,7 @@ class Room:
     speed: ClassVar[int] = 5
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
-        """Those that apply when the address says `given`: a method's own options follow from it.
+        """The controls for the address `given`: a method's own options depend on it.
 
         The seed is one of them in each room.
         """
@@ -98,7 +98,7 @@ class Room:
         raise NotImplementedError
 
     def film(self, values: Values, step: int) -> Any:
-        """The film of it, from step 0 to here, as a toyflows.film.Film; None: there is none."""
+        """A film of the scene from step 0 to here (toyflows.film.Film), or None."""
         return None
 
 

@@ -93,7 +93,7 @@ class Side:
 
     # ---------------------------------------------------------------- what is seen
     def seen(self, step: int, whole: bool) -> dict[str, Any]:
-        """All that is drawn of it; with the verdict only of a `whole` run."""
+        """All numbers that are drawn; the verdict only for a `whole` run."""
         out: dict[str, Any] = {}
         for name, run in self.runs.items():
             keep = _thinned(len(run.t))
@@ -110,7 +110,7 @@ class Side:
         return out | self._particles() | self._phase(θ)
 
     def _told(self, judged: Trajectory, whole: bool) -> dict[str, str]:
-        """What is seen and what was; the verdict of a whole run; why it goes no further."""
+        """The sentences `now` and `so_far`, the verdict of a whole run, or why it stopped."""
         if self.stopped:
             return {"verdict": "", "says": f"The run {self.stopped}."}
         if len(judged.t) < 2:
@@ -131,7 +131,7 @@ class Side:
         return np.linspace(mix.a - 4, mix.b + 4, 401)
 
     def densities(self, θ: float) -> dict[str, Array]:
-        """Of data and model, and the energy, at `places`."""
+        """The densities of data and model, and the energy, at `places`."""
         mix, x = self.target.mixture, self.places
         return {
             "x": x, "data": mix.density(x, self.target.θ_star), "model": mix.density(x, θ),

@@ -43,7 +43,7 @@ class Short(logging.Filter):
 
 
 class Hall:
-    """All rooms, the desk where their computations wait, and who is there."""
+    """All rooms, the desk where their computations wait, and the visitors."""
 
     def __init__(self, cores: int, sessions: int = SESSIONS):
         self.rooms, self.sessions = rooms(), sessions
@@ -127,7 +127,7 @@ def serve(
 
 
 def _origins(address: str, port: int) -> list[str]:
-    """Whose pages may talk to it: its own; a visitor of an open address names it himself."""
+    """The origins of pages that may talk to the server: its own, or any host if it is open."""
     if address in ("0.0.0.0", "::"):
         return [f"*:{port}"]
     return [f"{host}:{port}" for host in {address, "localhost", "127.0.0.1"}]

@@ -2,7 +2,8 @@
 
 Bokeh sends a message of three parts for each changed property, some fifty a frame. Its protocol
 knows messages with many changes; its document only holds them back and then sends them one by one.
-So what it held is sent here. Where another Bokeh has no such insides, each goes alone as ever.
+So this module sends what the document held back. If this version of Bokeh lacks the private
+attributes that this needs, the changes are sent one by one.
 """
 
 from __future__ import annotations

@@ -48,13 +48,13 @@ class Transport:
         self.layout = row(*parts, name="transport", sizing_mode="stretch_width")
 
     def show(self, step: int, last: int) -> None:
-        """The time that is shown."""
+        """Shows the time."""
         self.quiet = True
         self.time.update(end=last, value=step)
         self.quiet = False
 
     def play(self, on: bool) -> None:
-        """What the button does next."""
+        """Sets the word on the button, which says what it does next."""
         self.buttons["play"].label = "❚❚ Pause" if on else "▶ Play"
 
     def faster(self, by: int) -> None:

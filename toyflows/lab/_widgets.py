@@ -1,4 +1,4 @@
-"""The hands' side of the controls: Bokeh widgets that show values and say when one is changed."""
+"""The Bokeh widgets of the controls: they show values and say when a value is changed."""
 
 from __future__ import annotations
 

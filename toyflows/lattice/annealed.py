@@ -5,9 +5,9 @@
 
 v_1 is drawn from p_0, where Z_0 = 2^m Π_i (1 + e^{c_i}), and v_{k+1} from v_k by one sweep that
 leaves p_{β_k} invariant; then E[w] = Z/Z_0 whatever the number of temperatures. Backwards, from
-draws v of p_1 itself, E[1/w] = Z_0/Z, so that E[log w] is above log Z/Z_0 where it is below it
-forwards (Jensen): a bracket. c are the log odds of the data's pixels, or zero. Source: Neal (2001);
-Salakhutdinov & Murray (2008); Burda, Grosse & Salakhutdinov (2015) for the way back.
+draws v of p_1 itself, E[1/w] = Z_0/Z. So E[log w] is below log Z/Z_0 forwards and above it
+backwards (Jensen): the two are a bracket. c are the log odds of the data's pixels, or zero. Source:
+Neal (2001); Salakhutdinov & Murray (2008); Burda, Grosse & Salakhutdinov (2015) for the way back.
 """
 
 from __future__ import annotations

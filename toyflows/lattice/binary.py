@@ -38,7 +38,7 @@ class Data:
 
     @property
     def data_hash(self) -> str:
-        """Of both parts."""
+        """The hash of both parts."""
         return digest(np.concatenate([self.train, self.valid]))
 
     def law(self) -> tuple[Bits, NDArray[np.float64]]:

@@ -86,11 +86,11 @@ class Boltzmann:
 
     @property
     def log_Z(self) -> float:
-        """By enumeration. Raises InputError("units") beyond 20."""
+        """log Z by enumeration. Raises InputError("units") beyond 20."""
         return self._law[0]
 
     def moments(self) -> Moments:
-        """By enumeration."""
+        """The moments by enumeration."""
         (S, R), p = self._halves(), self._law[1]
         with np.errstate(under="ignore"):
             by_low, by_high = p.sum(axis=0), p.sum(axis=1)

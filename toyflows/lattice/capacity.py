@@ -6,9 +6,9 @@ Started at a pattern the network comes to rest at the overlap m = erf(y), where
 
 The right side is largest at y = 1.513: beyond α_c = 0.1379 no state near a pattern is at rest, and
 m jumps from m_c = 0.967 to about 0.35. (Replica-symmetric; its breaking moves α_c by 0.2 %.) For
-finite N the jump is a slope: at N = 1000 half of the patterns stay up to α = 0.16. What tells α_c
-there is its foot: the load at which the mean share of wrong bits, (1 − m)/2, is that of the end of
-the branch, (1 − m_c)/2 = 1.63 %.
+finite N the jump is a slope: at N = 1000 half of the patterns stay up to α = 0.16. There α_c is
+read at the foot of the slope: the load at which the mean share of wrong bits, (1 − m)/2, is that of
+the end of the branch, (1 − m_c)/2 = 1.63 %.
 """
 
 from __future__ import annotations

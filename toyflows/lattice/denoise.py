@@ -39,7 +39,7 @@ class Posterior:
 
     @classmethod
     def of_noise(cls, ε: float, J: float) -> Posterior:
-        """For pixels flipped with the probability ε < ½."""
+        """The posterior for pixels flipped with the probability ε < ½."""
         if not LEAST <= ε <= 0.5 - LEAST:
             raise InputError("noise", ε, f"must be {LEAST} to {0.5 - LEAST}")
         return cls(0.5 * math.log((1 - ε) / ε), J)

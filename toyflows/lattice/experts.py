@@ -1,10 +1,10 @@
-"""Products of experts: p(x) = Π_k p_k(x)/Z, the energies' sum. What every expert allows.
+"""Products of experts: p(x) = Π_k p_k(x)/Z; the energies add up.
 
 An expert is anything with an energy: here a callable E(x) of points x (n, D) with values (n,), and
-with a slope ∂E/∂x (n, D) where Langevin is wanted. Mixtures of round Gaussians know more: their
+with a slope ∂E/∂x (n, D) where Langevin is wanted. Mixtures of round Gaussians allow more: their
 product is the mixture of all products of their components, and a Gibbs chain that draws a component
-of each expert given x, and x given the components, has it as its law. Source: Hinton 2002,
-Training products of experts by minimizing contrastive divergence.
+of each expert given x, and x given the components, has it as its law. Source: Hinton 2002, Training
+products of experts by minimizing contrastive divergence.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Hopfield:
             raise InputError("temperature", T, "must be 0 or more")
         if _checked(update) == "synchronous":
             raise InputError("update", update, "must be asynchronous or sequential: a network "
-                             "updated all at once may never rest")  # fmt: skip
+                             "updated all at once may never come to rest")  # fmt: skip
         done = kernels.settle(
             self.W, self.b, states, float(T), seed, 0, start, sweeps, update == "asynchronous"
         )

@@ -3,7 +3,8 @@
     E(s) = −Σ_<ij> s_i s_j − h Σ_i s_i,      coupling J = 1, β = 1/T, N = L² spins
 
 Metropolis and heat bath visit the lattice in two colours, all sites of one colour at a time: their
-neighbours have the other one, so that nothing is lost by it. Sources: [G]; MacKay (2003), ch. 31.
+neighbours have the other colour, so that these updates do not disturb each other. Sources: [G];
+MacKay (2003), ch. 31.
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def run(
 
     A sweep of Wolff's is a fixed number of clusters, which flip about N spins: the burn-in finds
     it, since a sweep that ended at N flipped spins would end in large clusters more often than the
-    law has them. `progress` is told the sweeps done.
+    law has them. `progress` gets the number of sweeps done.
     """
     if sampler not in SAMPLERS:
         raise InputError("sampler", sampler, nearest(sampler, SAMPLERS))

@@ -172,7 +172,7 @@ def _bits(text: str, option: str) -> Array:
     """(characters, 7) of ±1; an unknown character is a row of 0."""
     for c in text:
         if not " " <= c <= "~":
-            raise InputError(option, repr(text)[1:-1], f"{c!r} is not allowed, only ASCII is")
+            raise InputError(option, repr(text)[1:-1], f"has {c!r}; must be ASCII characters only")
     codes = np.array([ord(c) for c in text])
     x = np.where((codes[:, None] >> np.arange(BITS)[::-1]) & 1, 1.0, -1.0)
     x[np.array([c == UNKNOWN for c in text])] = 0

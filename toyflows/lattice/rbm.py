@@ -39,7 +39,7 @@ class Statistics(NamedTuple):
     h: Array
 
     def minus(self, other: Statistics) -> Statistics:
-        """Of the data minus of the model: the gradient of the mean log p(v)."""
+        """The data's moments minus the model's: the gradient of the mean log p(v)."""
         return Statistics(*(x - y for x, y in zip(self, other, strict=True)))
 
     @property
@@ -80,7 +80,7 @@ class RBM:
 
     @property
     def T(self) -> RBM:
-        """The same law with the layers' roles exchanged."""
+        """The same law with the roles of the layers exchanged."""
         return RBM(self.W.T, self.b, self.a)
 
     def energy(self, v: Array, h: Array) -> Array:

@@ -1,4 +1,4 @@
-"""What decides the training of an RBM: its options, their defaults, what is allowed."""
+"""The options of an RBM's training, their defaults and their limits."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Config:
 
     @cached_property
     def β(self) -> Array:
-        """Of each chain that is kept, (rows,)."""
+        """β of each chain that is kept, (rows,)."""
         βs = np.linspace(1, 0, self.temperatures) if self.sampler == "tempering" else np.ones(1)
         return np.repeat(βs, self.chains)
 

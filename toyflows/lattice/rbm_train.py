@@ -43,7 +43,7 @@ EXACT = 16  # units of the smaller layer: up to here the likelihood on the way i
 
 
 class Seen(NamedTuple):
-    """A row of the history, of the first JUDGED images of a part (valid: nan where there is none).
+    """A row of the history, for the first JUDGED images of a part (valid: nan if none).
 
     log_p: the mean of log p(v), exact up to 16 units of the smaller layer, else the mean of the
     pseudo-likelihood. error: the mean of (v − p(v|h))² with h set to p(h|v).
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 
 class Record(NamedTuple):
-    """What a step saw: the norm of its gradient; `seen` each `every` steps."""
+    """The numbers of one step: the norm of its gradient; `seen` each `every` steps."""
 
     step: int
     norm: float
@@ -74,7 +74,7 @@ class TooFast(Diverged):
 
 @dataclass
 class State:
-    """What a run is at a step: all of it is in its checkpoint."""
+    """The state of a run at a step; the checkpoint holds all of it."""
 
     rbm: RBM
     h: Array  # (rows, m) ends of the chains; none but for pcd and tempering
@@ -90,7 +90,7 @@ class State:
         return cls(rbm, h.astype(np.float32), np.zeros((0, len(Seen._fields))))
 
     def arrays(self) -> dict[str, Array]:
-        """By the names they have in a checkpoint."""
+        """The arrays, by their names in a checkpoint."""
         return {
             "W": self.rbm.W, "a": self.rbm.a, "b": self.rbm.b, "h": self.h.astype(np.uint8),
             "history": self.history,
@@ -126,7 +126,7 @@ def advance(config: Config, state: State, v: Bits, rate: float) -> float:
             θ += rate * g
         if not math.isfinite(size := float(np.vdot(rbm.W, rbm.W))):
             raise TooFast(state.step, size)
-    state.rbm = RBM(rbm.W, rbm.a, rbm.b)  # what was known of the old weights is forgotten
+    state.rbm = RBM(rbm.W, rbm.a, rbm.b)  # a new object drops the cached log Z
     state.step += 1
     return gradient.norm
 

@@ -1,4 +1,4 @@
-"""What a trained RBM is good for: images from its chains, log Z, the likelihood of its data."""
+"""Uses of a trained RBM: images from its chains, log Z, the likelihood of its data."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Chains:
 
     def run(self, model: Model, progress: Progress | None = None) -> dict[str, Array]:
         """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;
-        where the start is exact, draws without chains. `progress` is told the sweeps done."""
+        where the start is exact, draws without chains. `progress` gets the sweeps done."""
         rbm, rng = model.state.rbm, stream(self.seed, "start")
         if self.start == "exact":
             tempered = RBM(*(self.β * x.astype(np.float64) for x in (rbm.W, rbm.a, rbm.b)))
@@ -73,7 +73,7 @@ class Chains:
 
 
 def method_of(model: Model, method: str) -> str:
-    """The method asked for; where none is, exact where 2²⁰ states suffice."""
+    """The method that was named; by default, exact up to 2²⁰ states."""
     method = method or ("exact" if model.config.smaller <= MOST else "ais")
     if method not in METHODS:
         raise InputError("method", method, nearest(method, METHODS))

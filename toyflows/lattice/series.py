@@ -5,7 +5,7 @@
 Values that alternate, as Metropolis's magnetisation in a hot field, have C(1) near −C(0) and sums
 that cancel: so C is that of y_t = ¼x_{t−1} + ½x_t + ¼x_{t+1}, which has the same mean and error and
 no alternation (the pairs of Geyer 1992, § 3.3, summed before, not after, the noise of C is added).
-The τ told is the one that gives x this error.
+The reported τ is the one that gives x this error.
 
 A function f of several means has the series Σ_i ∂_i f · x_i, whose τ and error are those of f, so
 that a Binder cumulant needs no bins (U. Wolff, Monte Carlo errors with less errors, 2004).

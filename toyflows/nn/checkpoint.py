@@ -109,11 +109,11 @@ def load(
             raise InputError("checkpoint", path, f"{name} has numbers that are not finite")
     if kinds and header.kind not in kinds:
         wanted = " or ".join(kinds)
-        raise InputError("checkpoint", path, f"is of kind {header.kind}; wanted is {wanted}")
+        raise InputError("checkpoint", path, f"is of kind {header.kind}; must be {wanted}")
     for name in {} if like is None else {**like, **arrays}:
         found, wanted = (_outline(a.get(name)) for a in (arrays, like or {}))
         if found != wanted:
-            raise InputError("checkpoint", path, f"{name}: there is {found}, wanted is {wanted}")
+            raise InputError("checkpoint", path, f"{name}: is {found}, must be {wanted}")
     return arrays, header
 
 

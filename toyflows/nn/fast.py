@@ -27,7 +27,7 @@ from toyflows.nn.passes import Grid, layout
 Floats = NDArray[np.float32]
 Upstream = Floats | Callable[[Floats, slice], Floats]
 SHARES = 8  # partial sums of a gradient; also the most threads that can work on one
-HEARING = 64  # steps of 16 images in one call: compiled code is deaf to Ctrl-C, here for 0.1 s
+HEARING = 64  # steps of 16 images in one call: compiled code sees no Ctrl-C, here for 0.1 s
 
 
 class Fast:

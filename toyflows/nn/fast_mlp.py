@@ -3,7 +3,7 @@
 fast = FastMLP(mlp());     fast.forward(θ, x, t), fast.loss_and_gradient(θ, x, t, target)
 
 θ is the network's flat vector, x (N, inputs) float32 with any N, t (N,) or one time for all. Where
-the network has classes, labels (N,) or one for all: the label `classes`, or none given, is no
+the network has classes, labels (N,) or one for all: the label `classes`, or no label, means no
 class. A point's results do not depend on the points beside it, and sums over points are made in a
 fixed order.
 """
@@ -179,7 +179,7 @@ class FastMLP:
                 raise InputError("t", np.shape(t), "this network has no time")
             return x
         if t is None:
-            raise InputError("t", None, "this network has a time")
+            raise InputError("t", None, "must be given: this network takes a time")
         features = np.empty((len(x), self.layout.x.used), np.float32)
         features[:, : self.inputs] = x
         times = np.atleast_1d(_single(_one_or_all("t", t, len(x))))

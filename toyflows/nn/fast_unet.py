@@ -3,10 +3,10 @@
 fast = FastUNet(unet());     fast.forward(θ, x, t), fast.loss_and_gradient(θ, x, t, target)
 
 θ is the network's flat vector, x (N, size, size, 1) float32 with any N, t (N,) or one time for all.
-Where the network has classes, labels (N,) or one for all: the label `classes`, or none given, is no
-class. Each block of 16 images is computed on its own, in one thread's memory: results are the same
-bits for any number of threads, and those of an image do not depend on the images beside it. Sums
-over images are made in a fixed order.
+Where the network has classes, labels (N,) or one for all: the label `classes`, or no label, means
+no class. Each block of 16 images is computed on its own, in one thread's memory: results are the
+same bits for any number of threads, and those of an image do not depend on the images beside it.
+Sums over images are made in a fixed order.
 """
 
 from __future__ import annotations

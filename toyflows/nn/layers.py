@@ -39,7 +39,7 @@ class Layer:
                 raise InputError(name, value, f"must be {least} or more")
 
     def shapes(self) -> dict[str, Shape]:
-        """Of the parameters, by name."""
+        """The shapes of the parameters, by name."""
         return {}
 
     def init(self, rng: np.random.Generator, dtype: DTypeLike = np.float32) -> Parameters:
@@ -47,7 +47,7 @@ class Layer:
         return {}
 
     def out_shape(self, shape: Any) -> Shape:
-        """Of y for x of this shape; raises InputError for a shape that does not fit."""
+        """The shape of y for x of this shape; raises InputError for a shape that does not fit."""
         return tuple(shape)
 
     def forward(self, p: Parameters, x: Any) -> tuple[Array, Any]:

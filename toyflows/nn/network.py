@@ -58,7 +58,7 @@ class Network:
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
-        """Of every value, without N."""
+        """The shape of every value, without N."""
         found = dict(self.inputs)
         for name, layer, inputs in self.nodes:
             if name in found or not found.keys() >= set(inputs):

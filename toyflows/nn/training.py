@@ -1,4 +1,4 @@
-"""What the trainings of networks share: their state, and a loop that comes back from divergence."""
+"""What all trainings share: their state, and a loop that goes back after a divergence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEPT = "kept/"  # names in a checkpoint of what belongs to the state to go back 
 
 @dataclass
 class State:
-    """What a run is at a step: all of it is in its checkpoint."""
+    """The state of a run at a step; the checkpoint holds all of it."""
 
     θ: Array
     adam: Adam
@@ -31,7 +31,7 @@ class State:
     kept: Self | None = None  # where a step that is lost goes back to
 
     def copy(self) -> Self:
-        """A state that shares nothing with this one, and has none to go back to."""
+        """A copy that shares no array with this state and has no earlier state."""
         return self.of({k: v.copy() for k, v in self._own().items()}, self.adam, self.mean)
 
     def arrays(self) -> dict[str, Array]:
@@ -63,25 +63,25 @@ class State:
         return state
 
     def key(self, seed: int) -> int:
-        """The seed of what is random from here on: a run that rolled back meets other noise."""
+        """The seed from here on: after a rollback the run uses other noise."""
         words = np.random.SeedSequence([seed, self.rollbacks])
         return int(words.generate_state(1, np.uint32)[0])
 
     def seen(self, *numbers: float) -> None:
-        """A step is done, and this is the row of the history that it adds."""
+        """Adds the row of a step that is done to the history."""
         self.history = np.concatenate([self.history, np.array([numbers]).astype(np.float32)])
         self.step += 1
 
 
 def with_kept(own: dict[str, Array], found: Mapping[str, Array]) -> dict[str, Array]:
-    """What a checkpoint must hold of a state with these arrays, given what was found in it."""
+    """The arrays that a checkpoint must hold for this state, given those found in it."""
     if not any(name.startswith(KEPT) for name in found):
         return own
     return own | {KEPT + name: x for name, x in own.items() if name != "history"}
 
 
 class Record(Protocol):
-    """What a step saw: a NamedTuple. `lost`: why it was undone and the run is back at `step`."""
+    """The numbers of a step, a NamedTuple. `lost`: why it was undone; the run is back at `step`."""
 
     @property
     def lost(self) -> str: ...
@@ -114,8 +114,8 @@ def steps(
     hold: every so many steps if the state is `sound`, and after a rollback.
 
     A step that is lost is undone: the run goes back to the last state kept, or to its beginning,
-    with half the rate and other noise, ROLLBACKS times; then Lost is raised. Where a run was
-    stopped does not count as kept: `state.kept` goes with it.
+    with half the rate and other noise, ROLLBACKS times; then Lost is raised. The state at
+    which a run was stopped is no restore point: `state.kept` is saved with it.
     """
     good = state.kept = state.kept or state.copy()
     while not end or state.step < end:

@@ -34,7 +34,7 @@ class Block:
 
 
 def blocks(network: Network) -> list[Block]:
-    """Those of a `unet`, in their order."""
+    """The blocks of a `unet`, in their order."""
     nodes, found = {node.name: node for node in network.nodes}, []
     places = network.views(np.arange(network.size))
     for node in network.nodes:

@@ -64,7 +64,7 @@ class Memory:
         return Grid(self.vectors(channels), 1, channels)
 
     def grid(self, pixels: int, channels: int, rim: int = 0) -> Grid:
-        """With room for whole tiles."""
+        """The grid with room for whole tiles."""
         found = Grid(self.size, pixels, channels, rim, rim + -pixels % winograd.SIDE)
         self.size = found.end
         return found

@@ -53,7 +53,7 @@ class Axis:
         return cls(name, tuple(v.item() if isinstance(v, np.generic) else v for v in values))
 
     def typed(self, default: Value) -> Axis:
-        """With values of the type of `default`."""
+        """The axis with values of the type of `default`."""
         whole = type(default) is int and self.ranged
         values = [round(v) if whole and isinstance(v, float) else v for v in self.values]
         try:

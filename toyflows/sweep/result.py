@@ -60,7 +60,7 @@ class Result:
 
     @property
     def seeds(self) -> NDArray[np.int64]:
-        """Of every run's noise."""
+        """The seed of every run's noise."""
         seeds = [self.plan.run(k).seed for k in range(self.plan.runs)]
         return np.array(seeds, np.int64).reshape(self.plan.shape)
 
@@ -103,7 +103,7 @@ class Result:
         }  # fmt: skip
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """For an npz: `meta` (JSON), `seed`, the coordinates as coord_NAME, the arrays."""
+        """The npz: `meta` (JSON), `seed`, the coordinates as coord_NAME, the arrays."""
         coords = {f"coord_{name}": values for name, values in self.coords.items()}
         meta = np.array(json.dumps(self.meta(), ensure_ascii=False))
         return {"meta": meta, "seed": self.seeds, **coords, **self.values}

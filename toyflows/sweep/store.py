@@ -62,7 +62,7 @@ class Store:
 
     @property
     def saved(self) -> int:
-        """Those that are on disk."""
+        """The chunks that are on disk."""
         return int(self._saved.sum())
 
     def missing(self) -> NDArray[np.intp]:

@@ -21,7 +21,7 @@ from toyflows.sweep.store import load as load_file
 
 
 def names() -> list[str]:
-    """Of all stored sweeps."""
+    """The names of all stored sweeps."""
     return sorted(path.stem for path in files.PLANS.glob("*.toml"))
 
 

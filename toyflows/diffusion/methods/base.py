@@ -34,8 +34,8 @@ class Normals(Protocol):
 @dataclass
 class Model:
     """A score with the process whose marginals it is of, as a method sees them. It counts the
-    evaluations; `end` is the last time of the run. Numbers are Python's, so that x keeps its
-    dtype."""
+    evaluations; `end` is the last time of the run. α and σ are Python floats: a NumPy scalar
+    would change the dtype of x."""
 
     function: Score
     process: Process

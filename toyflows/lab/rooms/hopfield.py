@@ -63,7 +63,7 @@ class Scene:
         }  # fmt: skip
 
     def _colours(self, s: np.ndarray, near: int) -> np.ndarray:
-        """Of each unit; wrong is against the nearest memory, or its inverse."""
+        """The colour of each unit; wrong is against the nearest memory, or its inverse."""
         on = s > 0
         colours = np.where(on, ON, OFF)
         if near >= 0:

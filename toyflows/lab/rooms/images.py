@@ -62,7 +62,7 @@ class ImagesRoom(Room):
         return {"pattern": canvas.pack(canvas.of_picture(content)), "image": "drawn"}
 
     def command(self, values: Values, step: int) -> str | None:
-        """For chains at the trained step and temperature, from their first step on."""
+        """The command for chains at the trained step and temperature, from their first step on."""
         if values["show"] == "judge" or step == 0:
             return None
         words = ["toyflows sample", values["model"], "--count 16", f"--seed {values['seed']}"]
@@ -84,7 +84,7 @@ class ImagesRoom(Room):
         return (_denoised if values["model"] == DIFFUSION else _descended)(values, step)
 
     def film(self, values: Values, step: int) -> Any:
-        """Of chains; there is none of other steps h than the trained one."""
+        """The film of chains; there is none of steps h other than the trained one."""
         v = values
         if v["show"] == "judge" or v.get("pace", 1) != 1:
             return None

@@ -119,7 +119,7 @@ class Loop:
 
 
 def short(x: Array) -> NDArray[np.float32]:
-    """As float32: what is drawn."""
+    """The values as float32, as they are drawn."""
     with np.errstate(under="ignore"):
         return x.astype(np.float32)
 
@@ -184,7 +184,7 @@ class LongView(Room):
         return LongViewView(look)
 
     def command(self, values: Values, step: int) -> str | None:
-        """Of PCD."""
+        """The command that runs PCD with these settings."""
         v = values
         return (f"toyflows flow --loss pcd --theta-star {v['theta_star']:.10g} --theta0 0 "
                 f"--separation {v['separation']:.10g} --time {max(step, 1) * v['dt']:.10g} "

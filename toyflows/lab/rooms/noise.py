@@ -86,7 +86,7 @@ class Noise(Room):
     most: ClassVar[int] = LENGTH
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
-        """Those of the act that is shown."""
+        """The controls of the act that is shown."""
         own = {
             "scores": (NOISE, WALKERS),
             "langevin": (FIRST, LAST, LEVELS, WALKERS),
@@ -149,5 +149,5 @@ def _network(given: Mapping[str, str]) -> tuple[Control, ...]:
 
 
 def _whole(values: Values) -> dict[str, Any]:
-    """With a spread of the points where the target has none."""
+    """The settings, with a spread of the points where the target has none."""
     return {"kernel": KERNEL.default} | dict(values)

@@ -128,7 +128,7 @@ class TwoModes(Room):
         return TwoModesView(look)
 
     def command(self, values: Values, step: int) -> str | None:
-        """Of the first method."""
+        """The command of the first method."""
         v = values
         words = ["toyflows flow", f"--loss {shlex.quote(v['method'])}",
                  f"--theta-star {v['theta_star']:.10g}",
