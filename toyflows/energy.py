@@ -19,7 +19,8 @@ import numpy as np
 from toyflows import display
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
-from toyflows.mixture import Mixture, expit
+from toyflows.mixture import Mixture
+from toyflows.numerics import expit
 from toyflows.target import nodes
 
 POINTS = 800  # nodes between low and high, where `finest` is not given
