@@ -21,7 +21,7 @@ from toyflows.errors import Diverged
 from toyflows.field import follow, walk
 from toyflows.flows import Flow, make
 from toyflows.flows.pcd import PCD
-from toyflows.outlook import Line, read
+from toyflows.path_ahead import Line, read
 from toyflows.settings import RunSettings
 from toyflows.target import Target
 from toyflows.verdict import KINDS, Verdict, diverged, judge, now, so_far

@@ -29,7 +29,8 @@ import numpy as np
 from toyflows import display
 from toyflows.errors import Diverged
 from toyflows.flows.base import LEARNED, NEAR, Flow
-from toyflows.outlook import RUNS, Outlook, outlook
+from toyflows.outlook import outlook
+from toyflows.path_ahead import RUNS, Outlook
 from toyflows.state import Trajectory
 from toyflows.target import Target
 

@@ -18,15 +18,12 @@ from toyflows.flows import Flow
 from toyflows.flows.base import NEAR
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
-from toyflows.outlook import (
+from toyflows.outlook import NOISIEST, STOPS, by_equation, is_field
+from toyflows.path_ahead import (
     DEVIATIONS,
-    NOISIEST,
     RUNS,
-    STOPS,
     Line,
     Outlook,
-    by_equation,
-    is_field,
     jitter,
     left_by_noise,
     read,
