@@ -325,7 +325,8 @@ class _Case:
 
     # ------------------------------------------------------------------ no exact law
     def _replicas(self) -> Outlook:
-        """The run and others of other seeds, each for as long again: their mean, their spread."""
+        """The run and others of other seeds, each for as long again: their mean, their spread. A
+        rest is not read out of a path that has not come to it: it is followed on."""
         steps, star = round(self.lasted / self.run.dt), self.target.θ_star
         states = [self.run.state]
         seeds = [self.backend.seed + 1_000_003 * k for k in range(1, REPLICAS)]
@@ -336,21 +337,41 @@ class _Case:
         noise = float(np.std([s.θ for s in states if s], ddof=1))
         near = NEAR + DEVIATIONS * noise
         there = abs(self.θ - star) <= near
-        paths = []
-        for ops, state in zip(backends, states, strict=True):
-            assert state is not None
-            start = self._aside(ops, state, near) if there else state
-            paths.append(solve.run(self.flow, ops, θ0, steps, rate, 1, start))
-        mean = np.asarray(np.mean([p.θ for p in paths], axis=0) - star, float)
-        ahead = Line(paths[0].t - paths[0].t[0], mean[:, None].astype(np.float64))
-        ways = np.std([p.θ[-1] - p.θ[0] for p in paths], ddof=1)
-        blur = DEVIATIONS * math.sqrt(0.5 * (noise**2 + float(ways) ** 2))
-        if abs(mean[0] + star - θ0) > blur:  # it has moved, and a slow mean may be a turn
+        if there:
+            states = [
+                self._aside(ops, s, near) for ops, s in zip(backends, states, strict=True) if s
+            ]
+        paths, states = self._go_on(backends, states, steps)
+        out = self._of_replicas(paths, noise, there)
+        for _ in range(ONWARDS):
+            if out.goes != "rest" or abs(float(paths[:, -1].mean()) - out.rest) <= near:
+                break
+            more, states = self._go_on(backends, states, paths.shape[1] - 1)
+            paths = np.hstack([paths, more[:, 1:]])
+            out = self._of_replicas(paths, noise, there)
+        return out
+
+    def _go_on(
+        self, backends: list[Any], states: list[State | None], steps: int
+    ) -> tuple[Array, list[State | None]]:
+        """θ of the replicas (REPLICAS, steps + 1) from these states on, and their last states."""
+        runs = [
+            solve.run(self.flow, ops, 0.0, steps, self.run.rate, 1, state)
+            for ops, state in zip(backends, states, strict=True)
+        ]
+        return np.array([run.θ for run in runs]), [run.state for run in runs]
+
+    def _of_replicas(self, paths: Array, noise: float, there: bool) -> Outlook:
+        star, ways = self.target.θ_star, paths[:, -1] - paths[:, 0]
+        mean = paths.mean(axis=0) - star
+        ahead = Line(np.arange(mean.size) * self.run.dt, mean[:, None])
+        blur = DEVIATIONS * math.sqrt(0.5 * (noise**2 + float(np.var(ways, ddof=1))))
+        if abs(mean[0] + star - float(self.run.θ[0])) > blur:  # it has moved: may be at a turn
             blur = 0.0
         out = self._read(ahead, noise, there, blur=blur)
-        if out.goes == "rest" and not there and straight(np.array([p.θ for p in paths])):
+        if out.goes == "rest" and not there and straight(paths):
             way, gap = float(mean[-1] - mean[0]), float(mean[-1])
-            needs = ahead.t[-1] * abs(gap / way) if way * gap < 0 else math.inf
+            needs = float(ahead.t[-1]) * abs(gap / way) if way * gap < 0 else math.inf
             out = out._replace(goes="star" if way * gap < 0 else "away", needs=needs, rest=math.nan)
         return out._replace(goes="star") if out.goes == "?" else out
 
