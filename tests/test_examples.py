@@ -9,10 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sweep_engine import Here
 from test_cli import call
 
 from toyflows import bench, own
 from toyflows.settings import RunSettings
+from toyflows.sweep import run
+from toyflows.sweep.plan import Plan
+from toyflows.sweep.store import load
 
 FOLDER = Path(__file__).parent.parent / "docs" / "examples"
 FILES = sorted(FOLDER.glob("*.py"))
@@ -67,3 +71,37 @@ def test_they_pass_through_check() -> None:
                     "--rate", "1" if path == UNDERDAMPED else "5", "--json")  # fmt: skip
         (cell,) = json.loads(done.stdout)["cells"]
         assert (cell["backend"], cell["verdict"]["kind"]) == ("walkers", word)
+
+
+@pytest.mark.parametrize("engine", ["local", pytest.param("dask", marks=pytest.mark.cluster)])
+def test_they_are_swept_and_mapped(engine: str, tmp_path: Path) -> None:
+    """Of each engine the same numbers, and a map of the three."""
+    if engine == "dask":
+        pytest.importorskip("distributed")
+    words = [word for path in FILES for word in ("--loss", str(path))]
+    short = ["--walkers", "200", "--time", "2", "--dt", "0.2"]
+    over = {"separation": [4, 10], "rate": [1, 2]}
+    axes = [word for name, two in over.items() for word in ("--over", f"{name}={two[0]},{two[1]}")]
+    out, here = tmp_path / "three.npz", tmp_path / "here.npz"
+    call("sweep", *words, *axes, *short, "--engine", engine, "--jobs", "1", "--out", str(out))
+    losses = [str(path) for path in FILES]
+    run.carry_out(Plan.make(losses, over=over, walkers=200, time=2.0, dt=0.2), here, Here())
+    assert out.read_bytes() == here.read_bytes()
+    assert load(out).plan.runs == 3 * 2 * 2
+    picture = tmp_path / "three.png"
+    call("map", str(out), "--out", str(picture))
+    assert picture.stat().st_size > 10_000
+
+
+def test_they_run_as_one_run_and_stand_on_a_page(tmp_path: Path) -> None:
+    for path in FILES:
+        done = call("flow", "--loss", str(path), "--theta-star", "1.4", "--separation", "4",
+                    "--walkers", "500", "--dt", "0.2", "--rate", "2", "--json")  # fmt: skip
+        told = json.loads(done.stdout)["verdict"]
+        assert told["kind"] in (LEARNS, "on its way"), told
+    page = tmp_path / "page.html"
+    words = [word for path in FILES for word in ("--loss", str(path))]
+    call("page", *words, "--theta-star", "1.4", "--separation", "4", "--time", "5",
+         "--out", str(page))  # fmt: skip
+    text = page.read_text("utf-8")
+    assert all(path.stem in text for path in FILES)
