@@ -76,13 +76,14 @@ def verdicts(
             _check_out(path)
         if backend not in ("grid", "walkers"):
             raise InputError("backend", backend, "must be grid or walkers")
-        refuse_walkers([backend])
         check_workers(jobs=jobs)
         separations = tuple(dict.fromkeys(separation or bench.SEPARATIONS))
         numbers = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "time": time,
                    "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}  # fmt: skip
         setting = bench.setting(numbers, separations)
         flows = list(methods(loss or list(registry()), named_values(p or [])).values())
+        if all(flow.exact for flow in flows):  # others run on walkers all the same
+            refuse_walkers([backend])
         for flow in flows if backend == "walkers" else ():
             check_particles(flow, walkers)
         cells = _watched(

@@ -138,7 +138,7 @@ BAD = [
     ([*ONE, "--no-skip-missing"], "--no-skip-missing: goes with"),
     (["train", "ddpm", "--target", "two-moons", "--columns", "1,2", "--out", "c.npz"],
      "--columns 1,2: goes with"),
-    (["train", "ebm", "--columns", "1,2", "--out", "c.npz"], "--columns 1,2: goes with"),
+    (["train", "ebm", "--columns", "1,2", "--out", "c.npz"], "--columns 1,2: is for points"),
     (["likelihood", "--exact", "two-moons", "--skip-missing"], "--skip-missing: goes with"),
     ([*ONE, "--modes", "1", "2"], "--modes 1 2: goes with --data"),
     ([*PCD, "--data", "old-faithful", "--modes", "4", "2"], "--modes 4 2: "),

@@ -419,7 +419,7 @@ def test_options_are_read_by_the_type_of_their_default() -> None:
         ({"mu": "nan"}, "must be a number"),
         ({"mu": math.inf}, "finite"),
         ({"mu": "1e3"}, "300"),
-        ({"learn_c": "1"}, "bool"),
+        ({"learn_c": "1"}, "true or false"),
         ({"learn": "true"}, "did you mean learn_c"),
         ({"learn_c": True, "normalised": True}, "one cure"),
     ):

@@ -339,7 +339,7 @@ def claiming(width: int, height: int) -> bytes:
     ("content", "why"),
     [
         (b"", "is no PNG"), (b"#!/bin/sh", "is no PNG"), (b"GIF89a" + bytes(50), "is no PNG"),
-        (picture(np.full((40, 40), 99)), "is of one grey"),
+        (picture(np.full((40, 40), 99)), "has only one grey"),
         (picture(np.eye(40) * 255)[:55], "is damaged"),
         (claiming(4097, 2), "has more than 4096"), (claiming(60_000, 60_000), "has more than"),
         (claiming(30, 30), "is damaged"),

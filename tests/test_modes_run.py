@@ -86,7 +86,10 @@ def test_every_suffix_is_written(tmp_path: Path) -> None:
     for suffix in (".png", ".json", ".csv", ".npz"):
         assert run.save(tmp_path / f"run{suffix}").stat().st_size > 500
     table = (tmp_path / "run.csv").read_text().splitlines()
-    assert table[0] == "backend,t,theta_1,theta_2,theta_3,q_1,q_2,q_3"
+    assert (
+        table[0]
+        == "backend,t,theta_1,theta_2,theta_3,q_1,q_2,q_3,kl,log_Z,effective_size,kl_from_log_Z"
+    )
     assert len(table) == 1 + 2 * 41
     with np.load(tmp_path / "run.npz") as saved:
         np.testing.assert_array_equal(saved["walkers"], run.walkers)
@@ -125,7 +128,7 @@ def test_the_table_has_the_weights_and_the_verdict(tmp_path: Path) -> None:
         (["--loss", "ml", "--q-star", "0.3,0.3,0.3"], "--q-star 0.3,0.3,0.3: must be > 0"),
         (["--loss", "ml", "--theta-star", "0,1,1", "--spreads", "1,2"], "--spreads 1,2: must be"),
         (["--loss", "ml", "--theta-star", "0,1,1", "--dimension", "1"], "--dimension 1: must be"),
-        (["--loss", "tempering", "--theta-star", "0,1,1", "--backend", "grid"], "--backend grid"),
+        (["--loss", "tempering", "--theta-star", "0,1,1", "--backend", "grid"], "is for walkers"),
         (["--loss", "ml", "--theta-star", "0,1,1", "--backend", "x"], "--backend x: unknown"),
         (["--loss", "ml", "--theta-star", "0,1,1", "--spreads", "0.3", "--dt", "0.2"], "--dt 0.2"),
         (["--loss", "ml", "--theta-star", "0,1,1", "--out", "run.gif"], "--out run.gif: the"),

@@ -40,7 +40,10 @@ def test_to_dict_has_the_documented_keys(loss: str) -> None:
         assert ("mode_b" in columns) == (name != "theory" and loss != "score-matching")
     assert set(out["verdict"]) == {"kind", "number", "says", "now", "so_far", "needs", "noise"}
     assert (out["q_star"], out["seed"]) == (pytest.approx(1 / (1 + math.exp(1.4))), 3)
-    options = {"nce": {"mu": 0.0, "normalised": False, "learn_c": False}, "pcd": {"kernel": "ula"}}
+    options = {
+        "nce": {"mu": 0.0, "normalised": False, "learn_c": False},
+        "pcd": {"kernel": "ula", "start": "model"},
+    }
     assert out["options"] == options.get(loss, {})
 
 

@@ -162,15 +162,16 @@ def test_the_exchange_is_the_same_for_any_number_of_threads() -> None:
 
 # ------------------------------------------------------------------ the method
 def test_one_replica_is_pcd() -> None:
-    """Bit for bit, on walkers and on the grid."""
+    """Bit for bit on walkers; on the grid, where PCD has a kernel of its own, to round-off."""
     target = Target.exact(1.4, 7.0)
     for backend in (Walkers(target, 0.05, 3_000, seed=2), Grid(target, 0.05)):
         one, pcd = (
             solve.run(flow, backend, 0.2, 40)
             for flow in (make("tempering", replicas=1), make("pcd"))
         )
-        assert np.array_equal(one.θ, pcd.θ)
-        assert np.array_equal(one.mode_b, pcd.mode_b)
+        bound = 1e-13 if backend.name == "grid" else 0.0
+        assert np.max(np.abs(one.θ - pcd.θ)) <= bound
+        assert np.max(np.abs(one.mode_b - pcd.mode_b)) <= bound
         assert np.array_equal(one.crossings, pcd.crossings, equal_nan=True)
 
 

@@ -26,7 +26,8 @@ from toyflows.own import OwnFileError, Source
 from toyflows.registry import changed, made, named_values, options_of
 
 Given = str | Flow | type[Flow]  # what may stand for a method
-WORDS = re.compile(r"(.*?\.py(?::\S+)?(?=\s|$)|\S+)(\s.*)?$", re.DOTALL)
+# A file may have spaces in its name, and then its function has them too.
+WORDS = re.compile(r"(.*?\.py(?::[^=]*?)?(?=\s+\w+=|\s*$)|\S+)(\s.*)?$", re.DOTALL)
 TWO_FILES = "two files have this name: rename one of them"
 NO_SETTINGS = ("loss", "losses", "options", "more", "report")
 FILE = re.compile(r"(.*\.py)(?::(.+))?$", re.DOTALL)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,7 @@ def run(
         state = advance(flow, backend, state, rate, last, seen)
         if progress is not None:
             progress(steps - last + state.step)
-    info = flow.observe(backend, state)
+    info = _looked(flow, backend, state) if fused else flow.observe(backend, state)
     seen.see(state, info, final=True)
     step, θ, velocity, mode_b, crossings, *more = seen.columns()
     extra, watched = more[: len(state.extra)], more[len(state.extra) :]
@@ -136,6 +137,16 @@ def _fused(
         for k, value in enumerate(ends.tolist()):
             _check("θ", value, state.step + k, backend.h)
     return State(state.step + len(path), θ, {}, chains)
+
+
+def _looked(flow: Flow, backend: Any, state: State) -> Info:
+    """flow.observe, by the kernel where its sums are not NumPy's to the last bit."""
+    chains = state.chains
+    if backend.name != "grid" or not isinstance(chains, Cloud) or not backend.a_call(chains):
+        return flow.observe(backend, state)
+    sweep = flow.fused, getattr(flow, "kernel", "ula")
+    row = backend.persistent(*sweep, state.step, chains, state.θ, 1, 0.0)[2][0].tolist()
+    return Info(row[1], row[2], dict(zip(backend.sweeps[sweep], row[4:], strict=True)))
 
 
 def _check(name: str, value: float, step: int, dt: float) -> None:

@@ -16,7 +16,7 @@ from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 from toyflows.mixture import Law, Mixture, theta_of
 
-AT_ONCE = 1 << 18  # numbers that NumPy looks at together
+AT_ONCE = 1 << 13  # numbers that NumPy looks at together: memory stays flat
 LARGEST_THETA = 700.0  # e^−700 is still a normal float64
 
 

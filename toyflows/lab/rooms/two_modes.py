@@ -187,7 +187,8 @@ def _given(values: Values, prefix: str) -> dict[str, Any]:
 def _options(flow: type[Flow], prefix: str, whose: str) -> list[Control]:
     """A control for each option of the method, made from the field: its words, or the numbers
     around its default that the method accepts."""
-    return [_option(flow, f, prefix, whose) for f in options_of(flow)]
+    shown = [f for f in options_of(flow) if f.name != "start"]  # no place for it in a hall's type
+    return [_option(flow, f, prefix, whose) for f in shown]
 
 
 def _option(flow: type[Flow], field: Field[Any], prefix: str, whose: str) -> Control:
