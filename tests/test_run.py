@@ -178,7 +178,7 @@ def test_theory_has_only_some_methods(monkeypatch) -> None:
         small("ml", backends=["theory"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     method=st.sampled_from(
         [("ml", {}), ("score-matching", {}), ("pcd", {}), ("nce", {"mu": -300.0, "learn_c": True}),
