@@ -177,7 +177,7 @@ def test_damaged_checkpoints_get_one_line(bars: Path, tmp_path: Path) -> None:
     arrays, header = checkpoint.load(bars)
     arrays["W"] = arrays["W"][:, :-1]
     checkpoint.save(tmp_path / "other.npz", arrays, header)
-    assert "W: there is float32 (9, 5)" in call("score", tmp_path / "other.npz").stderr
+    assert "W: is float32 (9, 5), must be" in call("score", tmp_path / "other.npz").stderr
     del arrays["h"]
     checkpoint.save(tmp_path / "other.npz", arrays, header)
     assert call("score", tmp_path / "other.npz").exit_code == 2

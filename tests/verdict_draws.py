@@ -27,7 +27,7 @@ MODES_LOSSES = ("ml", "pcd", "jarzynski", "cd", "score-matching", "short-run")
 
 
 class Case(NamedTuple):
-    """A setting; `method` as bench.label writes it. walkers = 0 is the exact law."""
+    """A setting; `method` as toyflows.method.label writes it. walkers = 0 is the exact law."""
 
     method: str
     d: float
