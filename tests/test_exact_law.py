@@ -68,7 +68,10 @@ def test_a_run_may_be_cut_anywhere(
     assert second.state is not None
     assert isinstance(whole.state.chains, Cloud)
     assert isinstance(second.state.chains, Cloud)
-    assert np.array_equal(whole.state.chains.logw, second.state.chains.logw)  # type: ignore[arg-type]
+    assert whole.state.chains.logw is not None
+    assert second.state.chains.logw is not None
+    assert np.array_equal(whole.state.chains.logw, second.state.chains.logw)
+    assert first.velocity[-1] == whole.velocity[33]  # the last record is the kernel's too
 
 
 def test_points_that_are_no_nodes_come_to_the_nodes() -> None:

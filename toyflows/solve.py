@@ -66,7 +66,7 @@ def run(
     A run that continues another is that run's continuation bit for bit. `progress` is told the
     steps done now and then. Raises Diverged where θ is no longer finite, or beyond ±1e8.
     """
-    fused = (flow.fused, getattr(flow, "kernel", "ula")) in getattr(backend, "sweeps", ())
+    fused = _sweep(flow) in getattr(backend, "sweeps", ())
     if state is None:
         state = flow.begin(backend, θ0)
     elif fused and isinstance(state.chains, Cloud):  # the kernel moves its walkers in place
@@ -127,7 +127,7 @@ def _fused(
     steps = min(last - state.step, backend.a_call(state.chains))  # type: ignore[attr-defined]
     if steps == 0:
         return _stepwise(flow, backend, state, rate, state.step + 1, seen)
-    sweep, below = (flow.fused, getattr(flow, "kernel", "ula")), getattr(flow, "resample", 0.0)
+    sweep, below = _sweep(flow), getattr(flow, "resample", 0.0)
     chains, θ, path = backend.persistent(  # type: ignore[attr-defined]
         *sweep, state.step, state.chains, state.θ, steps, rate * backend.h, below
     )
@@ -139,12 +139,17 @@ def _fused(
     return State(state.step + len(path), θ, {}, chains)
 
 
+def _sweep(flow: Flow) -> tuple[str, str]:
+    """The sweep and the kernel by which a backend's `persistent` knows the flow."""
+    return flow.fused, getattr(flow, "kernel", "ula")
+
+
 def _looked(flow: Flow, backend: Any, state: State) -> Info:
     """flow.observe, by the kernel where its sums are not NumPy's to the last bit."""
     chains = state.chains
-    if backend.name != "grid" or not isinstance(chains, Cloud) or not backend.a_call(chains):
+    if not (backend.sums_apart and isinstance(chains, Cloud) and backend.a_call(chains)):
         return flow.observe(backend, state)
-    sweep = flow.fused, getattr(flow, "kernel", "ula")
+    sweep = _sweep(flow)
     row = backend.persistent(*sweep, state.step, chains, state.θ, 1, 0.0)[2][0].tolist()
     return Info(row[1], row[2], dict(zip(backend.sweeps[sweep], row[4:], strict=True)))
 

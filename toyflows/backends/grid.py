@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Grid:
     dx: float = 0.0
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     name = "grid"
+    sums_apart: ClassVar[bool] = True  # those of `persistent` are not `mean`'s to the last bit
 
     def __post_init__(self) -> None:
         if self.dx == 0.0:

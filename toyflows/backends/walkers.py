@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,7 @@ class Walkers:
     step: int = 0
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
     name = "walkers"
+    sums_apart: ClassVar[bool] = False
     # What `persistent` can do, sweep and kernel, and what it records beyond the four columns.
     sweeps = MappingProxyType({
         ("plain", "ula"): (), ("plain", "mala"): (), ("work", "ula"): ("log_Z", "effective_size"),
