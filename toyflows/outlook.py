@@ -326,7 +326,7 @@ class _Case:
     # ------------------------------------------------------------------ no exact law
     def _replicas(self) -> Outlook:
         """The run and others of other seeds, each for as long again: their mean, their spread. A
-        rest is not read out of a path that has not come to it: it is followed on."""
+        rest must be the same in as long again: a turn looks like one."""
         steps, star = round(self.lasted / self.run.dt), self.target.θ_star
         states = [self.run.state]
         seeds = [self.backend.seed + 1_000_003 * k for k in range(1, REPLICAS)]
@@ -344,11 +344,13 @@ class _Case:
         paths, states = self._go_on(backends, states, steps)
         out = self._of_replicas(paths, noise, there)
         for _ in range(ONWARDS):
-            if out.goes != "rest" or abs(float(paths[:, -1].mean()) - out.rest) <= near:
+            if out.goes != "rest":
                 break
             more, states = self._go_on(backends, states, paths.shape[1] - 1)
-            paths = np.hstack([paths, more[:, 1:]])
+            paths, before = np.hstack([paths, more[:, 1:]]), out
             out = self._of_replicas(paths, noise, there)
+            if np.ptp([before.rest, out.rest, float(more.mean(axis=0)[-1])]) <= near:
+                break
         return out
 
     def _go_on(
