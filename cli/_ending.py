@@ -3,17 +3,21 @@
 Python hears of a signal only between two of its own instructions, so that a long call of compiled
 code does not notice it. But the system's handler writes a byte at once (signal.set_wakeup_fd). A
 second thread reads the byte, leaves time for an orderly end, and else ends the process itself.
+
+Python drops what is raised in a finaliser or in the callback of a weak reference, and prints it as
+"ignored". A Stopped that ends so is raised again, a moment later.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from toyflows import files
@@ -42,8 +46,10 @@ def heeding() -> Iterator[None]:
     os.set_blocking(writer, False)
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(reader, over), daemon=True)
+    dropped = threading.Event()
+    watch = threading.Thread(target=_watch, args=(reader, over, dropped), daemon=True)
     watch.start()
+    hook, sys.unraisablehook = sys.unraisablehook, _hook(sys.unraisablehook, dropped)
     for n, handler in theirs.items():
         if handler is not signal.SIG_IGN:  # as of a program that nohup or a shell's & began
             signal.signal(n, _stop)
@@ -51,6 +57,7 @@ def heeding() -> Iterator[None]:
         yield
     finally:
         over.set()
+        sys.unraisablehook = hook
         signal.set_wakeup_fd(woken)
         os.close(writer)
         for n, handler in theirs.items():
@@ -63,14 +70,30 @@ def _stop(number: int, _: Any) -> NoReturn:
     raise Stopped(number)
 
 
-def _watch(reader: int, over: threading.Event) -> None:
+def _hook(theirs: Callable[[Any], None], dropped: threading.Event) -> Callable[[Any], None]:
+    """What Python calls with an exception that it drops; `theirs` has all others."""
+
+    def heard(lost: Any) -> None:
+        if isinstance(lost.exc_value, Stopped):
+            signal.signal(lost.exc_value.code - 128, _stop)
+            dropped.set()
+        else:
+            theirs(lost)
+
+    return heard
+
+
+def _watch(reader: int, over: threading.Event, dropped: threading.Event) -> None:
     """Reads until the pipe is closed, which is the end without a signal."""
     with open(reader, "rb", buffering=0) as heard:
         while (byte := heard.read(1)) and byte[0] not in WORDS:
             pass
-    if not byte:
-        return
-    time.sleep(GRACE)
+        if not byte:
+            return
+        end = time.monotonic() + GRACE
+        while (left := end - time.monotonic()) > 0 and dropped.wait(left):
+            dropped.clear()
+            _thread.interrupt_main(byte[0])
     for path in list(files.BEGUN):
         path.unlink(missing_ok=True)
     if running := sys.modules.get("multiprocessing"):

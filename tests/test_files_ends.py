@@ -40,10 +40,21 @@ DEAF = """with files.whole_file(Path("film.gif")):
             import ctypes
             ctypes.CDLL(None).sleep(1000)"""
 
+# The signal meets a finaliser, where Python drops what is raised, and a long wait after it.
+DROPPED = """with files.whole_file(Path("film.gif")):
+            class Last:
+                def __del__(self):
+                    print("now", flush=True)
+                    while True:
+                        time.sleep(0.01)
+            Last()
+            while True:
+                time.sleep(0.01)"""
+
 
 @BOTH
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-@pytest.mark.parametrize("body", [ORDERLY, DEAF], ids=["orderly", "deaf"])
+@pytest.mark.parametrize("body", [ORDERLY, DEAF, DROPPED], ids=["orderly", "deaf", "dropped"])
 def test_a_signal_ends_a_command_and_leaves_nothing(
     body: str, number: signal.Signals, tmp_path: Path
 ) -> None:
