@@ -84,6 +84,12 @@ CASES: list[tuple[str, Callable[[], Verdict], tuple[str, ...]]] = [
     ("nce, a tenth of the way in the wrong direction",
      lambda: word("nce", 2.64, 12.74, star=-8.0, θ0=-2.774, dt=0.1503, rate=2.379, mu=5.489,
                   learn_c=True), ("no learning",)),
+    ("replay buffer, past θ* within 100 runs, on the way to its rest",
+     lambda: word("replay-buffer", 8.939, 1.161, star=0.1657, dt=0.1698, rate=0.1015, k=2,
+                  h=0.1496, noise=1.028, buffer=9, fresh=0.3323), ("biased",)),
+    ("the same, a rest far beyond",
+     lambda: word("replay-buffer", 12.2, 7.92, star=-2.495, θ0=2.139, dt=0.5, rate=0.5835, k=7,
+                  h=0.156, kernel="mala", noise=1.34, fresh=1.0), ("biased",)),
     ("dirac", lambda: word("gan", 20, 100, dirac=True), ("oscillates",)),
     ("gan, an orbit longer than the run",
      lambda: word("gan", 5, 100, star=5, θ0=-5, loss="wasserstein"), ("oscillates",)),
@@ -166,6 +172,7 @@ FATES = [
     (lambda θ: math.copysign(0.1, 0.3 - θ), "biased", 0.3),
     (lambda θ: 0.1 * (1.02 - θ), "converges", None),  # within 0.03
     (lambda θ: 0.1 * (1.1 - θ), "biased", 1.1),
+    (lambda θ: 2e-4 * (400 - θ) / 400, "biased", 400),  # θ* within 100 runs, its rest not
 ]
 
 

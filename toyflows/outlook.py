@@ -150,9 +150,10 @@ class _Case:
             return out._replace(goes="still")  # at θ*, and not held there
         if ahead.end == "still" and abs(ahead.at - self.θ) <= NEAR:
             return out._replace(goes="still")
+        if (ahead.at - star) * (self.θ - star) < 0:
+            out = out._replace(passed=ahead.passed / rate)
         if ahead.end != "zero":  # to the end of the numbers, or to where v is lost
-            beyond = (ahead.at - star) * (self.θ - star) < 0
-            return out._replace(passed=ahead.passed / rate if beyond else math.nan)
+            return out
         goes = "star" if abs(ahead.at - star) <= near else "rest"
         return out._replace(goes=goes, rest=ahead.at, needs=ahead.time / rate, exact=True)
 
@@ -249,8 +250,12 @@ class _Case:
         if out.goes == "swings" and abs(ahead.at - state.θ) > AT_REST * near:
             return out  # a swing passes its rest, and goes on
         goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
-        needs = out.followed + ahead.time / rate if follows else out.needs
-        return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=math.nan)
+        needs, passed = out.needs, out.passed
+        if follows:
+            needs = out.followed + ahead.time / rate
+            if math.isnan(passed) and (ahead.at - star) * (state.θ - star) < 0:
+                passed = out.followed + ahead.passed / rate
+        return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=passed)
 
     def _on_grid(self) -> State:
         state = self.run.state
