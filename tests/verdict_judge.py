@@ -252,6 +252,8 @@ def _goes(case: Case, v: Line, end: float, z: float, x: float) -> Ruling:
     low = high = to_rest if math.isnan(done) else done
     if WAY not in words:  # the way to θ*, or to where it goes
         low, high = min(low, to_rest), max(high, to_rest)
+        if (z - star) * x < 0:
+            needs = min(needs, v.elapsed(end, star))
     words = _slow(words, low, high, needs, AGES * case.time)
     if abs(x) <= NEAR * (1 + GREY) and WAY in words:
         words |= {CONVERGES}

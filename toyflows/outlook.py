@@ -279,7 +279,8 @@ class _Case:
             return Outlook("away", noise=noise, needs=0.0), state
         out = self._read(ahead, noise, there)
         for _ in range(ONWARDS):
-            if out.goes != "?" or self._stops(ops, state):
+            heads = out.goes == "?" and not self._stops(ops, state)
+            if not heads and not (out.goes == "away" and ahead.slows()):
                 break
             more, state = self._continued(ops, state, near)
             ahead = ahead.then(Line(ahead.t[-1] + more.t, more.gap))
