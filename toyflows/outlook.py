@@ -8,7 +8,7 @@
     no exact law              independent replicas (other seeds), each for as long again; what they
                               do on average, and their spread is the noise
 
-A run that is at θ* is moved by 2 tolerances first: only what comes back is held there.
+A run that is at θ*, and stays, is moved by 2 tolerances: only what comes back is held there.
 """
 
 from __future__ import annotations
@@ -186,10 +186,13 @@ class _Case:
             return Outlook("swings", period=period, noise=noise)
         far = RUNS * max(self.lasted, self.run.dt)
         there = abs(y[0] - self.target.θ_star) <= near
-        y = y + np.eye(y.size)[0] * (2 * near * self._side() if there else 0.0)
         star = np.array([self.target.θ_star])
         try:
             ahead, settled = by_equation(rates, y, star, self.run.rate, far, near)
+            there = there and not ahead.leaves(near)
+            if there:
+                y = y + np.eye(y.size)[0] * 2 * near * self._side()
+                ahead, settled = by_equation(rates, y, star, self.run.rate, far, near)
         except ArithmeticError:  # beyond the floats, where Euler's steps need not come
             return self._by_steps(noise)
         out = self._read(ahead, noise, there, settled)
@@ -273,8 +276,11 @@ class _Case:
         near = NEAR + DEVIATIONS * noise
         there = abs(state.θ - self.target.θ_star) <= near
         try:
-            state = self._aside(ops, state, near) if there else state
-            ahead, state = self._continued(ops, state, near)
+            ahead, later = self._continued(ops, state, near)
+            there = there and not ahead.leaves(near)
+            if there:
+                ahead, later = self._continued(ops, self._aside(ops, state, near), near)
+            state = later
         except ArithmeticError:  # Diverged, or a user's own numbers
             return Outlook("away", noise=noise, needs=0.0), state
         out = self._read(ahead, noise, there)

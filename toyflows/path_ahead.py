@@ -73,6 +73,10 @@ class Line(NamedTuple):
         """Of one coordinate, towards where it begins (n,): the sign changes where θ passes θ*."""
         return self.gap[:, 0] * math.copysign(1.0, self.gap[0, 0])
 
+    def leaves(self, near: float) -> bool:
+        """Does it go farther from θ* than `near`?"""
+        return bool(np.max(np.abs(self.gap)) > near)
+
     def slows(self) -> bool:
         """Is the last speed less than half of the largest? Then it may come to rest."""
         speed = np.max(np.abs(np.diff(self.gap, axis=0)) / np.diff(self.t)[:, None], axis=1)
