@@ -565,8 +565,9 @@ def _long_words(
     if still and left < 0.2 * NEAR and np.ptp(run.future) > NEAR:
         return _at_last(case, run, limit), f"rests at {limit:.4g} from θ*", rest
     about = swings(run.future)
-    if about and np.ptp(tail) < 0.1 * abs(last) and abs(last) > NEAR:  # it has come to rest
-        return _at_last(case, run, last), f"near {last:.4g}", rest
+    if about and np.ptp(tail) < 0.1 * abs(last) and abs(last) > NEAR:  # at rest, or it creeps on
+        words = _at_last(case, run, last) | (set() if still else {COLLAPSE})
+        return words, f"near {last:.4g}", rest
     if about:
         return _swinging(run, crossed, about), f"crossed {crossed} and {about} times", rest
     return _going(case, run, crossed, limit, left, last)

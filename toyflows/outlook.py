@@ -395,6 +395,8 @@ class _Case:
     ) -> Outlook:
         near = np.array([NEAR + DEVIATIONS * noise])
         out = read(self.past, ahead, near, self.lasted, there, settled, blur)
+        if out.goes in ("star", "rest") and not there:
+            out = out._replace(passed=ahead.reaches())
         star, rate = self.target.θ_star, self.run.rate
         return out._replace(rest=star + out.rest, drift=out.drift / rate, noise=noise)
 

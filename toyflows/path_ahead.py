@@ -73,6 +73,11 @@ class Line(NamedTuple):
         """Of one coordinate, towards where it begins (n,): the sign changes where θ passes θ*."""
         return self.gap[:, 0] * math.copysign(1.0, self.gap[0, 0])
 
+    def reaches(self) -> float:
+        """When θ passes θ* first; nan where it does not."""
+        beyond = self.distance() <= 0
+        return float(self.t[np.argmax(beyond)]) if beyond.any() else math.nan
+
     def leaves(self, near: float) -> bool:
         """Does it go farther from θ* than `near`?"""
         return bool(np.max(np.abs(self.gap)) > near)
