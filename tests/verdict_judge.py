@@ -558,7 +558,7 @@ def _long_words(
     limit, left = limit_of(run.future[len(run.future) // 2 :])
     rest = case.θ_star + limit if left < 0.2 * NEAR else math.nan
     if np.abs(tail).max() <= NEAR and (still or left < NEAR or swings(run.future, 1e-3) > 1):
-        words = {WAY} | ({SWINGS} if crossed >= 2 else set())
+        words = _at_last(case, run, 0.0) | ({SWINGS} if crossed >= 2 else set())
         if abs(now) <= NEAR * (1 + GREY) and widest <= 2 * NEAR:
             words |= {CONVERGES} if widest <= 1.2 * NEAR else set()
         return words, f"settles within {np.abs(tail).max():.3g} in as long again", rest

@@ -292,7 +292,7 @@ class _Case:
             ahead = ahead.then(Line(ahead.t[-1] + more.t, more.gap))
             out = self._read(ahead, noise, there)
         if out.goes == "?":  # heads for θ*, as a straight line does: would it be held there?
-            held = self._stops(ops, state) or self._is_held(ops, near)
+            held = self._stops(ops, state) or self._is_held(ops, near, out.needs)
             out = out._replace(goes="star" if held else "away",
                                passed=math.nan if held else out.needs,
                                needs=out.needs if held else math.inf)  # fmt: skip
@@ -325,15 +325,20 @@ class _Case:
         speeds = [abs(self.flow.observe(ops, s).velocity) for s in (there, state)]
         return speeds[0] <= STOPS * speeds[1]
 
-    def _is_held(self, ops: Any, near: float) -> bool:
-        """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
+    def _is_held(self, ops: Any, near: float, needs: float) -> bool:
+        """Does θ come back to θ* from beside it, the particles in the law of θ*? As slowly as it
+        comes to θ*, which `needs` that time, is enough."""
         start = self.flow.begin(ops, self.target.θ_star)
+        if isinstance(start.chains, tuple):  # a ladder begins at one temperature, or in the data
+            law = stationary.held(self.flow, ops, start.θ, start.chains)
+            start = start._replace(chains=law if law is not None else start.chains)
         beside = self._aside(ops, start, near)
         try:
             ahead, _ = self._continued(ops, beside, near)
         except Diverged:
             return False
-        return read(None, ahead, np.array([near]), self.lasted, there=True).goes == "stays"
+        lasted = max(self.lasted, needs / RUNS)
+        return read(None, ahead, np.array([near]), lasted, there=True).goes == "stays"
 
     # ------------------------------------------------------------------ no exact law
     def _replicas(self) -> Outlook:

@@ -148,7 +148,7 @@ def _first_turn(
     out: Outlook, d: Array, t: Array, off: Array, lasted: float, crossed: bool
 ) -> Outlook:
     """What an overshoot is called: on the way back if that is where it begins, gone if it still
-    goes away at twice the time of the run."""
+    goes away at twice the time of the run and is not seen at θ* again."""
     n = t.size
     soon = d[: max(2, n // 50)]
     if out.goes == "away" and crossed and soon[-1] < soon[0]:
@@ -159,6 +159,10 @@ def _first_turn(
     gone = float(again[-1]) > d[0] + NEAR and again[-1] >= again.max() - 1e-9
     if gone and out.goes in ("star", "?"):
         return out._replace(goes="away", passed=math.nan)
+    beyond = float(again[-1]) < -d[0] and again[-1] <= again.min() + 1e-9
+    once = np.count_nonzero(np.diff(np.sign(d[off > 1]))) == 1
+    if beyond and once and out.goes == "star":  # and is not back in the time that was looked ahead
+        return out._replace(goes="away")
     return out
 
 
