@@ -93,7 +93,7 @@ def _watch(reader: int, over: threading.Event, dropped: threading.Event) -> None
         end = time.monotonic() + GRACE
         while (left := end - time.monotonic()) > 0 and dropped.wait(left):
             dropped.clear()
-            _thread.interrupt_main(byte[0])
+            _thread.interrupt_main(signal.Signals(byte[0]))
     for path in list(files.BEGUN):
         path.unlink(missing_ok=True)
     if running := sys.modules.get("multiprocessing"):

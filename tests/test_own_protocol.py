@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toyflows import bench, linear, outlook, own, solve, stats
+from toyflows import bench, followed, linear, own, solve, stats
 from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Cloud
@@ -165,7 +165,7 @@ def test_a_memory_is_carried_as_a_coordinate_is(kind) -> None:
 def test_a_method_with_a_memory_is_judged(backend) -> None:
     cell = bench.cell(Averaged(), 8.0, RunSettings(walkers=2_000, dt=0.1), backend)
     assert cell.verdict.kind == "converges"
-    assert not outlook.is_field(Averaged())
+    assert not followed.is_field(Averaged())
 
 
 def test_a_memory_is_a_copy_and_keeps_its_names() -> None:

@@ -16,9 +16,10 @@ from toyflows.cloud import Array
 from toyflows.errors import Diverged
 from toyflows.flows import Flow
 from toyflows.flows.base import NEAR
+from toyflows.followed import NOISIEST, STOPS, is_field
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
-from toyflows.outlook import NOISIEST, STOPS, by_equation, is_field
+from toyflows.outlook import by_equation
 from toyflows.path_ahead import (
     DEVIATIONS,
     RUNS,
