@@ -6,7 +6,7 @@ uniform on [−8, 8]²; exact samples; Langevin, 2000 steps of 0.05; annealed La
 of the modes). Right: the share of walkers in the upper mode at each evaluation of the score, and
 that of the exact law at each noise; 2 s. The score says nothing of the weight of a far mode, so
 that Langevin keeps the share with which it starts. Corrects [G], where the noises increase
-(docs/errata.md 13). Sources: Song & Ermon 2019, Fig. 3; [G] Gavves, Deep
+(docs/errata.md, G.ladder). Sources: Song & Ermon 2019, Fig. 3; [G] Gavves, Deep
 generative and energy models, lecture 8.
 """
 

@@ -4,9 +4,9 @@ log p_0(x_0) = log p_1(x_1) + ∫∇·v dt along dx/dt = v = f x − ½ g² scor
 weights 0.2 and 0.8 under VP (linear β), by the exact score: closed form and ODE. Middle: largest
 error at 181 points of [−9, 9] over the solver's tolerance, for VE, VP and OU. Right: a mixture in
 five dimensions, at one point: root mean square error, in nats, of Hutchinson's estimate with m
-probes ±1 for the divergence, from 2000 single ones, and m^−½; 1 s. Corrects [G] (docs/errata.md
-12). Sources: Song et al. 2021, Eq. 39; Grathwohl et al. 2019; [G] Gavves, Deep generative and
-energy models, lecture 8.
+probes ±1 for the divergence, from 2000 single ones, and m^−½; 1 s. Corrects [G] (docs/errata.md,
+G.probability-flow). Sources: Song et al. 2021, Eq. 39; Grathwohl et al. 2019; [G] Gavves, Deep
+generative and energy models, lecture 8.
 """
 
 from __future__ import annotations

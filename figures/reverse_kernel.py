@@ -6,8 +6,8 @@ linear algebra. Middle: the same law as N(x_{k+1}/(1 − γ) − Bẑ, s²), ẑ
 Taylor expansion 2γ/σ_{k+1}, and B as printed. Right: errors over γ: of the expansions at kγ = 0.6
 (second order), of the corrected formula against conditioning there, and the relative error of the
 printed B at k = 1, one step from the data, where a smaller γ does not help; 0.2 s. Shows [D];
-slips 9 to 11 of docs/errata.md. Sources: [D] Conforti & Durmus, Introduction to score-based
-generative models, lecture 2, February 2024.
+slips D.chain, D.step-back and D.score of docs/errata.md. Sources: [D] Conforti & Durmus,
+Introduction to score-based generative models, lecture 2, February 2024.
 """
 
 from __future__ import annotations
