@@ -86,6 +86,11 @@ def describe(figure: str) -> Description:
         raise NotAFigure(f"{_module(figure)} is not Python: {error}") from None
     if not text:
         raise NotAFigure(f"{_module(figure)} has no docstring: it is the figure's caption")
+    return read(text)
+
+
+def read(text: str) -> Description:
+    """Title and caption of a docstring."""
     first, _, rest = text.partition("\n\n")
     title, *more = re.split(r"(?<=[.!?])\s+", " ".join(first.split()), maxsplit=1)
     return Description(title.removesuffix("."), "\n\n".join([*more, rest]).strip())

@@ -3,7 +3,7 @@
 The shipped energy model (28 × 28, `toyflows train ebm`): energies of 1000 test letters and of up to
 1000 images of nine other sets. Left: their distributions. Middle: the area under the ROC curve with
 its 95 % bootstrap interval. Right: the same for digits and every score of three models, the energy
-model, the JEM and a plain classifier of the same shape; 5 s. Shows exercise sheet 3 [F]: the energy
+model, the JEM and a plain classifier of the same shape. Shows exercise sheet 3 [F]: the energy
 is a score of strangeness. Fonts never seen are letters too (0.5 is right there), and digits share
 the letters' strokes: for an energy learned without classes they are letters. Sources: [F]
 Generative and predictive modelling with energy-based models, January 2024; Hendrycks & Gimpel 2017;
@@ -86,7 +86,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float | str]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Distributions as strips, areas as points with intervals."""
-    style.message(fig, "The learned energy tells what is no letter; digits need classes")
     grid = fig.add_gridspec(1, 3, width_ratios=[1.1, 0.8, 0.8])
     left = fig.add_subplot(grid[0])
     middle, right = fig.add_subplot(grid[1], sharey=left), fig.add_subplot(grid[2])

@@ -4,7 +4,7 @@ Three trainings of one energy model on 28 × 28 letters (`toyflows train ebm`, 3
 of 20 Langevin steps per iteration): with the penalty on E² and a buffer of earlier chains, with the
 buffer alone, with neither. Left: the contrastive loss without its penalty. Middle: mean energies of
 data (full) and samples (dots). Right: the gradient's norm. The curves ship with the package,
-`figures all --retrain` makes them again; 1 s. Shows exercise sheet 3 [F]: nothing in the loss holds
+`figures all --retrain` makes them again. Shows exercise sheet 3 [F]: nothing in the loss holds
 the energy's level, and samples that lag behind let it fall for ever. A run ends where an image's
 energy passes 1000. Sources: [F] Generative and predictive modelling with energy-based models,
 January 2024; Du & Mordatch 2019.
@@ -62,7 +62,6 @@ def _gap(run: Array) -> Array:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Loss, energies and gradient norm against the iteration, one colour a run."""
-    style.message(fig, "Without penalty and buffer the contrastive loss runs away")
     panels = fig.subplots(1, 3)
     for name in reversed(RUNS):
         _curves(panels, data[name], RUNS[name])

@@ -1,11 +1,12 @@
-"""The mean of the weights draws steadily; the weights of the moment do not.
+"""Averaged weights draw better samples, and steadily; the last ones jump.
 
 DDPM on the Swiss roll at a constant rate (0.004), 1800 steps of 512 points. Every 40 steps 1000
 samples by DDIM in 25 steps, with the weights of that moment and with their exponential mean (decay
 0.995, a memory of 200 steps), from the same noise: sliced W2 to fresh data over that of data from
-data; 6 s. Judged are the second half's: their mean, and their jumps from one mark to the next (mean
-|Δ log|). Shows why samples are drawn with averaged weights [C]. Sources: [C] Coste, Generative
-models, how they work and how to train them, June 2024; Ho et al. 2020; Song & Ermon 2020.
+data. Judged are the second half's: their mean, and their jumps from one mark to the next (mean |Δ
+log|). Shows [D], figure 7: samples are drawn with averaged weights. Sources: [D] Conforti & Durmus,
+Introduction to score-based generative models, lecture 2, February 2024; Ho et al. 2020; Song &
+Ermon 2020.
 """
 
 from __future__ import annotations
@@ -71,7 +72,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two curves and the floor."""
-    style.message(fig, "Averaged weights draw better samples, and steadily; the last ones jump")
     axes = fig.subplots()
     ratio, step = data["distance"] / data["floor"], data["step"]
     axes.axhline(1, color=style.DATA, lw=2)

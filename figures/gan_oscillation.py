@@ -1,8 +1,8 @@
-"""A GAN circles the true weight for ever unless its discriminator is damped.
+"""A Wasserstein GAN circles the true weight; minimax or a penalty damps it.
 
 Target q* = 0.8, d = 20; the generator starts at p_b = 0.5, the discriminator at w = 0, its rise
 from mode a to mode b. Above, orbits of (p_b(θ), w); below, p_b(θ(t)). Exact law at dt = 0.04 for a
-time of 120, the lecture's formula (Runge–Kutta) and 8 runs of 100 walkers; 5 s. Left: Wasserstein
+time of 120, the lecture's formula (Runge–Kutta) and 8 runs of 100 walkers. Left: Wasserstein
 form, eigenvalues at rest imaginary (as in the Dirac limit); Euler's step, not the flow, opens the
 circle at the rate dt·ω²/2. Middle: minimax form (non-saturating alike), a damped spiral on
 overlapping supports. Right: Wasserstein with the penalty ½γw², γ = 0.1. Sources: Mescheder, Geiger
@@ -110,7 +110,6 @@ def _ratios(p_b: Array) -> Array:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A column a form: its orbit in (p_b, w), and p_b against time."""
-    style.message(fig, "A GAN circles the true weight unless its discriminator is damped")
     axes = fig.subplots(2, 3, height_ratios=[1.6, 1], sharey="row")
     λ = {n: linear.in_words(data[f"{n}/eigenvalues"].astype(complex)) for n in SHOWN | TWINS}
     pair = λ["minimax, penalty"].partition(",")[0]

@@ -1,11 +1,11 @@
-"""Guidance buys accuracy with variety: the more of it, the surer the class, the smaller the cloud.
+"""Guidance buys accuracy with variety.
 
 Three round Gaussians of spread 0.8 at distance 1 from the centre are three classes that overlap. A
 class-conditional DDPM with a tenth of the labels withheld (2000 steps of 512 points) gives both
 s(x|y) = ∇log p_t(x|y) and s(x); samples of each class by DDIM in 40 steps with (1 + w) s(x|y) −
 w s(x), and the same with the exact scores. Left and middle: 1000 points of each class, w = 0 and 1.
 Right: the share of samples that the exact posterior gives to their class, and their spread about
-its mean over that of the class; 6 s. Sources: Ho & Salimans, Classifier-free diffusion guidance
+its mean over that of the class. Sources: Ho & Salimans, Classifier-free diffusion guidance
 (2022); Dhariwal & Nichol (2021), whose classifier gives the same field by Bayes' rule.
 """
 
@@ -73,7 +73,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two clouds; accuracy and spread over w."""
-    style.message(fig, "Guidance buys accuracy with variety")
     axes = fig.subplots(1, 3, width_ratios=[1, 1, 1.25])
     for ax, k in zip(axes, (0, len(SCALES) - 1), strict=False):
         for x, colour in zip(data["points"][0, k], CLASSES, strict=True):

@@ -1,9 +1,9 @@
-"""A product of experts allows only what every expert allows.
+"""A product of experts allows what all of them allow.
 
 Two experts of the plane, each a mixture of round Gaussians: a ring of 16 and two bars of 9 each.
 Left and middle: their densities. Right: their product p_1 p_2/Z (contours by quadrature on a grid)
 and 2000 points of a Gibbs chain, 40 sweeps: a component of each expert given x, then x given the
-components; 1 s. Neither expert knows the four places where they agree. The product of mixtures is
+components. Neither expert knows the four places where they agree. The product of mixtures is
 again a mixture, of all 16 × 18 products: density and Z of both ways agree to 1e−12. Sources: Hinton
 2002, Training products of experts by minimizing contrastive divergence; [G] Gavves, lecture 8.
 """
@@ -80,7 +80,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two experts and their product."""
-    style.message(fig, "A product of experts allows what all of them allow")
     titles = ("a ring …", "… times two bars …", "… is what both allow")
     for k, (axes, title, p) in enumerate(
         zip(fig.subplots(1, 3), titles, data["densities"], strict=True)

@@ -1,9 +1,9 @@
-"""Four losses of a score model have one minimum; they differ by a constant and by their noise.
+"""The losses of a score have one minimum: a constant and noise apart.
 
 Data: two unit modes at distance 4 on a diagonal, weights 0.7 and 0.3; the model is the score of
 such a mixture at another distance. Left: at noise σ = 0.6, the means of the losses over 20,000
 samples with their 95 % intervals, and the exact loss plus each known constant, by quadrature.
-Right: the standard deviation of one sample's loss against σ, for the model of distance 3; 2 s.
+Right: the standard deviation of one sample's loss against σ, for the model of distance 3.
 Denoising pays for needing no derivative: σ⁻² with its term |ε|²/2σ², which no model changes, 1/σ
 without it; where ε and −ε are taken together it stays bounded, as Hutchinson's estimate does.
 Sources: Hyvärinen 2005; Vincent 2011; Song et al. 2019 (sliced); [G] Generative models lectures.
@@ -127,7 +127,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The losses over the model's distance; their spreads over the noise."""
-    style.message(fig, "Four losses with one minimum: they differ by a constant, and by noise")
     left, right = fig.subplots(1, 2, width_ratios=[1.1, 1])
     _losses(left, data)
     _spreads(right, data)

@@ -2,7 +2,7 @@
 
 Each method on the exact law: q* = 0.8, θ0 = 0, a time of 180 by steps of 0.1, separations d = 2, 4,
 6, 8, 12 and 20; those with many inner steps with fewer than usual (k = 5, two temperatures). All
-methods of toyflows are in the table, one added later too; 30 s, the longest of the figures. Shows
+methods of toyflows are in the table, one added later too. Extends
 [C]'s summary of what survives two modes. The claim:
 
     at every separation    converges    bregman, gan, hellinger, jarzynski, ml, nce with learned c,
@@ -32,7 +32,6 @@ from matplotlib.figure import Figure
 
 from toyflows import bench
 from toyflows.cloud import Array
-from toyflows.figures import _style as style
 from toyflows.figures import _table
 from toyflows.flows import registry
 from toyflows.settings import RunSettings
@@ -116,7 +115,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The coloured table, those that learn at most separations first."""
     fig.set_size_inches(12.8, 8.4)
-    style.message(fig, "Which methods learn the weight, and up to which separation")
     d = data["separation"].tolist()
     _table.table(fig.subplots(), [
         (name, {x: KINDS[k] for x, k in zip(d, row, strict=True)})
