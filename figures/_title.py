@@ -35,6 +35,8 @@ def _numbers(claim: Mapping[str, Any]) -> Iterator[float]:
             yield value
 
 
-def mathtext(sentence: str) -> str:
+def mathtext(sentence: str, bold: bool = True) -> str:
     """e^{−t} with its exponent raised, for Matplotlib."""
-    return re.sub(r"(\w)\^\{([^{}]*)\}", r"$\\mathbf{\1}^{\\mathbf{\2}}$", sentence)
+    face = "mathbf" if bold else "mathrm"
+    raised = rf"$\\{face}{{\1}}^{{\\{face}{{\2}}}}$"
+    return re.sub(r"(\w)\^\{([^{}]*)\}", raised, sentence)
