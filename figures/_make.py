@@ -229,8 +229,8 @@ def _draw(module: ModuleType, data: dict[str, Array], title: str, task: Task) ->
     files = {}
     with style(), contextlib.ExitStack() as whole:
         figure = new_figure()
+        message(figure, mathtext(title))  # first: some drawings settle their layout
         module.draw(figure, data)
-        message(figure, mathtext(title))
         for suffix in task.formats:
             path = task.out / f"{task.figure}.{suffix}"
             temporary = whole.enter_context(whole_file(path))

@@ -111,7 +111,8 @@ def _beside(room: Room, on: NDArray[np.bool_], others: NDArray[np.bool_], name: 
     steps = np.zeros(on.shape, bool)
     for axis in (0, 1):
         steps |= np.diff(room.kinds, axis=axis, prepend=room.kinds.take([0], axis)) != 0
-    said = (name, "\n".join(textwrap.wrap(name, len(name) // 2 + 2)))
+    half = max(len(name) // 2, *map(len, name.split())) + 2
+    said = (name, "\n".join(textwrap.wrap(name, half)))
     # A name that is nearer to another line would be read as that line's.
     rival = -distance_transform_edt(~others) if others.any() else np.full(on.shape, -np.inf)
     for free, other in ((~steps, rival), (~on, rival), (~on, None)):

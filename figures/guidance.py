@@ -82,8 +82,10 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     for ax, k in zip(axes, (0, len(SCALES) - 1), strict=False):
         for x, colour in zip(data["points"][0, k], CLASSES, strict=True):
             diffusion.cloud(ax, x, colour, 4.2)
+        ax.spines[:].set_visible(False)
+        ax.set_anchor("N")
         ax.set_title(f"w = {SCALES[k]:g}, learned")
-        style.proof(ax, f"{data['accuracy'][0, k]:.0%} right", fontsize=17)
+        style.proof(ax, f"{100 * data['accuracy'][0, k]:.0f} % right", fontsize=17)
     _curves(axes[2], data)
 
 
@@ -96,6 +98,7 @@ def _curves(axes: Axes, data: dict[str, Array]) -> None:
         axes.plot(SCALES, learned, "o", color=colour, ms=9)
         height = learned[-1] + (0.05 if what == "accuracy" else -0.1)
         style.label(axes, SCALES[-1], height, name, colour, ha="right")
+    style.label(axes, 0.0, 0.2, "w multiplies the errors\nof what is learned", style.INK)
     style.label(axes, 0.0, 0.05, "line: exact", style.EXACT)
     style.label(axes, 1.3, 0.05, "dots: learned", style.GREY)
-    axes.set(xlabel="w", ylim=(0, 1.12), title="(1 + w) s(x|y) − w s(x)")
+    axes.set(xlabel="guidance $w$", ylim=(0, 1.12), title="(1 + w) s(x|y) − w s(x)")

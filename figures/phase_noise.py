@@ -53,6 +53,9 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     slope, offset = np.polyfit(full.ravel(), border.ravel(), 1)
     return {
         "stored numbers that differ": at_most("runs unlike", float(data["unlike"][0]), 0),
+        "least gain of d² from one noise to the next": at_least(
+            "gain of d²", float(np.diff(border, axis=1).min()), 0.0
+        ),
         "slope over 8(1+σ²) log t, least": close("slope", moved.min(), 1.0, atol=0.13),
         "slope over 8(1+σ²) log t, most": close("slope", moved.max(), 1.0, atol=0.13),
         "d² over the leading order, least": float((border / lead).min()),

@@ -27,9 +27,9 @@ def drawn(module: ModuleType, data: dict[str, np.ndarray]) -> Figure:
     """The figure as the gallery draws it, with its layout settled."""
     with _style.style():
         figure = _style.new_figure()
-        module.draw(figure, data)
         title, _ = _registry.read(module.__doc__ or "")
         _style.message(figure, mathtext(title))
+        module.draw(figure, data)
         figure.canvas.draw()
     return figure
 
