@@ -188,7 +188,7 @@ def _entry(task: Task, start: float) -> Book:
     data, earlier = _computed(module, task)
     claim = _manifest.numbers(task.figure, module.claim(data))
     _title.check(title, claim)
-    files = _draw(module, data, title, task)
+    files = _draw(module, data, _registry.Description(title, caption), task)
     return {
         "title": title,
         "caption": caption,
@@ -220,7 +220,9 @@ def _computed(module: ModuleType, task: Task) -> tuple[dict[str, Array], float]:
     return data, 0.0
 
 
-def _draw(module: ModuleType, data: dict[str, Array], title: str, task: Task) -> dict[str, str]:
+def _draw(
+    module: ModuleType, data: dict[str, Array], said: _registry.Description, task: Task
+) -> dict[str, str]:
     """Writes the pictures, all or none; the hash of each by its name."""
     from toyflows.figures._signature import save_picture
     from toyflows.figures._style import message, new_figure, style
@@ -229,11 +231,19 @@ def _draw(module: ModuleType, data: dict[str, Array], title: str, task: Task) ->
     files = {}
     with style(), contextlib.ExitStack() as whole:
         figure = new_figure()
-        message(figure, mathtext(title))  # first: some drawings settle their layout
+        message(figure, mathtext(said.title))  # first: some drawings settle their layout
         module.draw(figure, data)
         for suffix in task.formats:
             path = task.out / f"{task.figure}.{suffix}"
             temporary = whole.enter_context(whole_file(path))
-            save_picture(figure, temporary)
+            save_picture(figure, temporary, _told(task, said))
             files[path.name] = _cache.sha(temporary)
     return files
+
+
+def _told(task: Task, said: _registry.Description) -> dict[str, str]:
+    """What a PDF says of itself: sentence, caption, the command that makes it, the version."""
+    command = f"toyflows figures one {task.figure} --scale {task.scale:g} --seed {task.seed}"
+    version = _cache.versions()["toyflows"]
+    return {"Title": said.title, "Subject": " ".join(said.caption.split()), "Keywords": command,
+            "Creator": f"toyflows {version}"}  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,10 +83,12 @@ def picture_png(run: Run) -> bytes:
     return file.getvalue()
 
 
-def save_picture(figure: Figure, path: Path) -> None:
-    """Writes the figure; the same drawing gives the same bytes."""
+def save_picture(figure: Figure, path: Path, told: Mapping[str, str] | None = None) -> None:
+    """Writes the figure; the same drawing gives the same bytes. A PDF holds what is told of it:
+    Title, Subject, Keywords, Creator."""
+    more = told or {} if path.suffix == ".pdf" else {}
     with style():
-        figure.savefig(path, metadata=METADATA[path.suffix])
+        figure.savefig(path, metadata=METADATA[path.suffix] | more)
 
 
 def _paths(axes: Axes, run: Run) -> None:

@@ -346,6 +346,17 @@ def test_formats(formats: list[str], files: set[str], drop: Drop, out: Path) -> 
         assert (out / f"alpha.{suffix}").read_bytes().startswith(heads[suffix])
 
 
+def test_a_pdf_says_what_it_is(drop: Drop, out: Path) -> None:
+    """Sentence, caption, command and version; what is not ASCII stands there as UTF-16."""
+    drop("alpha", "A line for θ")
+    _make.make(["alpha"], out, ["pdf"], seed=3)
+    text = (out / "alpha.pdf").read_bytes()
+    for words in (b"toyflows figures one alpha --scale 1 --seed 3", b"toyflows 0."):
+        assert words in text
+    assert "line for ".encode("utf-16-be") in text
+    assert "Two <numbers> & a line.".encode("utf-16-be") in text
+
+
 # ------------------------------------------------------------------ cache and resuming
 def test_files_are_reproducible_for_any_number_of_jobs(
     drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
