@@ -98,7 +98,7 @@ def _curves(axes: Axes, data: dict[str, Array]) -> None:
         axes.plot(SCALES, learned, "o", color=colour, ms=9)
         height = learned[-1] + (0.05 if what == "accuracy" else -0.1)
         style.label(axes, SCALES[-1], height, name, colour, ha="right")
-    style.label(axes, 0.0, 0.2, "w multiplies the errors\nof what is learned", style.INK)
+    style.label(axes, 0.0, 0.14, "w multiplies the errors\nof what is learned", style.INK)
     style.label(axes, 0.0, 0.05, "line: exact", style.EXACT)
     style.label(axes, 1.3, 0.05, "dots: learned", style.GREY)
     axes.set(xlabel="guidance $w$", ylim=(0, 1.12), title="(1 + w) s(x|y) − w s(x)")

@@ -53,7 +53,7 @@ def test_objectives_fail_with_the_printed_laplacian(monkeypatch) -> None:
 
 
 def test_objectives_fail_with_the_printed_denoising(monkeypatch) -> None:
-    """|s − ε/σ|²: slip 7."""
+    """|s − ε/σ|²: slip C.denoising of docs/errata.md."""
 
     def printed(score, process, x0, t, ε):
         x, σ = o.noised(process, x0, t, ε)
