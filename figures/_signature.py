@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -83,7 +82,7 @@ def picture_png(run: Run) -> bytes:
     return file.getvalue()
 
 
-def save_picture(figure: Figure, path: Path, told: Mapping[str, str] | None = None) -> None:
+def save_picture(figure: Figure, path: Path, told: dict[str, str] | None = None) -> None:
     """Writes the figure; the same drawing gives the same bytes. A PDF holds what is told of it:
     Title, Subject, Keywords, Creator."""
     more = told or {} if path.suffix == ".pdf" else {}
