@@ -16,6 +16,7 @@ et al. 2020; Liu et al. 2020.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -129,14 +130,13 @@ def _ridges(axes: Axes, energies: list[Array], names: list[str]) -> None:
     share of each past the threshold that 5 % of the letters pass."""
     low, middle, high, top = np.percentile(energies[0], [16, 50, 84, 95])
     axes.set_xscale("asinh", linear_width=2.0)
-    scale, ends = axes.xaxis.get_transform(), (-6.0, 6000.0)
-    place = np.linspace(*scale.transform(np.array(ends)), 141)
-    edges = scale.inverted().transform(place)
+    ends = -6.0, 6000.0
+    edges = 2 * np.sinh(np.linspace(math.asinh(ends[0] / 2), math.asinh(ends[1] / 2), 141))
     threshold = 2 * (top - middle) / (high - low)
     axes.axvline(threshold, color=style.INK, lw=2, zorder=3)
     for y, (name, E) in enumerate(zip(names, energies, strict=True)):
         z = 2 * (E - middle) / (high - low)
-        count, _ = np.histogram(np.clip(z, *ends), edges)
+        count, _ = np.histogram(np.clip(z, edges[0], edges[-1]), edges)
         rise, colour = y + 0.4 - 0.85 * count / count.max(), _colour(name)
         axes.stairs(rise, edges, baseline=y + 0.4, fill=True, color=colour, alpha=0.45, lw=0)
         axes.stairs(rise, edges, baseline=y + 0.4, color=colour, lw=1.2)
