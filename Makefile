@@ -21,6 +21,7 @@ lint: .venv/installed-dev
 
 docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
+	$(BIN)/toyflows errata --markdown > docs/errata.md
 
 # Peers that are not installed (torch, jax, scikit-learn …) are named as missing.
 BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps

@@ -28,7 +28,7 @@ PANELS = {
     "Images": "train sample ood classify",
     "Diffusion": "likelihood",
     "Classical models": "hopfield ising rbm",
-    "Classroom": "lab animate page figures",
+    "Classroom": "lab animate page figures errata",
     "Tools": "doctor inspect",
 }
 

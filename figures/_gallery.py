@@ -1,13 +1,15 @@
-"""The gallery: one page that holds the pictures themselves, so it can be sent or put on a stick.
+"""The gallery: one page, small, beside its pictures; it needs no network.
 
 It shows what manifest.json says, nothing else: the figures of earlier calls stay.
 """
 
 from __future__ import annotations
 
-import base64
 import re
+import struct
+from collections.abc import Sequence
 from html import escape
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from toyflows.figures import _registry
 from toyflows.figures._manifest import GALLERY
 from toyflows.files import whole_file
 
-SHOWN = (("png", "image/png"), ("svg", "image/svg+xml"))  # the first that was made
+SHOWN = ("png", "svg")  # the first that was made
 STYLE = """
 :root { color-scheme: light dark; --ink: #222; --soft: #595959; --paper: #fff; --card: #f5f5f3;
   --line: #d9d9d6; --link: #0060a0; --bad: #a33200 }
@@ -33,8 +35,6 @@ h2 { font-size: 1.4em; margin: 0 0 .7em }
 p { max-width: 46em; margin: .7em 0 }
 a { color: var(--link); text-underline-offset: .15em }
 a:focus-visible { outline: 3px solid var(--link); outline-offset: 3px; border-radius: 2px }
-nav ol { padding: 0; margin: 1.2em 0 0; list-style: none; columns: 24em 2; column-gap: 2.5em }
-nav li { break-inside: avoid; padding: .2em 0 }
 section { margin-top: 2.2rem; padding-top: 2.2rem; border-top: 1px solid var(--line) }
 figure { margin: 0 }
 img { display: block; width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
@@ -44,7 +44,7 @@ pre { overflow-x: auto; margin: .7em 0; font-size: .9em }
   background: var(--card); border-radius: 6px }
 table { border-collapse: collapse; font-size: .88em; font-variant-numeric: tabular-nums }
 caption { text-align: left; font-weight: 600; padding-bottom: .3em }
-sup { line-height: 0 }
+sup, sub { line-height: 0 }
 th, td { padding: .2em 0 .2em 1.6em; text-align: right; white-space: nowrap; font-weight: 400 }
 thead th { color: var(--soft); border-bottom: 1px solid var(--line) }
 tbody th, thead th:first-child { padding-left: 0; text-align: left; white-space: normal }
@@ -67,10 +67,12 @@ def page(out: Path, book: dict[str, Any]) -> str:
     made, failed = book["figures"], book["failed"]
     versions = ", ".join(f"{name} {number}" for name, number in book["versions"].items())
     all_ids = _registry.in_order({*made, *failed})
-    contents = "\n".join(
-        f'<li><a href="#{escape(i)}">{_heading(i, made.get(i))}</a></li>' for i in all_ids
+    groups = _registry.grouped(all_ids)
+    contents = "\n".join(_contents(out, group, ids, made) for group, ids in groups.items())
+    sections = "\n".join(
+        f'<div class="group">\n<h2>{escape(group)}</h2>\n{_all(out, ids, made, failed)}\n</div>'
+        for group, ids in groups.items()
     )
-    sections = "\n".join(_section(out, i, made.get(i), failed.get(i)) for i in all_ids)
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -78,7 +80,7 @@ def page(out: Path, book: dict[str, Any]) -> str:
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="toyflows">
 <title>toyflows: the figures</title>
-<style>{STYLE}</style>
+<style>{STYLE}{_part("gallery.css")}</style>
 </head>
 <body>
 <header>
@@ -87,11 +89,11 @@ def page(out: Path, book: dict[str, Any]) -> str:
 was made. Data are blue, the exact law is vermilion, walkers are green, the lecture’s formula is
 dashed grey. <code>toyflows figures replay manifest.json</code> makes the same numbers
 again, on another class of CPU up to their last digits.</p>
+<p class="filter" hidden><label>Show figures with <input type="search" placeholder="PCD"></label>
+<output></output></p>
 </header>
 <nav aria-label="Figures">
-<ol>
 {contents}
-</ol>
 </nav>
 <main>
 {sections}
@@ -99,14 +101,36 @@ again, on another class of CPU up to their last digits.</p>
 <footer>
 <section><p class="made">Last run with {escape(versions)}.</p></section>
 </footer>
+<script>
+{_part("gallery.js")}</script>
 </body>
 </html>
 """
 
 
+def _part(name: str) -> str:
+    return resources.files("toyflows.figures").joinpath(name).read_text("utf-8")
+
+
+def _contents(out: Path, group: str, ids: Sequence[str], made: dict[str, Any]) -> str:
+    """One group of the contents: small pictures that lead to the figures."""
+    inside = {i: _thumbnail(out, made.get(i)) + _heading(i, made.get(i)) for i in ids}
+    items = "\n".join(f'<li><a href="#{escape(i)}">{x}</a></li>' for i, x in inside.items())
+    return f'<div class="group">\n<h2>{escape(group)}</h2>\n<ul>\n{items}\n</ul>\n</div>'
+
+
+def _thumbnail(out: Path, entry: dict[str, Any] | None) -> str:
+    name = None if entry is None else _file(out, entry)
+    return "" if name is None else f'<img alt="" loading="lazy" src="{escape(name)}">'
+
+
+def _all(out: Path, ids: Sequence[str], made: dict[str, Any], failed: dict[str, Any]) -> str:
+    return "\n".join(_section(out, i, made.get(i), failed.get(i)) for i in ids)
+
+
 def _section(out: Path, figure: str, entry: dict[str, Any] | None, failure: str | None) -> str:
     """One figure: picture, caption, the claim's numbers, how it was made."""
-    parts = [f"<h2>{_heading(figure, entry)}</h2>"]
+    parts = [f"<h3>{_heading(figure, entry)}</h3>"]
     if failure is not None:
         older = " The picture below is from before." if entry is not None else ""
         notice = f"Not made in the last run: {escape(str(failure))}.{older}"
@@ -127,18 +151,47 @@ def _heading(figure: str, entry: dict[str, Any] | None) -> str:
 
 
 def _prose(text: str) -> str:
-    """Escaped, with the docstrings' e^{−t} as a superscript."""
-    return re.sub(r"\^\{([^{}]*)\}", r"<sup>\1</sup>", escape(text))
+    """Escaped, with code between backticks, and e^{−t}, x_{k+1}, ρ_θ and ∂_xU raised or lowered;
+    a_name_of_words stays as it is."""
+    parts = re.split(r"`([^`]*)`", escape(text))
+    return "".join(
+        f"<code>{part}</code>" if k % 2 else _lowered(part) for k, part in enumerate(parts)
+    )
+
+
+def _lowered(text: str) -> str:
+    text = re.sub(r"\^\{([^{}]*)\}|\^([−+]?\w+)", r"<sup>\1\2</sup>", text)
+    text = re.sub(r"_\{([^{}]*)\}", r"<sub>\1</sub>", text)
+    text = re.sub(r"([∂∇])_(\w)", r"\1<sub>\2</sub>", text)
+    one = r"(?<![A-Za-z_])(\w[\u0300-\u036f]?)_(\w+|\*)"
+    return re.sub(one, r"\1<sub>\2</sub>", text)
+
+
+def _file(out: Path, entry: dict[str, Any]) -> str | None:
+    """The name of the picture to show."""
+    for suffix in SHOWN:
+        for name in entry["files"]:
+            if name.endswith(suffix) and (out / name).is_file():
+                return str(name)
+    return None
 
 
 def _picture(out: Path, entry: dict[str, Any]) -> str:
-    for suffix, kind in SHOWN:
-        for name in entry["files"]:
-            if name.endswith(suffix) and (out / name).is_file():
-                inside = base64.b64encode((out / name).read_bytes()).decode()
-                alt = escape(entry["title"])
-                return f'<img alt="{alt}" src="data:{kind};base64,{inside}">'
-    return '<p class="failed">The picture is not in this folder any more.</p>'
+    name = _file(out, entry)
+    if name is None:
+        return '<p class="failed">The picture is not in this folder any more.</p>'
+    alt = escape(entry["title"])
+    return f'<img alt="{alt}" loading="lazy"{_size(out / name)} src="{escape(name)}">'
+
+
+def _size(path: Path) -> str:
+    """Width and height of a PNG, so that nothing moves while pictures load."""
+    with path.open("rb") as file:
+        head = file.read(24)
+    if head[12:16] != b"IHDR":
+        return ""
+    width, height = struct.unpack(">II", head[16:24])
+    return f' width="{width}" height="{height}"'
 
 
 def _paragraphs(text: str) -> str:
@@ -156,19 +209,19 @@ def _claim(claim: dict[str, Any]) -> str:
         return ""
     rows = "\n".join(_row(name, value) for name, value in claim.items())
     heads = "".join(f'<th scope="col">{c}</th>' for c in ("", "found", "expected", "±"))
-    return f"""<div class="claim" tabindex="0" role="region" aria-label="Claim"><table>
-<caption>Checked</caption>
+    return f"""<details><summary>Checked: {len(claim)} numbers</summary>
+<div class="claim" tabindex="0" role="region" aria-label="Checked numbers"><table>
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}
 </tbody>
-</table></div>"""
+</table></div></details>"""
 
 
 def _row(name: str, value: Any) -> str:
     cells = _compared(value) if isinstance(value, dict) else (shown(value), "", "")
     columns = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row">{escape(name)}</th>{columns}</tr>'
+    return f'<tr><th scope="row">{_prose(name)}</th>{columns}</tr>'
 
 
 def _compared(checked: dict[str, Any]) -> tuple[str, str, str]:
@@ -196,5 +249,10 @@ def _made(figure: str, entry: dict[str, Any]) -> str:
     links = [
         f'<a href="{escape(name)}">{escape(name.rpartition(".")[2])}</a>' for name in entry["files"]
     ]
-    how = f"Made in {entry['seconds']:.1f} s (scale {entry['scale']:g}, seed {entry['seed']})"
-    return f"<code>{escape(figure)}</code> · {how} · {' · '.join(links)}"
+    options = "".join(
+        f" --{name} {entry[name]:g}" for name, usual in (("scale", 1), ("seed", 0))
+        if entry[name] != usual
+    )  # fmt: skip
+    command = f"<code>toyflows figures one {escape(figure)}{options}</code>"
+    copy = '<button type="button" class="copy" hidden>copy</button>'
+    return f"{command} {copy} · made in {entry['seconds']:.1f} s · {' · '.join(links)}"

@@ -182,10 +182,13 @@ def build(task: Task) -> Result:
 def _entry(task: Task, start: float) -> Book:
     """compute → claim → draw → files; the figure's page in the manifest."""
     module = _registry.load(task.figure)
+    from toyflows.figures import _title
+
     title, caption = _registry.describe(task.figure)
     data, earlier = _computed(module, task)
     claim = _manifest.numbers(task.figure, module.claim(data))
-    files = _draw(module, data, task)
+    _title.check(title, claim)
+    files = _draw(module, data, _registry.Description(title, caption), task)
     return {
         "title": title,
         "caption": caption,
@@ -217,18 +220,30 @@ def _computed(module: ModuleType, task: Task) -> tuple[dict[str, Array], float]:
     return data, 0.0
 
 
-def _draw(module: ModuleType, data: dict[str, Array], task: Task) -> dict[str, str]:
+def _draw(
+    module: ModuleType, data: dict[str, Array], said: _registry.Description, task: Task
+) -> dict[str, str]:
     """Writes the pictures, all or none; the hash of each by its name."""
     from toyflows.figures._signature import save_picture
-    from toyflows.figures._style import new_figure, style
+    from toyflows.figures._style import message, new_figure, style
+    from toyflows.figures._title import mathtext
 
     files = {}
     with style(), contextlib.ExitStack() as whole:
         figure = new_figure()
+        message(figure, mathtext(said.title))  # first: some drawings settle their layout
         module.draw(figure, data)
         for suffix in task.formats:
             path = task.out / f"{task.figure}.{suffix}"
             temporary = whole.enter_context(whole_file(path))
-            save_picture(figure, temporary)
+            save_picture(figure, temporary, _told(task, said))
             files[path.name] = _cache.sha(temporary)
     return files
+
+
+def _told(task: Task, said: _registry.Description) -> dict[str, str]:
+    """What a PDF says of itself: sentence, caption, the command that makes it, the version."""
+    command = f"toyflows figures one {task.figure} --scale {task.scale:g} --seed {task.seed}"
+    version = _cache.versions()["toyflows"]
+    return {"Title": said.title, "Subject": " ".join(said.caption.split()), "Keywords": command,
+            "Creator": f"toyflows {version}"}  # fmt: skip

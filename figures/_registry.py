@@ -21,6 +21,13 @@ from toyflows.errors import InputError, nearest
 FOLDER = Path(__file__).parent
 PARTS = ("compute", "claim", "draw")
 LAST = 1000  # the ORDER of a figure that states none
+GROUPS = {  # by the first ORDER of each
+    0: "Two modes and one weight [C]",
+    200: "Letters: energies from images [F]",
+    300: "Scores and diffusion [G] [D]",
+    500: "Hopfield, Ising, Boltzmann [G]",
+    LAST: "Further figures",
+}
 
 
 class NotAFigure(RuntimeError):
@@ -43,6 +50,15 @@ def in_order(names: Iterable[str]) -> list[str]:
     """`names` as ids() has them; those that are no figures at the end."""
     places = {figure: place for place, figure in enumerate(ids())}
     return sorted(names, key=lambda name: (places.get(name, len(places)), name))
+
+
+def grouped(names: Iterable[str]) -> dict[str, list[str]]:
+    """`names` by their group, in the order of both; groups without any are left out."""
+    out: dict[str, list[str]] = {}
+    for name in names:
+        start = max(first for first in GROUPS if first <= max(_order(name), 0))
+        out.setdefault(GROUPS[start], []).append(name)
+    return out
 
 
 def _stems() -> list[str]:
@@ -86,6 +102,11 @@ def describe(figure: str) -> Description:
         raise NotAFigure(f"{_module(figure)} is not Python: {error}") from None
     if not text:
         raise NotAFigure(f"{_module(figure)} has no docstring: it is the figure's caption")
+    return read(text)
+
+
+def read(text: str) -> Description:
+    """Title and caption of a docstring."""
     first, _, rest = text.partition("\n\n")
     title, *more = re.split(r"(?<=[.!?])\s+", " ".join(first.split()), maxsplit=1)
     return Description(title.removesuffix("."), "\n\n".join([*more, rest]).strip())

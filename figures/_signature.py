@@ -82,10 +82,12 @@ def picture_png(run: Run) -> bytes:
     return file.getvalue()
 
 
-def save_picture(figure: Figure, path: Path) -> None:
-    """Writes the figure; the same drawing gives the same bytes."""
+def save_picture(figure: Figure, path: Path, told: dict[str, str] | None = None) -> None:
+    """Writes the figure; the same drawing gives the same bytes. A PDF holds what is told of it:
+    Title, Subject, Keywords, Creator."""
+    more = told or {} if path.suffix == ".pdf" else {}
     with style():
-        figure.savefig(path, metadata=METADATA[path.suffix])
+        figure.savefig(path, metadata=METADATA[path.suffix] | more)
 
 
 def _paths(axes: Axes, run: Run) -> None:

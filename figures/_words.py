@@ -14,6 +14,7 @@ from toyflows.cloud import Array
 from toyflows.figures._raster import CELL, Room, zeros
 from toyflows.figures._style import GREY, INK
 from toyflows.figures._table import COLOUR, ON_DARK
+from toyflows.figures._title import mathtext
 from toyflows.sweep.chart import Chart, Panel
 from toyflows.verdict import KINDS
 
@@ -110,12 +111,15 @@ def _beside(room: Room, on: NDArray[np.bool_], others: NDArray[np.bool_], name: 
     steps = np.zeros(on.shape, bool)
     for axis in (0, 1):
         steps |= np.diff(room.kinds, axis=axis, prepend=room.kinds.take([0], axis)) != 0
-    said = (name, "\n".join(textwrap.wrap(name, len(name) // 2 + 2)))
+    half = max(len(name) // 2, *map(len, name.split())) + 2
+    said = (name, "\n".join(textwrap.wrap(name, half)))
     # A name that is nearer to another line would be read as that line's.
     rival = -distance_transform_edt(~others) if others.any() else np.full(on.shape, -np.inf)
     for free, other in ((~steps, rival), (~on, rival), (~on, None)):
         for words_of in said:
-            text = room.axes.text(0.5, 0.5, words_of, transform=room.axes.transAxes, **WORDS)
+            text = room.axes.text(
+                0.5, 0.5, mathtext(words_of, bold=False), transform=room.axes.transAxes, **WORDS
+            )
             text.set_path_effects([withStroke(linewidth=4, foreground="white")])
             text.set_in_layout(False)
             if room.put(text, free, near, other, -BESIDE):

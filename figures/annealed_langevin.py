@@ -1,12 +1,12 @@
-"""Langevin cannot see how much a far mode weighs; noise that is turned down can.
+"""Langevin keeps the weights it starts with; annealed, it finds the data's.
 
 Song & Ermon's mixture 1/5 N((−5, −5), I) + 4/5 N((5, 5), I) and its exact score. Left: the start,
 uniform on [−8, 8]²; exact samples; Langevin, 2000 steps of 0.05; annealed Langevin, 20 noises from
 8.6 to 0.5 with 100 steps each, α_i = 0.05 σ_i²/σ_L² (1000 of 10,000 walkers shown, with the weights
 of the modes). Right: the share of walkers in the upper mode at each evaluation of the score, and
-that of the exact law at each noise; 2 s. The score says nothing of the weight of a far mode, so
+that of the exact law at each noise. The score says nothing of the weight of a far mode, so
 that Langevin keeps the share with which it starts. Corrects [G], where the noises increase
-(docs/errata.md 13). Sources: Song & Ermon 2019, Fig. 3; [G] Gavves, Deep
+(docs/errata.md, G.ladder). Sources: Song & Ermon 2019, Fig. 3; [G] Gavves, Deep
 generative and energy models, lecture 8.
 """
 
@@ -119,7 +119,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Four clouds with the weights of their modes, and the weights along the runs."""
-    style.message(fig, "Langevin keeps the weights it starts with; annealed, it finds the data's")
     axes = fig.subplot_mosaic([["0", "1", "share"], ["2", "3", "share"]], width_ratios=[1, 1, 2])
     names = ("start", "exact samples", "Langevin", "annealed")
     colours = (style.GREY, style.EXACT, style.WALKERS, style.WALKERS)

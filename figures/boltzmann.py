@@ -1,11 +1,11 @@
-"""A Boltzmann machine learns until its moments are the data's, by enumeration or by chains.
+"""A Boltzmann machine learns until its moments are the data's.
 
 Twelve spins, all visible, no hidden units; data are the exact moments of a machine with random
 weights (spread 0.3) and biases (0.3), T = 1. Gradient ⟨s_i s_j⟩_data − ⟨s_i s_j⟩ at the rate
 0.1/(1 + k/500) in step k, from zero weights; the second moment by all 4096 states, or by 500 chains
 that make one Gibbs sweep a step. Left: KL(data | model), exact for both. Middle: all 78 moments
 ⟨s_i s_j⟩ and ⟨s_i⟩ of the machine that the chains have taught. Right: its weights against the true
-ones; 2 s. Shows that learning is a match of moments ([G]); log p is concave in the weights, so
+ones. Shows that learning is a match of moments ([G]); log p is concave in the weights, so
 that they come back. Sources: Ackley, Hinton & Sejnowski 1985; MacKay 2003, chapter 43.
 """
 
@@ -93,7 +93,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """KL against the step; moments and weights against the true ones."""
-    style.message(fig, "A Boltzmann machine learns until its moments are the data's")
     left, middle, right = fig.subplots(1, 3, width_ratios=[1.25, 1, 1])
     _paths(left, data)
     _match(middle, data["moments"], "moments")

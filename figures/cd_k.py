@@ -1,9 +1,9 @@
-"""Contrastive divergence learns only as fast as its chains cross from mode to mode.
+"""Contrastive divergence learns only as fast as its chains cross.
 
 Drift of θ under CD-k at θ = 0, θ* = −log 4 (q* = 0.8), on the exact law. Left: k = 1 … 1000 steps
 of h = 0.05 from the data, at separations d = 4, 6 and 8, as a share of maximum likelihood's drift,
 with walkers (20 × 20,000 chains) at d = 4. Right: CD-1 at d = 4 over (h/2) × the descent of the
-Fisher divergence E|∂_xU_θ − ∂_xU_*|², for steps h from 10⁻⁵ to 0.1; 3 s. Shows [C]: CD-k is
+Fisher divergence E|∂_xU_θ − ∂_xU_*|², for steps h from 10⁻⁵ to 0.1. Extends [C]: CD-k is
 score matching for few small steps, maximum likelihood past the mixing time, and between them its
 drift is the share of chains that cross: little for far modes, though a long run adds it up
 (phase_chain). Sources: Hyvärinen 2007; [C] Coste, Generative models, how they work and how to train
@@ -75,7 +75,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Share of ML's drift against k; CD-1's ratio against h."""
-    style.message(fig, "Contrastive divergence learns only as fast as its chains cross")
     left, right = fig.subplots(1, 2, width_ratios=[1.35, 1])
     _shares(left, data)
     _ratio(right, data)

@@ -1,9 +1,9 @@
-"""DDPM's bound on −log p is the exact value and a gap that closes as 1/T.
+"""DDPM's bound closes as 1/T, but not with the posterior's variance.
 
 Data on the line: 1/5 N(−0.9, 0.4²) + 4/5 N(0.9, 0.25²), where the best model E[x₀|x_k], its errors
 and the exact −E log p are known by quadrature; linear schedule. Left: the terms of T = 1000 steps
 in bits per dimension, exact and from 5000 samples. Right: the bound less the exact value for T = 10
-to 3000 and three variances of the step back; 2 s. With the posterior's variance (right for data
+to 3000 and three variances of the step back. With the posterior's variance (right for data
 that are one point) half of Euler's constant γ, 0.42 bits, stays for ever: the first steps cost
 ½Σ(1/k − log(1 + 1/k)). Sources: Ho et al. 2020, Eqs. (5)–(13); Bao et al., Analytic-DPM (2022).
 """
@@ -85,7 +85,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The terms over k with their sum; the gaps over T."""
-    style.message(fig, "DDPM's bound closes as 1/T, but not with the posterior's variance")
     left, right = fig.subplots(1, 2)
     _terms(left, data)
     _gaps(right, data)

@@ -1,10 +1,10 @@
-"""A small U-Net that only learned to remove noise draws letters, and guidance makes them plainer.
+"""Learned to remove noise, a network draws letters; guidance makes them plain.
 
 The shipped DDPM (28 × 28, 42 classes, `toyflows train ddpm --target glyphs`). Left: a test letter
 noised at five times and, below, six samples of DDIM in 24 steps on their way back from noise, with
 the guidance w = 1. Middle: a sample of each class. Right: the share that a classifier trained alone
 (`classifier28`) puts into the class asked for, and the spread of the samples of one class, against
-w; three samples of each class; 9 s. Samples are no copies: they are as far from the nearest
+w; three samples of each class. Samples are no copies: they are as far from the nearest
 training letter as test letters are, or farther. Sources: Ho et al. 2020; Song, Meng & Ermon 2021;
 Ho & Salimans 2022.
 """
@@ -126,9 +126,6 @@ def claim(data: Numbers) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: Numbers) -> None:
     """The two ways, a sheet, and what guidance does."""
-    style.message(
-        fig, "Learned to remove noise, a network draws letters; guidance makes them plain"
-    )
     left, middle, right = fig.subplots(1, 3, width_ratios=[1, 0.9, 0.8])
     ways = [data["noised"], *data["strip"].swapaxes(0, 1)[:, ::-1]]
     _pictures.rows(left, ways, ["noised", "", "", "drawn", "", "", ""])

@@ -1,4 +1,4 @@
-"""Noise brings the modes together, and score matching learns the weight again.
+"""Noise brings the modes together, and score matching learns again.
 
 Data of q* = 0.8 (θ* = −log 4) and d = 20. Left: their density after adding noise σε, scaled.
 Middle: θ̇ of denoising score matching at θ = 0 over σ, the model noised as the data are, on the
@@ -6,7 +6,7 @@ exact law for d = 10 and 20, with walkers (20 × 200,000) where they can see it,
 separated modes at d/√(1+σ²). Right: θ(t) by score matching, by denoising at σ = 3 and 8 (loss
 weight σ²), by the mean over 10 noises from 0.1 to 20 (the defaults of `multi-noise`), Euler steps
 of 0.5, 100,000 walkers; and "plain", on the exact law, as the slide has it: ρ_θ itself against
-noised data rests beside θ*; 2 s. Shows [C]: denoising at noise σ is score matching with d²/(1+σ²)
+noised data rests beside θ*. Shows [C]: denoising at noise σ is score matching with d²/(1+σ²)
 in place of d². Sources: Vincent 2011; Song & Ermon 2019; [C] Coste, Generative models, how they
 work and how to train them, June 2024.
 """
@@ -107,7 +107,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Noised densities, the rate over the noise, θ(t)."""
-    style.message(fig, "Noise brings the modes together, and score matching learns again")
     densities, rates, paths = fig.subplots(1, 3, width_ratios=[0.85, 1.2, 1])
     _densities(densities, data)
     _rates(rates, data)

@@ -1,9 +1,9 @@
-"""Every divergence is least at θ*, and yet their flows take from a moment to for ever.
+"""Eight divergences agree on θ*; they differ in when they get there.
 
 Eight divergences between ρ_θ and the data's ρ_* (d = 10, q* = 0.8) on the exact law. Left: their
 values, W_p^p in units of d^p, L² in units of the modes' own 1/√π. Right: θ(t) from θ0 = 2 down the
 slope of each (KL's is `ml`, Fisher's is `score-matching`, W_p^p's is over d^{p−1}), by 2000 Euler
-steps, 250 proximal ones for those with a kink; 4 s. The fixed point does not tell them apart,
+steps, 250 proximal ones for those with a kink. The fixed point does not tell them apart,
 the speed does: W₁ and total variation arrive in finite time, Fisher is flat. Shows [C]: score
 matching does not see the weight. Source: [C] Coste, Generative models, how they work and how to
 train them, June 2024.
@@ -102,7 +102,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The divergences over θ; θ(t) down the slope of each."""
-    style.message(fig, "Eight divergences agree on θ*; they differ in when they get there")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.35])
     _values(left, data)
     _paths(right, data)

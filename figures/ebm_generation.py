@@ -2,7 +2,7 @@
 
 The shipped energy model (56 × 56, `toyflows train ebm`), 64 Langevin chains of 512 steps from
 uniform noise. Left: eight chains after 0, 8, 32, 128 and 512 steps. Right: the mean energy along
-the chains, and that of test letters; 8 s. Shows exercise sheet 3 [F]: sampling from an energy model
+the chains, and that of test letters. Shows exercise sheet 3 [F]: sampling from an energy model
 is a walk downhill with a little noise. Sources: [F] Generative and predictive modelling with
 energy-based models, January 2024; Du & Mordatch 2019.
 """
@@ -66,7 +66,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Chains as rows of pictures; the energy against the step."""
-    style.message(fig, "An energy learned from letters turns noise into letters")
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
     _chains(left, data["images"])
     _energies(right, data)

@@ -1,10 +1,10 @@
-"""What learned energies are good for: a half filled in, noise taken away, two letters in one.
+"""One energy fills in, cleans and crosses letters; a linear map errs less.
 
 Left: test letters (28 × 28) without their lower half; 12 chains each of the shipped energy model,
 96 steps, the upper half held; their mean is the guess of least mean square error. Middle: test
 letters under noise of spread 1 (grey levels are −1 … 1 and cut there), one chain of 256 steps from
 the noisy letter, held to it by the pull T/σ². Right: 192 steps from noise of E(x|a) + E(x|b) of the
-shipped JEM, whose density is the product of the two classes'. 96 letters, 64 random pairs; 6 s.
+shipped JEM, whose density is the product of the two classes'. 96 letters, 64 random pairs.
 Errors are root mean squares. A classifier trained on its own reads the letters (the share that it
 puts into the right class) and gives q(a|x).
 What the energies do not do: the best linear map, fitted to 11,298 letters with this hole or this
@@ -181,7 +181,6 @@ TABLES: tuple[dict[str, str], ...] = (
 
 def draw(fig: Figure, data: Numbers) -> None:
     """Three panels of pictures, the numbers beneath."""
-    style.message(fig, "Learned energies fill in a half, take noise away, and cross two letters")
     top, bottom = fig.subplots(2, 3, height_ratios=[3.3, 1.2])
     _fillings(top[0], data)
     _cleanings(top[1], data)

@@ -1,12 +1,12 @@
-"""The likelihood of a diffusion model is exact: a score gives a density, by an ODE.
+"""A score gives the likelihood: by an ODE, to as many digits as you ask for.
 
 log p_0(x_0) = log p_1(x_1) + ∫∇·v dt along dx/dt = v = f x − ½ g² score. Left: two modes at ±3 of
 weights 0.2 and 0.8 under VP (linear β), by the exact score: closed form and ODE. Middle: largest
 error at 181 points of [−9, 9] over the solver's tolerance, for VE, VP and OU. Right: a mixture in
 five dimensions, at one point: root mean square error, in nats, of Hutchinson's estimate with m
-probes ±1 for the divergence, from 2000 single ones, and m^−½; 1 s. Corrects [G] (docs/errata.md
-12). Sources: Song et al. 2021, Eq. 39; Grathwohl et al. 2019; [G] Gavves, Deep generative and
-energy models, lecture 8.
+probes ±1 for the divergence, from 2000 single ones, and m^−½. Corrects [G] (docs/errata.md,
+G.probability-flow). Sources: Song et al. 2021, Eq. 39; Grathwohl et al. 2019; [G] Gavves, Deep
+generative and energy models, lecture 8.
 """
 
 from __future__ import annotations
@@ -101,7 +101,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """log p, its error over the tolerance, Hutchinson's over the probes."""
-    style.message(fig, "A score gives the likelihood: by an ODE, to as many digits as you ask for")
     left, middle, right = fig.subplots(1, 3, width_ratios=[1.2, 1, 1])
     _lines(left, data["lines"])
     _tolerances(middle, data["errors"])

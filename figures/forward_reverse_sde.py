@@ -1,11 +1,11 @@
-"""Noise can be run backward: by an SDE, or by an ODE without any randomness.
+"""Noise can be run backward, by an SDE or by an ODE without randomness.
 
 Two modes at ±3 of weights 0.2 and 0.8 under the processes VE (σ from 0.05 to 6), VP (linear β) and
 OU (dX = −X dt + √2 dW over a time of 3). Shading: the exact marginals. Lines: 12 of 20,000 walkers
 of dX = fX dt + g dW (data to noise), of the reverse SDE and of the probability-flow ODE (noise to
 data), 500 steps with the exact score. Right: the data's density and the histogram of the ODE's
-walkers; grey, of the ODE as a slide prints it, without the ½; 3 s. Corrects [G] (docs/errata.md
-12). Sources: Anderson 1982; Song et al. 2021; [G] Gavves, Deep
+walkers; grey, of the ODE as a slide prints it, without the ½. Corrects [G] (docs/errata.md,
+G.probability-flow). Sources: Anderson 1982; Song et al. 2021; [G] Gavves, Deep
 generative and energy models, lecture 8.
 """
 
@@ -93,7 +93,6 @@ def _ks(what: str, x: Array, law: Gaussians, bias: float = BIAS) -> Checked:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A row a process: three bundles of paths over the marginals, and what they end in."""
-    style.message(fig, "Noise can be run backward, by an SDE or by an ODE without randomness")
     axes = fig.subplots(3, 4, width_ratios=[1, 1, 1, 0.85])
     for row, name in enumerate(NAMES):
         for column in range(3):

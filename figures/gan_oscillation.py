@@ -1,12 +1,13 @@
-"""A GAN circles the true weight for ever unless its discriminator is damped.
+"""A Wasserstein GAN circles the true weight; minimax or a penalty damps it.
 
 Target q* = 0.8, d = 20; the generator starts at p_b = 0.5, the discriminator at w = 0, its rise
 from mode a to mode b. Above, orbits of (p_b(θ), w); below, p_b(θ(t)). Exact law at dt = 0.04 for a
-time of 120, the lecture's formula (Runge–Kutta) and 8 runs of 100 walkers; 5 s. Left: Wasserstein
-form, eigenvalues at rest imaginary (as in the Dirac limit); Euler's step, not the flow, opens the
-circle at the rate dt·ω²/2. Middle: minimax form (non-saturating alike), a damped spiral on
-overlapping supports. Right: Wasserstein with the penalty ½γw², γ = 0.1. Sources: Mescheder, Geiger
-& Nowozin 2018; [C] Coste, Generative models, how they work and how to train them, June 2024.
+time of 120, the ODE of separated modes (Runge–Kutta; [C] gives the objective) and 8 runs of 100
+walkers. Left: Wasserstein form, eigenvalues at rest imaginary (as in the Dirac limit); Euler's
+step, not the flow, opens the circle at the rate dt·ω²/2. Middle: minimax form (non-saturating
+alike), a damped spiral on overlapping supports. Right: Wasserstein with the penalty ½γw², γ = 0.1.
+Extends [C]. Sources: Mescheder, Geiger & Nowozin 2018; [C] Coste, Generative models, how they work
+and how to train them, June 2024.
 """
 
 from __future__ import annotations
@@ -110,12 +111,11 @@ def _ratios(p_b: Array) -> Array:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A column a form: its orbit in (p_b, w), and p_b against time."""
-    style.message(fig, "A GAN circles the true weight unless its discriminator is damped")
     axes = fig.subplots(2, 3, height_ratios=[1.6, 1], sharey="row")
     λ = {n: linear.in_words(data[f"{n}/eigenvalues"].astype(complex)) for n in SHOWN | TWINS}
     pair = λ["minimax, penalty"].partition(",")[0]
     more = [f"Dirac limit: {λ['Dirac']}", "non-saturating: the same", f"minimax: {pair}"]
-    titles = ["Wasserstein", "minimax", "Wasserstein, penalty γ = 0.1"]
+    titles = ["Wasserstein", "minimax, no penalty", "Wasserstein, γ = 0.1"]
     for name, title, twin, (above, below) in zip(SHOWN, titles, more, axes.T, strict=True):
         above.set_title(title)
         style.proof(above, f"λ = {λ[name]}\n{twin}", x=0.03, y=0.98)
@@ -131,7 +131,7 @@ def _words(portrait: Axes, path: Axes) -> None:
     style.label(portrait, Q_STAR, -0.25, "true weight", style.DATA, ha="center", va="top")
     style.label(portrait, 0.5, -0.25, "start", style.INK, ha="center", va="top")
     style.label(path, 33, 0.69, "exact law", style.EXACT)
-    style.label(path, 33, 0.6, "lecture's formula", style.GREY)
+    style.label(path, 33, 0.6, "separated modes' ODE", style.GREY)
     style.label(path, 33, 0.51, f"{REPLICAS} runs of {WALKERS} walkers", style.WALKERS)
 
 

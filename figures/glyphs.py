@@ -1,10 +1,10 @@
-"""The letters that the image models learn, and what they must tell from them.
+"""42 letters to learn, eight kinds of impostor, and fonts never seen.
 
 42 classes of printed letters, 56 × 56 pixels, 385 images each in 17 fonts with random turn, shear,
 size, shift, pressure, blur and grain, made by the program: 269 of a class to learn from, 58 to
 choose by, 58 to judge by. Right, nine sets of 2436 images or fewer that are in none of these
 parts, with the AUROC of the simplest energy there is, a Gaussian's fitted to 14 × 14 means
-(bootstrap intervals in the manifest); 8 s, 4 s once the letters are in the cache. Noise and
+(bootstrap intervals in the manifest). Noise and
 inversion are easy. Digits a Gaussian cannot tell from letters; nor the letters of four unseen
 fonts, as it should be, for they are letters. Source: [F] exercise sheet 3, Generative and
 predictive modelling with energy-based models, January 2024.
@@ -105,7 +105,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The letters, and the sets with their AUROC."""
-    style.message(fig, "42 letters to learn, eight kinds of impostor, and fonts never seen")
     fig.set_layout_engine("none")  # two squares of images fill the page better than it would
     _letters(fig.add_axes((0.012, 0.02, 0.4, 0.82), anchor="NW"), data)
     _strips(fig.add_axes((0.562, 0.02, 0.37, 0.82), anchor="NW"), data)

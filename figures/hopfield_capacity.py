@@ -1,4 +1,4 @@
-"""Hebb's rule holds 0.138 patterns a unit, and then forgets all of them.
+"""Beyond 0.138 patterns a unit, Hebb's rule forgets most.
 
 p = αN random patterns; the network starts at each of them and comes to rest one unit at a time.
 Left: the share of wrong bits against α for N = 250, 1000 and 2000 (16, 10 and 1 sets), and the
@@ -6,7 +6,7 @@ replica theory's curve for N → ∞, (1 − m)/2 with √(2α) = erf(y)/y − (
 ends at α_c = 0.1379 with 1.6 % wrong bits, and jumps. At N = 1000 the jump is still a slope: half
 of the patterns stay up to 0.16; the threshold that is found is the load at which the mean error, on
 a straight line through its logarithm at six loads, is that 1.6 %. Right: the same for N = 150 and
-the gradient rule with weight decay, which holds a pattern a unit; 6 s. Sources: Amit, Gutfreund &
+the gradient rule with weight decay, which holds a pattern a unit. Sources: Amit, Gutfreund &
 Sompolinsky 1985; MacKay, Information Theory, Inference, and Learning Algorithms, 2003, chapter 42.
 """
 
@@ -82,7 +82,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Errors near the threshold, and of both rules beyond."""
-    style.message(fig, "Beyond 0.138 patterns a unit, Hebb’s rule forgets everything")
     left, right = fig.subplots(1, 2, width_ratios=[1.35, 1])
     _near(left, data)
     for (name, colour, x, y), errors in zip(

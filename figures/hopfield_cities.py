@@ -1,9 +1,9 @@
-"""A Hopfield network recalls a country from its capital, and mends bad spelling.
+"""Part of a memory brings back the whole, bad spelling or not.
 
 Nine pairs of 18 characters, 7 bits (ASCII) each, as in MacKay's figure 42.1: 126 units. Left: what
 the network is given (? is unknown: its units begin at 0) and what it comes to rest at, with weights
 by the gradient rule of MacKay's algorithm 42.9. Right: the share of starts that are recalled when
-some characters, at random places, are replaced by random letters: 400 starts of each pair; 3 s.
+some characters, at random places, are replaced by random letters: 400 starts of each pair.
 With Hebb's rule not one of the nine is at rest: characters share most of their bits, and so do
 the pairs. Source: MacKay, Information Theory, Inference, and Learning Algorithms, 2003, chapter 42.
 """
@@ -95,7 +95,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Prompts and answers, and shares of recall."""
-    style.message(fig, "Part of a memory brings back the whole, bad spelling or not")
     left, right = fig.subplots(1, 2, width_ratios=[1.5, 1])
     _answers(left, data)
     hebb, gradient = data["shares"]

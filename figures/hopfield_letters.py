@@ -1,11 +1,11 @@
-"""Hopfield's network mends letters, and knows some that nobody taught it.
+"""Hopfield's network mends letters; the gradient rule mends more.
 
 Four letters of 25 bits, as in MacKay's figure 42.3, stored by Hebb's rule. Left: starts with wrong
 bits (vermilion) and where they come to rest, one unit at a time in random order; the energy
 −½sᵀWs falls. Middle: states at rest that are no letters, of the 20 that an enumeration of all 2²⁵
 finds: mixtures, damaged letters, inverses. Right: the share of the starts with k wrong bits (all,
 or 20 000 of a letter) that come to rest at their letter, for Hebb's rule and the gradient rule of
-MacKay's algorithm 42.9, each start in one random order; 2 s. With Hebb's rule four of the 100
+MacKay's algorithm 42.9, each start in one random order. With Hebb's rule four of the 100
 starts with one wrong bit are lost in some orders; the gradient rule mends all in every order.
 Sources: MacKay, Information Theory, Inference, and Learning Algorithms, 2003, chapter 42; [G]
 Gavves, lecture 8.
@@ -114,7 +114,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Starts and ends, spurious states, and shares of recall."""
-    style.message(fig, "Hopfield’s network mends letters, and more after the gradient rule")
     left, middle, right = fig.subplots(1, 3, width_ratios=[1, 1, 1.15])
     _mended(left, data)
     _spurious(middle, data)

@@ -1,11 +1,11 @@
-"""Order ends at T_c = 2/log(1 + √2), and the same model takes the noise off a letter.
+"""Order ends where Onsager says, and the same model cleans a letter.
 
 Top: Wolff's clusters on 64 × 64 spins (no field, 2000 sweeps a temperature) with error bars that
 know the autocorrelation, over Onsager's magnetisation and energy of the infinite lattice; Binder's
 cumulant of 16, 32 and 64 spins a side (5000 sweeps), which all meet at T_c. Below: lattices of
 256 × 256 at three temperatures; a letter of 128 × 128 with a fifth of its pixels flipped, and three
 answers of the pairwise posterior ψ_i, ψ_ij: ICM, the sign of Gibbs' posterior mean, and the mode by
-a minimal cut, with the share of wrong pixels; 4 s. The energies are those of Kaufman's formula for
+a minimal cut, with the share of wrong pixels. The energies are those of Kaufman's formula for
 64 × 64 spins, within their errors. Sources: [G]; MacKay 2003, chapter 31; Onsager 1944; Kaufman
 1949; Yang 1952; Greig, Porteous & Seheult 1989.
 """
@@ -100,7 +100,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Curves above, pictures below."""
-    style.message(fig, "Order ends where Onsager says, and the same model cleans a letter")
     rows = fig.add_gridspec(2, 1, height_ratios=[1.7, 1.0])
     top = GridSpecFromSubplotSpec(1, 3, rows[0])
     m, e, binder = (fig.add_subplot(top[k]) for k in range(3))

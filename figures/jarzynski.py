@@ -1,10 +1,10 @@
-"""Work weights keep the chains of PCD exact while θ moves, and count log Z on the way.
+"""Weighted by their work, PCD's chains follow the model to θ*.
 
 PCD with the weights of Jarzynski's equality on two modes a distance d = 10 apart, from θ0 = 2
 towards θ* = −log 4 (q* = 0.8), in steps of 0.1 up to t = 50: the exact law (grid) and 16 runs of
 20,000 walkers, plain and resampled where fewer than half of them count; PCD for contrast.
 Left: θ(t). Middle: log of the mean weight less log(Z_θ/Z_θ0). Right: effective share of the walkers
-(Σw)²/(N Σw²), and its limit E[w]²/E[w²] on the grid, where a second cloud carries the squares; 3 s.
+(Σw)²/(N Σw²), and its limit E[w]²/E[w²] on the grid, where a second cloud carries the squares.
 Chains do not cross, so that a run keeps the error of its first draw, the number of walkers in b.
 The weights are exact in discrete time: the step is no source of error. Source: Carbone, Hua, Coste
 & Vanden-Eijnden, Efficient training of energy-based models using Jarzynski equality, 2023.
@@ -107,7 +107,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), error of log Z, effective share."""
-    style.message(fig, "Weighted by their work, PCD's chains follow the model to θ*")
     left, middle, right = fig.subplots(1, 3)
     _paths(left, data)
     _log_Z(middle, data)

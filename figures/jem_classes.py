@@ -1,4 +1,4 @@
-"""One network reads letters and draws them: a joint energy model (JEM).
+"""A classifier whose logits are energies reads letters and draws them.
 
 The shipped JEM (28 × 28, `toyflows train jem`): q(x, y) ∝ e^{f_y(x)} for 42 classes. Left: which
 class its softmax gives to 2436 test letters (colours are logarithmic, the commonest mistakes in
@@ -7,7 +7,7 @@ letters of four fonts never seen; the distance from the diagonal, weighted by th
 bin, is the calibration error; T is the temperature, fitted to validation letters, that mends most
 of it. Right: for each class one chain of E(x|y) = −f_y(x), 256 steps from noise; `read` is the
 share of six such chains each that a classifier of the same size, trained alone, puts into the
-class. 4 s. Shows that a classifier's logits are energies. Sources:
+class. Shows that a classifier's logits are energies. Sources:
 Grathwohl et al. 2020; Guo et al. 2017.
 """
 
@@ -103,7 +103,6 @@ def claim(data: Numbers) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: Numbers) -> None:
     """What it reads, what its probabilities are worth, what it draws."""
-    style.message(fig, "A classifier whose logits are energies reads letters and draws them")
     panels = fig.subplots(1, 3, width_ratios=[1, 1, 0.9])
     for axes, panel in zip(panels, (_confusion, _reliability, _samples), strict=True):
         panel(axes, data)

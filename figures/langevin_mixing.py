@@ -1,11 +1,11 @@
-"""Langevin crosses between the modes in a time of e^{d²/8}, and its finite step biases the law.
+"""Langevin crosses between modes in a time of e^{d²/8}.
 
 Left: relaxation time of Langevin between two equal modes against their separation d, in steps of
 h = 1/4d²: exact law (grid), walkers (20,000, all started in mode a), and in continuous time the
 inverse spectral gap, p_a p_b ∫_a^b dx/ρ(x) for far modes: e^{d²/8} times 3.94/d for d → ∞.
 Middle: bias of E[r] in the stationary law of the unadjusted step and with Metropolis' acceptance,
 d = 3, q = 0.8, walkers 16 × 20,000. Right: 20,000 walkers at d = 4 whose noise is √h or √(2h) at
-drift h; 5 s. Corrects [C], "implicit generation": drift η with noise √η samples e^{−2U}, with
+drift h. Corrects [C], "implicit generation": drift η with noise √η samples e^{−2U}, with
 √(2η) e^{−U}. Sources: Eyring–Kramers, as in Bovier & den Hollander 2015; [C] Coste, Generative
 models, how they work and how to train them, June 2024.
 """
@@ -173,7 +173,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """τ over d²/8; bias over h; what two noises sample."""
-    style.message(fig, "Langevin crosses between modes in a time of $e^{d^2/8}$")
     left, middle, right = fig.subplots(1, 3, width_ratios=[1.15, 1, 1])
     _times(left, data)
     _biases(middle, data)

@@ -2,7 +2,7 @@
 
 The mixture 1/5 N((−5, −5), I) + 4/5 N((5, 5), I) of Song & Ermon; an MLP of two layers of 64 is
 trained by denoising at the one noise level σ = 0.3, in 2000 steps of 1024 fresh samples (1 s), and
-compared with the exact score on a grid; 2 s. Left: data, the exact score and the learned one.
+compared with the exact score on a grid. Left: data, the exact score and the learned one.
 Right: the length of their difference, and its root mean square where 95 % of the data are (inside
 the lines) and elsewhere. Langevin that starts outside, or must pass between the modes, follows what
 nothing has taught. Source: Song & Ermon, Generative modeling by estimating gradients of the data
@@ -90,7 +90,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Both scores as arrows on a coarse grid; the error as a map."""
-    style.message(fig, "A learned score is right only where there are data")
     left, right = fig.subplots(1, 2, sharey=True)
     left.plot(*data["data"].T, ".", ms=3, color=style.DATA, alpha=0.5)
     _arrows(left, data["exact"], style.EXACT)

@@ -1,7 +1,7 @@
-"""Maximum likelihood learns the weight: one fixed point, θ*, reached exponentially.
+"""Maximum likelihood learns the weight from every start, exponentially fast.
 
 θ(t) from five θ0 towards θ* = −log 4 (q* = 0.8), d = 20, Euler steps of 0.1 up to t = 100: the
-lecture's formula, the exact law (grid) and 100,000 fresh walkers a step; 2 s. Shows [C]: θ̇ =
+lecture's formula, the exact law (grid) and 100,000 fresh walkers a step. Shows [C]: θ̇ =
 p_b(θ) − q* has the only fixed point θ*, approached like e^{−q*(1−q*)t}. Source: [C] Coste,
 Generative models, how they work and how to train them, June 2024.
 """
@@ -97,7 +97,6 @@ def _rate(data: dict[str, Array]) -> float:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), the phase line, and the gap on a log axis."""
-    style.message(fig, "Maximum likelihood learns the weight from every start, exponentially fast")
     paths, line, gaps = fig.subplots(1, 3, width_ratios=[1.25, 1, 1])
     _paths(paths, data)
     _phase_line(line, data)

@@ -1,7 +1,7 @@
-"""Two modes, one weight: everywhere but in a thin strip, U is one parabola or the other.
+"""Outside a thin strip, the slope of U does not know the weight.
 
 ρ_θ, U_θ, ∂_xU_θ and ∂_θU_θ at θ = θ* = −log 4 (q* = 0.8), d = 20, on 8,001 points of [−14, 14],
-against the piecewise approximations of well-separated modes. No random numbers; 0.01 s. Shows [C]:
+against the piecewise approximations of well-separated modes. No random numbers. Shows [C]:
 U_θ(x) ≈ min{(x−a)²/2, θ + (x−b)²/2}, ∂_xU ≈ (x−a)1_a + (x−b)1_b, ∂_θU ≈ 1_b. Source: [C] Coste,
 Generative models, how they work and how to train them, June 2024.
 """
@@ -65,8 +65,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Four small panels at the left, the errors around the ridge at the right."""
-    width = 2 * float(data["reach"])
-    style.message(fig, f"Outside a strip {width:.2f} wide, the slope of U does not know the weight")
     grid = fig.add_gridspec(2, 3, width_ratios=[1, 1, 1.2])
     panels = [fig.add_subplot(grid[i // 2, i % 2]) for i in range(4)]
     for k, axes in enumerate(panels):

@@ -1,7 +1,7 @@
-"""Persistent contrastive divergence runs away: no walker ever changes mode.
+"""Persistent contrastive divergence runs away: no walker changes mode.
 
 PCD on two modes a distance d = 20 apart, from θ0 = 0 towards θ* = −log 4 (q* = 0.8), in steps of
-0.05 up to t = 100: the lecture's formula, the exact law (grid) and 1,000,000 walkers; 5 s. Shows
+0.05 up to t = 100: the lecture's formula, the exact law (grid) and 1,000,000 walkers. Shows
 [C]: each mode keeps the walkers that it was born with, so θ̇ = p_b(θ0) − q* for all times and θ
 passes θ* without a stop. (Far later it turns: figure pcd_long_run.) Source: [C] Coste, Generative
 models, how they work and how to train them, June 2024.
@@ -92,7 +92,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), some of the walkers, and the law of all at four times."""
-    style.message(fig, "Persistent contrastive divergence runs away: no walker changes mode")
     parts = fig.add_gridspec(len(SHOWN), 3, width_ratios=[1.25, 1, 1.1])
     _drift(fig.add_subplot(parts[:, 0]), data)
     _paths(fig.add_subplot(parts[:, 1]), data)

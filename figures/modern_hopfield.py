@@ -1,11 +1,11 @@
-"""The softmax recalls in one step, from half an image, and holds exponentially many patterns.
+"""One softmax step recalls a stored image from half of it.
 
 Left: 2000 printed letters of 28 × 28 pixels (black and white, −1 and 1) stored at once; the network
 sees the right half of one, or one with a quarter of its pixels flipped, and makes one update
 ξ ← X softmax(βXᵀξ), β = 0.5; Hebb's rule, run to rest, ends at one state for all. The energy falls.
 Right: how many random ±1 patterns of d units keep at least half of the weight at an update from
 them, for half of the patterns (2000 trials a point); lines: e^{d(β − log cosh β)}; grey: 0.138 d
-of Hebb's rule; 4 s. The update is attention: softmax(QKᵀ/√d)V at β = 1/√d, to 1e−12. Sources:
+of Hebb's rule. The update is attention: softmax(QKᵀ/√d)V at β = 1/√d, to 1e−12. Sources:
 Ramsauer et al. 2021; Krotov & Hopfield 2016; Demircigil et al. 2017; [G] Gavves, lecture 8.
 """
 
@@ -91,7 +91,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Images before and after, and capacities."""
-    style.message(fig, "One softmax step recalls one of 2000 images, from half of it")
     left, right = fig.subplots(1, 2, width_ratios=[1.15, 1])
     _images(left, data)
     _capacities(right, data["capacity"])

@@ -1,8 +1,8 @@
-"""Noise-contrastive estimation learns the wrong weight, unless the model is normalised.
+"""NCE learns a wrong weight that depends on its noise; two cures mend it.
 
 θ(t) from θ0 = 1 towards θ* = −log 4 (q* = 0.8), d = 20; the noise has the same modes, b with the
 weight p_b(μ). Euler steps of 0.1 up to t = 80, exact law and 100,000 fresh noise walkers a step;
-the fixed points for 33 values of μ; the two cures at μ = 0 (learned c from θ0 = −4). 3 s. Shows
+the fixed points for 33 values of μ; the two cures at μ = 0 (learned c from θ0 = −4). Shows
 [C], corrected: θ → θ* + log((1+e^{−θ*})/(1+e^{−μ})); the slide prints μ in place of the first θ*
 (grey crosses). Source: [C] Coste, Generative models, how they work and how to train
 them, June 2024.
@@ -101,7 +101,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t) for each noise, where it ends against μ, and the cures."""
-    style.message(fig, "NCE learns a wrong weight that depends on its noise; two cures mend it")
     paths, ends, cures = fig.subplots(1, 3, width_ratios=[1, 1.2, 1], sharey=True)
     k = len(NOISES)
     _paths(paths, data, slice(0, k))

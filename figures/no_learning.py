@@ -1,8 +1,8 @@
-"""Score matching does not learn the weight: its pull on θ falls like e^{−d²/8}.
+"""Score matching does not move: its pull on the weight falls like e^{−d²/8}.
 
 θ(t) from θ0 = 0 towards θ* = −log 4 (q* = 0.8), d = 20, Euler steps of 0.1 up to t = 100, by score
 matching and by maximum likelihood, on the exact law and with 100,000 walkers (data points); then
-θ̇ at θ0 for d = 4 … 20, with 20 replicas of 5,000 walkers up to d = 8; 1 s. Shows [C]: for well
+θ̇ at θ0 for d = 4 … 20, with 20 replicas of 5,000 walkers up to d = 8. Shows [C]: for well
 separated modes the score does not see the weight, θ̇ ≈ 0. Source: [C] Coste, Generative models,
 how they work and how to train them, June 2024.
 """
@@ -79,7 +79,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), the speeds in time, and the speed against the separation."""
-    style.message(fig, "Score matching does not move: its pull on the weight falls like exp(−d²/8)")
     paths, speeds, separations = fig.subplots(1, 3, width_ratios=[1, 1, 1.15])
     _paths(paths, data)
     _speeds(speeds, data)

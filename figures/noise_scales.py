@@ -1,9 +1,9 @@
-"""Noise brings the modes together until the score feels their weights.
+"""Noise brings the modes together, and the score feels their weights.
 
 The mixture of weights 1/5 and 4/5 at (−5, −5) and (5, 5), with noise σZ added, on a ladder of 10
 levels of constant ratio from 0.1 to 20. Top: density and score (arrows of length ∝ √|∇log p|) at
 four of them. Bottom: how much of the weights the score sees, σ² times the mean of |∇log p_σ −
-∇log p̃_σ|² over the noised data, p̃ having the weights swapped: at every level, by quadrature; 0.1 s.
+∇log p̃_σ|² over the noised data, p̃ having the weights swapped: at every level, by quadrature.
 It is nothing at small noise, so that one needs the large ones; the small ones give the detail.
 Sources: Song & Ermon 2019; [C] Coste, Generative models, how they work and how to train them, June
 2024.
@@ -62,7 +62,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Four fields, and the curve below them."""
-    style.message(fig, "Noise brings the modes together, and the score feels their weights")
     grid = fig.add_gridspec(2, 4, height_ratios=[1.45, 1])
     for i, (k, view) in enumerate(zip(SHOWN, VIEWS, strict=True)):
         axes = fig.add_subplot(grid[0, i])

@@ -1,8 +1,8 @@
-"""Real data: maximum likelihood finds the weight that EM finds, noise contrast a wrong one.
+"""Old Faithful: maximum likelihood finds EM's weight, NCE a wrong one.
 
 272 eruptions of Old Faithful (minutes), in units of the fitted spread: two modes d = 6.18 apart, of
 which a is the short eruptions. Each method learns their share 1 − p_b(θ) from θ0 = 0 in steps of
-0.1 up to t = 1000: on the exact law (grid), PCD also with 16 runs of 20,000 walkers; 8 s. Shows
+0.1 up to t = 1000: on the exact law (grid), PCD also with 16 runs of 20,000 walkers. Shows
 [C]'s methods where modes nearly touch. ML ends at EM's weight. Plain NCE is biased as at d = 20,
 its normalised form is not. Score matching crawls (e^{−d²/8} is 1/118), to a weight of its own: the
 data are no exact mixture. PCD swings far out, but here walkers cross and the swing dies away, 0.002
@@ -108,7 +108,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The eruptions with two fits, and the learned share of the short ones over time."""
-    style.message(fig, "Old Faithful: maximum likelihood finds EM’s weight, NCE a wrong one")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.7])
     _eruptions(left, data)
     _shares(right, data)

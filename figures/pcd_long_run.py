@@ -1,7 +1,7 @@
-"""PCD does not run to infinity: near θ = −143 the walkers jump, and θ swings back.
+"""PCD does not run to infinity: walkers jump, and θ swings back.
 
 PCD on two modes a distance d = 20 apart, from θ0 = 0 towards θ* = −log 4 (q* = 0.8), in steps of
-0.1 up to t = 5000: the exact law (grid) and 16 independent runs of 8,000 walkers; 15 s. (Below
+0.1 up to t = 5000: the exact law (grid) and 16 independent runs of 8,000 walkers. (Below
 half size: steps of 0.5, at least 4,000 walkers a run.) Corrects [C], "θ(t) → ±∞": the basin of the
 mode that θ disfavours is gone at |θ| = d²/2 = 200, and its walkers leave it before that; θ then
 swings back, in a hysteresis loop that shrinks slowly. In continuous time the first turn is at
@@ -113,8 +113,6 @@ def _agreement(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), and the loop of θ and the fraction of walkers in b."""
-    θ = style.number(float(data["turns"][0, 1]), ".0f")
-    style.message(fig, f"PCD does not run to infinity: walkers jump, θ turns back at {θ}")
     path, loop = fig.subplots(1, 2, width_ratios=[1.35, 1])
     _path(path, data)
     _loop(loop, data)

@@ -1,7 +1,7 @@
-"""CD adds up what short chains learn; short-run chains must mix, each by itself.
+"""CD adds up what short chains learn; short-run chains must mix.
 
 Chains of k = 1 … 256 steps of 0.1 (MALA) at 7 separations on the exact law: q* = 0.8, θ0 = 0, 80
-steps of 1 (a stored sweep of 126 runs; `figures all --resweep` makes it again); 2 s. At the mixing
+steps of 1 (a stored sweep of 126 runs; `figures all --resweep` makes it again). At the mixing
 (Kramers) time τ, dashed, chains begin to forget where they started; that is not where learning
 begins. CD's chains start at data: however short they are, a share 1 − e^{−K/τ} of p_b(θ) − q* is
 left in θ̇, and a run of time t moves θ a tenth of the way with chains of K ≈ 0.46 τ/t, which is
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.figures import _map
-from toyflows.figures import _style as style
 from toyflows.flows.base import LEARNED
 from toyflows.stats import Checked, at_least, at_most
 from toyflows.sweep.chart import Chart, Panel, chart
@@ -66,7 +65,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each method."""
     fig.set_size_inches(12.8, 8.4)
-    style.message(fig, "CD adds up what short chains learn; short-run chains must mix")
     titles = ("CD-k: chains from data", "short-run: chains from noise")
     _map.beside(fig, _chart(data), _chart(data, "share"), titles)
 

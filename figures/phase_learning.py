@@ -1,7 +1,7 @@
-"""Time hardly buys distance: d² grows like log t, where it grows at all.
+"""Time hardly buys distance: d² grows like log t, if it grows at all.
 
 Six methods on the exact law, separation × time: q* = 0.8, θ0 = 0, 12 separations, 7 times, steps of
-0.1 (a stored sweep of 504 runs; `figures all --resweep` makes it again); 2 s. Maximum likelihood
+0.1 (a stored sweep of 504 runs; `figures all --resweep` makes it again). Maximum likelihood
 and Jarzynski's weights learn at all of them. Score matching and CD-1 ask for times like e^{d²/8}: a
 hundred times longer, and modes are seen 2 to 3 spreads farther apart. Noise σ = 3, on the data and
 on the model, stretches this to e^{d²/8(1+σ²)}, at a price for near modes, which it blurs into one.
@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
 from toyflows.figures import _map
-from toyflows.figures import _style as style
 from toyflows.flows.base import LEARNED
 from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.sweep.chart import Chart, chart
@@ -74,7 +73,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each method."""
     fig.set_size_inches(12.8, 9.6)
-    style.message(fig, "Time hardly buys distance: d² grows like log t, if it grows at all")
     seen = _chart(data)
     titles = [TITLES[str(panel.name)] for panel in seen.panels]
     _map.beside(fig, seen, _chart(data, "share"), titles)

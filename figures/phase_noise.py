@@ -1,8 +1,8 @@
-"""Noise lets score matching see modes that are farther apart, by a factor of √(1+σ²).
+"""The more noise, the farther apart the modes that score matching can see.
 
 Denoising score matching, the model noised as the data are, on the exact law: q* = 0.8, θ0 = 0, 35
 separations × 16 noises × 3 times, in steps of 1 (a stored sweep of 1680 runs; `figures all
---resweep` makes it again); 1 s. Who is on its way has moved θ a tenth of the way to θ* at least, or
+--resweep` makes it again). Who is on its way has moved θ a tenth of the way to θ* at least, or
 needs no more than 100 runs as long; the colours below the maps are the share of the way that is
 done, and the lines are about a tenth of it. Shows [C]: noise puts d²/(1+σ²) in the place of d², so
 that d² = 8(1+σ²) log t. That is the leading order: it says how the border moves with log t (its
@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
 from toyflows.figures import _map
-from toyflows.figures import _style as style
 from toyflows.flows.base import LEARNED
 from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.sweep.chart import Chart, chart
@@ -54,6 +53,9 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     slope, offset = np.polyfit(full.ravel(), border.ravel(), 1)
     return {
         "stored numbers that differ": at_most("runs unlike", float(data["unlike"][0]), 0),
+        "least gain of d² from one noise to the next": at_least(
+            "gain of d²", float(np.diff(border, axis=1).min()), 0.0
+        ),
         "slope over 8(1+σ²) log t, least": close("slope", moved.min(), 1.0, atol=0.13),
         "slope over 8(1+σ²) log t, most": close("slope", moved.max(), 1.0, atol=0.13),
         "d² over the leading order, least": float((border / lead).min()),
@@ -71,7 +73,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each time."""
     fig.set_size_inches(12.8, 8.4)
-    style.message(fig, "Noise σ lets score matching see modes √(1+σ²) times as far apart")
     seen = _chart(data)
     titles = [f"time $t$ = {float(p.name or 0):,.0f}" for p in seen.panels]
     _map.beside(fig, seen, _chart(data, "share"), titles)

@@ -1,17 +1,17 @@
-"""PCD works on near modes only; far ones collapse, and swing back if θ is fast.
+"""PCD works on near modes; far ones collapse, or swing if θ is fast.
 
-PCD with 10,000 walkers (left, 13 × 14 runs) and on the exact law (right, 9 × 10): q* = 0.8, θ0 =
-0, a time of 200 in steps of 0.1, MALA (stored sweeps; `figures all --resweep` makes them again); 6
-s. Dots: ten runs of the left map, drawn in its three regimes where all neighbours have the same
-verdict and the walkers' noise is below 0.03, made on the exact law: the same verdicts. Two modes
-are θ̇ = γ(p − q*), τṗ = p_b(θ) − p, γ the rate, τ the mixing time; the lines have no free number.
-Near modes: θ spirals in within 2τ log(|θ* − θ0|/0.03). The noise of N walkers keeps a spiral alive,
-with a deviation √(γτ/N): above the line of 0.03 θ is at θ* only within that noise. Far modes: θ
-runs away (mode collapse), to where ∫dθ/τ(θ) is γ[u0 − u* − u* log(u0/u*)], u the share of walkers
-left behind; a run that returns to θ* before it ends oscillates, one that has turned and comes
-back is on its way. Below the maps: how far θ is from θ* at the end, in colour; all that is within
-0.03 is yellow. Sources: Tieleman 2008; [C] Coste, Generative models, how they work and how to train
-them, June 2024.
+PCD with 10,000 walkers (left, 13 × 14 runs) and on the exact law (right, 9 × 10): q* = 0.8, θ0 = 0,
+a time of 200 in steps of 0.1, MALA (stored sweeps; `figures all --resweep` makes them again). Dots:
+ten runs of the left map, drawn in its three regimes where all neighbours have the same verdict and
+the walkers' noise is below 0.03, made on the exact law: the same verdicts. Two modes are θ̇ = γ(p −
+q*), τṗ = p_b(θ) − p, γ the rate, τ the mixing time; the lines have no free number. Near modes: θ
+spirals in within 2τ log(|θ* − θ0|/0.03). The noise of N walkers keeps a spiral alive, with a
+deviation √(γτ/N): above the line of 0.03 θ is at θ* only within that noise. Far modes: θ runs away
+(mode collapse), to where ∫dθ/τ(θ) is γ[u0 − u* − u* log(u0/u*)], u the share of walkers left
+behind; a run that returns to θ* before it ends oscillates, one that has turned and comes back is on
+its way. Below the maps: how far θ is from θ* at the end, in colour; all that is within 0.03 is
+yellow. Sources: Tieleman 2008; [C] Coste, Generative models, how they work and how to train them,
+June 2024.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.figures import _map
-from toyflows.figures import _style as style
 from toyflows.figures._raster import spread
 from toyflows.figures._table import COLOUR
 from toyflows.figures._words import words
@@ -87,7 +86,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The two maps, the points that were made on both, and how far θ is from θ* below them."""
     fig.set_size_inches(12.8, 8.4)
-    style.message(fig, "PCD works on near modes; far ones collapse, or swing if θ is fast")
     charts = [chart(_map.read(data, name)) for name in (NAME, EXACT)]
     far = [chart(_map.read(data, name), show="distance") for name in (NAME, EXACT)]
     grid = fig.subplots(2, 2, sharex="col", sharey="col")

@@ -1,10 +1,10 @@
-"""A product of experts allows only what every expert allows.
+"""A product of experts allows what all of them allow.
 
-Two experts of the plane, each a mixture of round Gaussians: a ring of 16 and two bars of 9 each.
+Two experts of the plane, each a mixture of round Gaussians: a ring of 24 and two bars of 13 each.
 Left and middle: their densities. Right: their product p_1 p_2/Z (contours by quadrature on a grid)
 and 2000 points of a Gibbs chain, 40 sweeps: a component of each expert given x, then x given the
-components; 1 s. Neither expert knows the four places where they agree. The product of mixtures is
-again a mixture, of all 16 × 18 products: density and Z of both ways agree to 1e−12. Sources: Hinton
+components. Neither expert knows the four places where they agree. The product of mixtures is
+again a mixture, of all 24 × 26 products: density and Z of both ways agree to 1e−12. Sources: Hinton
 2002, Training products of experts by minimizing contrastive divergence; [G] Gavves, lecture 8.
 """
 
@@ -22,17 +22,17 @@ from toyflows.lattice import experts
 from toyflows.stats import Checked, at_least, at_most, close, same_law
 
 ORDER = 545
-REACH, NODES, POINTS, SWEEPS = 6.0, 241, 2000, 40
+REACH, NODES, POINTS, SWEEPS = 6.0, 161, 2000, 40
 
 
 def laws() -> tuple[Gaussians, Gaussians]:
     """The ring, and the bars."""
-    angle = 2 * np.pi * np.arange(16) / 16
+    angle = 2 * np.pi * np.arange(24) / 24
     ring = 3 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    x = np.linspace(-4, 4, 9)
-    bars = np.concatenate([np.stack([x, np.full(9, y)], axis=1) for y in (-1.6, 1.6)])
-    return (Gaussians(np.full(16, 1 / 16), ring, np.full(16, 0.55)),
-            Gaussians(np.full(18, 1 / 18), bars, np.full(18, 0.5)))  # fmt: skip
+    x = np.linspace(-4, 4, 13)
+    bars = np.concatenate([np.stack([x, np.full(13, y)], axis=1) for y in (-1.6, 1.6)])
+    return (Gaussians(np.full(24, 1 / 24), ring, np.full(24, 0.55)),
+            Gaussians(np.full(26, 1 / 26), bars, np.full(26, 0.5)))  # fmt: skip
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:
@@ -80,7 +80,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two experts and their product."""
-    style.message(fig, "A product of experts allows what all of them allow")
+    fig.set_size_inches(12.8, 5.2)
     titles = ("a ring …", "… times two bars …", "… is what both allow")
     for k, (axes, title, p) in enumerate(
         zip(fig.subplots(1, 3), titles, data["densities"], strict=True)
@@ -97,5 +97,7 @@ def _density(axes: Axes, p: Array, colour: str) -> None:
     extent = (-REACH, REACH, -REACH, REACH)
     share = np.array([0.05, 0.2, 0.45, 0.8]) * p.max()
     axes.contour(p.T, share, colors=colour, extent=extent, linewidths=2, zorder=2)
-    axes.set(xlim=(-5, 5), ylim=(-5, 5), aspect="equal", xticks=[-4, 0, 4], yticks=[-4, 0, 4])
+    axes.set(
+        xlim=(-5.6, 5.6), ylim=(-5.6, 5.6), aspect="equal", xticks=[-4, 0, 4], yticks=[-4, 0, 4]
+    )
     axes.grid(visible=False)

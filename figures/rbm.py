@@ -1,11 +1,11 @@
-"""Contrastive divergence learns what a bar is, but not how likely it is; the exact gradient does.
+"""CD-1 learns what a bar is, not how likely it is; the exact gradient does.
 
 Bars and stripes 4 × 4 (32 outcomes, 30 images; the empty and the full one are twice as likely), an
 RBM of 12 hidden units, all images in a batch, 2000 steps at a rate that falls from 0.4 to 0 as a
 half cosine: CD-1, PCD with 32 chains, the exact gradient over all 2¹² hidden states. Left:
 KL(data | model), exact by enumeration; thin lines are 4 seeds, thick ones their mean. Middle:
 independent draws of each model by enumeration, which show the model and not a chain; pale ones are
-neither bars nor stripes. Right: the hidden units' weights after exact learning; 5 s. The numbers:
+neither bars nor stripes. Right: the hidden units' weights after exact learning. The numbers:
 the model's mass on bars and stripes, and KL(data | model) among these alone. Shows [G]: CD does not
 end at maximum likelihood. PCD needs chains that keep up: at a rate that stays at 0.4, or falls
 over 6000 steps, it runs away on these data. Sources: Hinton 2002; Tieleman 2008; Fischer & Igel
@@ -100,7 +100,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """KL against steps; draws of the three; weights."""
-    style.message(fig, "CD-1 learns what a bar is, not how likely it is; the exact gradient does")
     grid = fig.add_gridspec(3, 3, width_ratios=[1.15, 1.1, 0.75])
     _curves(fig.add_subplot(grid[:, 0]), data)
     for k, sampler in enumerate(NAMES):

@@ -1,12 +1,12 @@
-"""A replay buffer with fresh noise learns where its noise falls, not the weight of the modes.
+"""A replay buffer learns where its noise falls, not the weight of the modes.
 
 d = 20, q* = 0.2 (θ* = log 4), θ0 = 0, θ at 10 times its rate. Left: θ(t) with a buffer of B = 5
 batches, each particle drawn from it reborn from N(0, s²) with probability p = 0.05 and moved k = 3
-Langevin steps of h = 0.05, for s = 0.5, 1 and 2, on the exact law and walkers (mean of 12 runs
-with 1,000, buffers of 5,000), with the formula d s Φ⁻¹(1 − q*). Right: where θ ends against s: the
-runs of the left panel, and the stationary laws of p = 0.5 and of p = 1, which are short-run chains;
-6 s. Shows [C]: the fixed point is set by the basin that the noise falls into and not by θ*; p sets
-the pace. Sources: Du & Mordatch 2019; [C] Coste, Generative models, how they work and how to train
+Langevin steps of h = 0.05, for s = 0.5, 1 and 2, on the exact law and walkers (mean of 12 runs with
+1,000, buffers of 5,000), with the formula d s Φ⁻¹(1 − q*). Right: where θ ends against s: the runs
+of the left panel, and the stationary laws of p = 0.5 and of p = 1, which are short-run chains.
+Extends [C]: the fixed point is set by the basin that the noise falls into and not by θ*; p sets the
+pace. Sources: Du & Mordatch 2019; [C] Coste, Generative models, how they work and how to train
 them, June 2024.
 """
 
@@ -101,7 +101,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t) for each spread of the noise; where θ ends against the spread."""
-    style.message(fig, "A replay buffer learns where its noise falls, not the weight of the modes")
     left, right = fig.subplots(1, 2, width_ratios=[1.35, 1], sharey=True)
     _paths(left, data)
     _ends(right, data)

@@ -1,13 +1,13 @@
-"""One step back is Gaussian, and the corrected formula is exact.
+"""Given the data point, one step back is exactly Gaussian.
 
 The lecture's chain X_{k+1} = (1 − γ)X_k + √(2γ)Z, γ = 0.1, 30 steps. Left: x_k given x_{k+1} and
 x_0 is N(A x_{k+1} + B x_0, s²); lines by the formula, dots by conditioning the joint Gaussian with
 linear algebra. Middle: the same law as N(x_{k+1}/(1 − γ) − Bẑ, s²), ẑ the noise in x_{k+1}: B, its
 Taylor expansion 2γ/σ_{k+1}, and B as printed. Right: errors over γ: of the expansions at kγ = 0.6
 (second order), of the corrected formula against conditioning there, and the relative error of the
-printed B at k = 1, one step from the data, where a smaller γ does not help; 0.2 s. Shows [D];
-slips 9 to 11 of docs/errata.md. Sources: [D] Conforti & Durmus, Introduction to score-based
-generative models, lecture 2, February 2024.
+printed B at k = 1, one step from the data, where a smaller γ does not help. Shows [D];
+slips D.chain, D.step-back and D.score of docs/errata.md. Sources: [D] Conforti & Durmus,
+Introduction to score-based generative models, lecture 2, February 2024.
 """
 
 from __future__ import annotations
@@ -61,7 +61,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The weights of x_{k+1} and x_0, the weight of the noise, errors."""
-    style.message(fig, "One step back is Gaussian, and the corrected formula is exact")
     left, middle, right = fig.subplots(1, 3)
     _kernel(left, data)
     _noise(middle, data["B"])

@@ -1,4 +1,4 @@
-"""Error of a sampler against its cost: twice the evaluations halve it, or quarter it with Heun.
+"""Twice the work: half the error, with Heun a quarter (the corrector lags).
 
 The exact score under VP (linear β), uniform times, from the exact law at t = 1. Left: data N(1.5,
 0.7²), on which a step is affine, so that the law it makes is followed without a single sample:
@@ -6,7 +6,7 @@ Wasserstein-2 distance to the data over the evaluations of the score. The predic
 (Euler–Maruyama, one Langevin step of h = 2(0.3σ)²) tends to order ½: the corrector's own bias stays
 until its steps are too short to move anything. Right: two modes at ±3 of weights 0.2 and 0.8,
 100,000 walkers from the quantiles of the exact law: Wasserstein-1 distance, and the mean that as
-many exact samples have (dashed); the methods without noise fall below it; 4 s.
+many exact samples have (dashed); the methods without noise fall below it.
 Sources: Song et al. 2021 (reverse SDE, ODE, correctors); Ho et al. 2020; Song, Meng & Ermon 2021.
 """
 
@@ -113,7 +113,6 @@ def _order(name: str, costs: NDArray[np.int64], error: Array, rtol: float) -> Ch
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Errors over cost, exact and sampled."""
-    style.message(fig, "Twice the work: half the error, or with Heun a quarter")
     left, right = fig.subplots(1, 2, width_ratios=[1.25, 1])
     for (name, (title, colour, _, height)), one, two in zip(
         METHODS.items(), data["one"], data["two"], strict=True

@@ -1,10 +1,10 @@
-"""A schedule that stops early leaves data in the noise, and the samples come out too narrow.
+"""A schedule that stops early leaves data in the noise: samples too narrow.
 
 Left: ᾱ(t), the share of the data's variance in x_t, for four schedules. Middle: their log₁₀ signal
 to noise, ᾱ/(1 − ᾱ). Right: T steps back from N(0, 1) of DDPM's chain, with the exact mean of x_0,
 for Gaussian data of spread 1.7: the spread of what comes out, exact, and of 20,000 chains
 (dots). β_k from 10⁻⁴ to 0.02 were made for T = 1000; with T = 50 of them ᾱ_T = 0.60. With β_k
-scaled to T they end at ᾱ_T = 4 × 10⁻⁵ always. toyflows warns where √ᾱ_T > 10 %; 0.3 s. Sources: Ho
+scaled to T they end at ᾱ_T = 4 × 10⁻⁵ always. toyflows warns where √ᾱ_T > 10 %. Sources: Ho
 et al. 2020; Nichol & Dhariwal 2021.
 """
 
@@ -69,7 +69,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """ᾱ, signal to noise, spread of the samples."""
-    style.message(fig, "A schedule that stops early leaves data in the noise: samples too narrow")
     left, middle, right = fig.subplots(1, 3, width_ratios=[0.9, 0.9, 1.35])
     _shares(left, data)
     _ratios(middle, data)

@@ -3,7 +3,7 @@
 Two Gaussians in the plane, at (−5, −5) and (5, 5), with weights 1/5 and 4/5 (left) and the other
 way round (middle): density, and score as arrows of length ∝ √|∇log p|. Right: along the diagonal
 through both modes, s the coordinate on it, the score's component for both weights and their
-densities; 0.2 s. The scores differ only in the gap, where there are no data: the mean of their
+densities. The scores differ only in the gap, where there are no data: the mean of their
 squared difference over the data, all that score matching sees of the weights, is 10⁻¹⁰. Shows [C]:
 score matching does not learn the weight. Sources: Song & Ermon 2019, §3.2; [C] Coste, Generative
 models, how they work and how to train them, June 2024.
@@ -69,7 +69,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two fields, and both along the diagonal."""
-    style.message(fig, "The score points to the modes and does not see their weights")
     left, middle, right = fig.subplots(1, 3, width_ratios=[1, 1, 1.05])
     for axes, words, density, score in zip(
         (left, middle), WORDS, data["density"], data["score"], strict=True

@@ -1,9 +1,9 @@
-"""Four losses of a score model have one minimum; they differ by a constant and by their noise.
+"""The losses of a score have one minimum: a constant and noise apart.
 
 Data: two unit modes at distance 4 on a diagonal, weights 0.7 and 0.3; the model is the score of
 such a mixture at another distance. Left: at noise σ = 0.6, the means of the losses over 20,000
 samples with their 95 % intervals, and the exact loss plus each known constant, by quadrature.
-Right: the standard deviation of one sample's loss against σ, for the model of distance 3; 2 s.
+Right: the standard deviation of one sample's loss against σ, for the model of distance 3.
 Denoising pays for needing no derivative: σ⁻² with its term |ε|²/2σ², which no model changes, 1/σ
 without it; where ε and −ε are taken together it stays bounded, as Hutchinson's estimate does.
 Sources: Hyvärinen 2005; Vincent 2011; Song et al. 2019 (sliced); [G] Generative models lectures.
@@ -31,6 +31,11 @@ LOSSES = ("explicit", "implicit", "hutchinson", "sliced", "denoising", "bare", "
 D, DISTANCE, Q, NOISE, WRONG, SAMPLES = 2, 4.0, 0.3, 0.6, 3.0, 20_000
 MODELS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
 FINE = np.linspace(1, 7, 61)
+COLOURS = dict(zip(
+    LOSSES,
+    (style.EXACT, style.WALKERS, style.ACCENT, style.INK, style.DATA, style.THIRD, style.SECOND),
+    strict=True,
+))  # fmt: skip
 NOISES = np.geomspace(0.01, 1.0, 9)
 PROCESS = VE(1e-3, 10.0)
 
@@ -127,7 +132,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The losses over the model's distance; their spreads over the noise."""
-    style.message(fig, "Four losses with one minimum: they differ by a constant, and by noise")
     left, right = fig.subplots(1, 2, width_ratios=[1.1, 1])
     _losses(left, data)
     _spreads(right, data)
@@ -136,31 +140,36 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
 def _losses(axes: Axes, data: dict[str, Array]) -> None:
     axes.axvline(DISTANCE, **style.LECTURE_LINE)
     aside = dict(zip(LOSSES, np.array([0, -2, -1, 0, 0, 1, 2]) * 0.07, strict=True))
-    names = {"explicit": "explicit", "denoising": "denoising",
-             "implicit": "implicit,\nHutchinson,\nsliced,\nin pairs"}  # fmt: skip
     for name, m, e, c in zip(LOSSES, data["mean"], data["error"], data["constant"], strict=True):
-        how: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 2, "color": style.WALKERS}
+        how: dict[str, Any] = {"fmt": "o", "ms": 5, "lw": 2, "color": COLOURS[name]}
         axes.errorbar(MODELS + aside[name], m, 1.96 * e, **how)
-        if name in names:
-            axes.plot(FINE, data["exact"] + c, color=style.EXACT, zorder=1)
-            words = f"{names[name]}\n{style.number(float(c), '+.2f')}" if c else names[name]
-            y, va = float(data["exact"][-1] + c), "bottom" if name == "explicit" else "top"
-            style.label(axes, 7.45, y + (va == "top") * 0.15, words, style.INK, va=va)
+        axes.plot(FINE, data["exact"] + c, color=style.LECTURE, zorder=1, lw=1.5)
+    for c in sorted(set(data["constant"].round(9).tolist())):
+        told = f"exact {style.number(c, '+.2f')}" if c else "exact"
+        style.label(axes, DISTANCE + 0.12, c - 0.08, told, style.GREY, va="top")
     axes.set(xlabel="distance of the model's modes", xlim=(0.7, 7.35))
     axes.set_title(f"mean losses, σ = {NOISE:g}")
     top = float(data["exact"][0] + data["constant"].max())
-    style.label(axes, DISTANCE + 0.1, top, "the data's", style.GREY)
+    axes.set_ylim(-1.1, None)
+    style.label(axes, DISTANCE + 0.12, top, "the data's distance", style.GREY, va="top")
 
 
 def _spreads(axes: Axes, data: dict[str, Array]) -> None:
     spreads = dict(zip(LOSSES, data["spread"], strict=True))
-    for spread in spreads.values():
-        axes.loglog(NOISES, spread, "o-", ms=5, color=style.WALKERS)
-    at = {"denoising": r"denoising, $\propto σ^{-2}$", "explicit": "explicit"}
-    for name, words in at.items():
-        style.label(axes, 0.018, spreads[name][0] * 1.15, words, style.INK, va="bottom")
-    style.label(axes, 0.0105, 12, r"less $|ε|^2/2σ^2$, $\propto$ 1/σ", style.INK, va="top")
-    words = "from above: in pairs ±ε,\nsliced, Hutchinson, implicit"
-    style.label(axes, 0.01, spreads["implicit"][0] * 0.6, words, style.INK, va="top")
+    for name, spread in spreads.items():
+        axes.loglog(NOISES, spread, "o-", ms=5, color=COLOURS[name])
+    level = spreads["implicit"][0]
+    at = {
+        "denoising": (0.018, 1.15 * spreads["denoising"][0], r"denoising, $\propto σ^{-2}$"),
+        "bare": (0.0105, 14, r"less $|ε|^2/2σ^2$, $\propto$ 1/σ"),
+        "paired": (0.01, 0.6 * level, "in pairs ±ε"),
+        "sliced": (0.05, 0.6 * level, "sliced"),
+        "hutchinson": (0.01, 0.25 * level, "Hutchinson"),
+        "implicit": (0.05, 0.25 * level, "implicit"),
+        "explicit": (0.018, 1.3 * spreads["explicit"][0], "explicit"),
+    }
+    for name, (σ, y, words) in at.items():
+        va = "bottom" if name in ("denoising", "explicit") else "top"
+        style.label(axes, σ, y, words, COLOURS[name], va=va)
     axes.set(xlabel="noise σ")
     axes.set_title("spread of one sample's loss")

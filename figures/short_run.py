@@ -1,10 +1,10 @@
-"""Short-run chains teach θ where their noise falls, until they live past the mixing time.
+"""Short-run chains learn their noise, until they outlive the mixing time.
 
 Where θ comes to rest with chains of k = 1 … 24,576 Langevin steps (h = 0.05) from noise N(0, 1),
 for q* = 0.2 (θ* = log 4) and separations d = 4, 6 and 8, on the exact law; walkers (8 runs of 400
-steps with 500 chains, averaged over the second half) at d = 4; 5 s. Left: θ, with the formula
+steps with 500 chains, averaged over the second half) at d = 4. Left: θ, with the formula
 d s Φ⁻¹(1 − q*) of separated modes. Right: the weight p_b(θ) that is learned over q*, against the
-time of a chain in mixing times. Shows [C]: short-run learning is biased by its
+time of a chain in mixing times. Extends [C]: short-run learning is biased by its
 noise; it is maximum likelihood once the chains forget where they started. Sources: Nijkamp, Hill,
 Zhu & Wu 2019; [C] Coste, Generative models, how they work and how to train them, June 2024.
 """
@@ -114,7 +114,6 @@ def _weight(θ: Array) -> Array:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ at rest against k; the weight learned against time over the mixing time."""
-    style.message(fig, "Short-run chains learn their noise, until they outlive the mixing time")
     left, right = fig.subplots(1, 2, width_ratios=[1.3, 1])
     _ends_of(left, data)
     _learned(right, data)

@@ -1,4 +1,4 @@
-"""Three modes: the laws of two hold in the triangle of weights.
+"""Three modes: likelihood finds the weights, PCD forgets a mode.
 
 Modes of unit spread at the corners of a triangle of side 8 in the plane, θ* = (0, 1, 0.5), from
 equal weights, dt = 0.05, to t = 40. Right: the ways of the weights softmax(−θ) under maximum
@@ -101,7 +101,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Space at the left, the triangle at the right."""
-    style.message(fig, "Three modes: likelihood finds the weights, PCD forgets a mode")
     left, right = fig.subplots(1, 2, width_ratios=[1, 1.35])
     _space(left, data)
     simplex.triangle(right)

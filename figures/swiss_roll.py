@@ -1,12 +1,13 @@
-"""Noise becomes a Swiss roll: DDPM, trained within seconds, as far from the data as data are.
+"""DDPM turns noise into a Swiss roll, as near to the data as data are.
 
 The roll of 2-D demonstrations, t (cos t, sin t) + Z/2, learned from scratch on one core: DDPM, 200
 levels of a linear schedule, a dense network of three layers of 128, 2500 steps of 512 points, the
-mean weights; 2000 samples by ancestral sampling; 5 s. Above: the data become noise. Below: noise
+mean weights; 2000 samples by ancestral sampling. Above: the data become noise. Below: noise
 becomes data, with arrows of the learned drift back, ½βx + β∇log p_t. Below the panels: sliced W2
-and energy distance to fresh data over what they are between data and data. Shows [C], section on
-denoising diffusion. Sources: [C] Coste, Generative models, how they work and how to train them,
-June 2024; Ho et al. 2020; Sohl-Dickstein et al. 2015 (the roll).
+and energy distance to fresh data over what they are between data and data. Shows [G]'s
+Swiss roll and [D]'s generation (its figures 1 and 2). Sources: [G] Gavves, Deep generative and
+energy models, lecture 8; [D] Conforti & Durmus, Introduction to score-based generative models,
+lecture 2, February 2024; Ho et al. 2020; Sohl-Dickstein et al. 2015 (the roll).
 """
 
 from __future__ import annotations
@@ -72,7 +73,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two rows of clouds."""
-    style.message(fig, "DDPM turns noise into a Swiss roll, as near to the data as data are")
     axes = fig.subplots(2, len(SHOWN))
     for k, t in enumerate(SHOWN):
         top, bottom = axes[0, k], axes[1, k]

@@ -1,11 +1,11 @@
-"""A hot chain crosses the barrier, exchange brings it down: θ reaches θ* where PCD runs past it.
+"""Hot chains cross the barrier, exchange brings them down: θ finds θ*.
 
 d = 20, q* = 0.8, h = 0.1. Left: θ(t) from θ0 = 0 under `pcd` and under parallel tempering with 4
 temperatures from 1 to 100, on the exact law and as a mean over 16 × 1,250 walkers. Right: θ held at
 θ*, all chains begun in mode a; time until the coldest have half of their share of b, for ladders of
 K = 2 … 12 temperatures up to 50 and up to 100, where the barrier d²/8T is 1 and ½. One temperature
 needs log 2 × `Mixture.mixing_time`. In one dimension two are enough: more of them exchange more
-often, and share the crossings of the hottest; 6 s. Shows [C]: PCD runs away because its chains do
+often, and share the crossings of the hottest. Extends [C]: PCD runs away because its chains do
 not cross. Sources: Geyer 1991; Desjardins et al. 2010; [C] Coste, Generative models, how they work
 and how to train them, June 2024.
 """
@@ -115,7 +115,6 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t) of both methods; time to half of b against the number of temperatures."""
-    style.message(fig, "Hot chains cross the barrier, exchange brings them down: θ finds θ*")
     left, right = fig.subplots(1, 2, width_ratios=[1.2, 1])
     _paths(left, data)
     _ladders(right, data)

@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from toyflows.figures import _style
+from toyflows.figures import _registry, _style
+from toyflows.figures._title import mathtext
 
 SMALLEST = 13.0  # points: readable from the back row at 1280 × 720
 SLACK = 1.0  # pixels that boxes may share
@@ -26,6 +27,8 @@ def drawn(module: ModuleType, data: dict[str, np.ndarray]) -> Figure:
     """The figure as the gallery draws it, with its layout settled."""
     with _style.style():
         figure = _style.new_figure()
+        title, _ = _registry.read(module.__doc__ or "")
+        _style.message(figure, mathtext(title))
         module.draw(figure, data)
         figure.canvas.draw()
     return figure

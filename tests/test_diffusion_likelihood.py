@@ -89,7 +89,7 @@ def test_it_may_start_later() -> None:
 
 
 def test_the_slides_ode_has_another_density() -> None:
-    """[G]'s ODE without ½ (ERRATA 12) moves the same points elsewhere."""
+    """[G]'s ODE without ½ (docs/errata.md, G.probability-flow) moves the same points elsewhere."""
 
     score, x = ExactScore(two_modes(6.0, 0.8), VP()), np.linspace(-5, 5, 9)[:, None]
     found = by_ode(score, x, share=1.0)

@@ -245,7 +245,8 @@ BIAS = 0.004  # of a CDF by 500 steps; 0.002 is the largest seen against 4000
 @pytest.mark.parametrize("process", PROCESSES, ids=IDS)
 def test_forward_reverse_and_flow_have_the_exact_marginals(process: Process) -> None:
     """On two modes of weights 0.2 and 0.8: Kolmogorov–Smirnov at three times each, false-fail rate
-    9e-6 in all, detects 0.03 in a CDF. The slide's ODE without ½ is caught (ERRATA 12)."""
+    9e-6 in all, detects 0.03 in a CDF. The slide's ODE without ½ is caught
+    (docs/errata.md, G.probability-flow)."""
     rng, score = np.random.default_rng(2), ExactScore(TWO, process)
 
     def law(t: float):

@@ -61,7 +61,6 @@ def claim(data):
 
 
 def draw(fig, data):
-    style.message(fig, "Lazy learning still arrives")
     fig.subplots().plot(data["t"], data["θ"], color=style.EXACT)
 '''
 

@@ -1,27 +1,24 @@
-"""docs/errata.md: for each slip, the printed formula fails and the correct one holds."""
+"""docs/errata.md: for each slip, the printed formula fails and the correct one holds: [C] and [F].
+
+[D] and [G] are in test_errata_d.py and test_errata_g.py. A slip's test has the slip's name.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from toyflows import solve
+from toyflows import errata, solve
 from toyflows.backends.grid import Grid
+from toyflows.cli.main import app, main
 from toyflows.cloud import Cloud
-from toyflows.diffusion import gaussian_law, objectives, quadrature
-from toyflows.diffusion.chain import Ladder
-from toyflows.diffusion.gaussians import Gaussians, two_modes
-from toyflows.diffusion.methods import make as make_sampler
-from toyflows.diffusion.processes import OU, VE, VP, ExactScore, times
 from toyflows.flows import make
-from toyflows.lattice import ising_exact
-from toyflows.lattice.hopfield import Hopfield
-from toyflows.lattice.ising import Ising, heat_bath, metropolis
+from toyflows.images.energy import energy
 from toyflows.target import Target
 
 TARGET = Target.exact(-math.log(4), 12.0)
@@ -33,33 +30,69 @@ def slope(f, θ: float) -> float:
     return (f(θ + STEP) - f(θ - STEP)) / (2 * STEP)
 
 
-def test_1_fixed_point_of_nce() -> None:
-    bias = math.log((1 + math.exp(-TARGET.θ_star)) / 2)
-    end = solve.run(make("nce"), Grid(TARGET, 0.5), 0.0, 800).θ[-1]
-    assert end == pytest.approx(TARGET.θ_star + bias, abs=1e-6)
-    assert (TARGET.θ_star + bias, 0.0 + bias) == pytest.approx((-0.4700, 0.9163), abs=5e-5)
-    assert abs(end - bias) > 1.0
+def test_C_energy() -> None:
+    """The lecture's own U_θ is negative at b where θ < 0: R, not R_+. Only e^{−U} must be
+    integrable, which it is."""
+    assert float(MIX.energy(np.array([MIX.b]), TARGET.θ_star)[0]) == pytest.approx(-math.log(4))
+    x = np.linspace(-30, 30, 6001)
+    total = float(np.exp(-MIX.energy(x, TARGET.θ_star)).sum() * (x[1] - x[0]))
+    assert total == pytest.approx(math.exp(MIX.log_Z(TARGET.θ_star)), rel=1e-12)
 
 
-def test_2_flow_of_nce_climbs_the_classifiers_likelihood() -> None:
-    """θ̇ = +∇_θ of E_data[log D] + E_μ[log(1−D)]; minus it, or the value itself, is not the flow."""
+def test_C_likelihood() -> None:
+    """∇L = −E_*[∇U] − ∇log Z, which is the flow; −E_*[U] − ∇log Z is not a gradient of L."""
 
-    def likelihood(θ: float) -> float:
-        def D(x):
-            return MIX.discriminator(x, θ, 0.5, 0.0)[0]
+    def L(θ: float) -> float:
+        return -TARGET.data.mean(lambda x: MIX.energy(x, θ)) - MIX.log_Z(θ)
 
-        return TARGET.data.mean(lambda x: np.log(D(x))) + GRID.model(0.5).mean(
-            lambda x: np.log1p(-D(x))
-        )
-
-    for θ in (-2.0, 0.3, 1.7):
-        flow = solve.velocity(make("nce", mu=0.5), GRID, θ)
-        assert flow == pytest.approx(slope(likelihood, θ), abs=1e-8)
-        assert abs(flow + slope(likelihood, θ)) > 0.05
-        assert abs(flow - likelihood(θ)) > 0.05
+    for θ in (-1.0, 0.4):
+        correct = -TARGET.data.mean(lambda x: MIX.responsibility(x, θ)) - slope(MIX.log_Z, θ)
+        printed = -TARGET.data.mean(lambda x: MIX.energy(x, θ)) - slope(MIX.log_Z, θ)
+        assert slope(L, θ) == pytest.approx(correct, abs=1e-8)
+        assert solve.velocity(make("ml"), GRID, θ) == pytest.approx(correct, abs=1e-8)
+        assert abs(slope(L, θ) - printed) > 0.01
 
 
-def test_3_pcd_stays_bounded() -> None:
+def test_C_difference() -> None:
+    """L = −E_*[U] − log Z on quadrature nodes, d = 4: ∇L = E_θ[∇U] − E_*[∇U]. ∇ before the whole
+    difference also moves the law of E_θ, which adds −Cov_θ(U, ∇U)."""
+    target = Target.exact(-math.log(4), 4.0)
+    mix, data, x = target.mixture, target.data, np.linspace(-20, 20, 4001)
+
+    def model(f, θ: float) -> float:
+        return float(np.sum(f(x) * mix.density(x, θ)) * (x[1] - x[0]))
+
+    def U(θ: float):
+        return lambda x: mix.energy(x, θ)
+
+    for θ in (-0.5, 1.0):
+        wanted = slope(lambda t: -data.mean(U(t)) - mix.log_Z(t), θ)
+        rate = lambda x, θ=θ: mix.responsibility(x, θ)  # noqa: E731
+        assert model(rate, θ) - data.mean(rate) == pytest.approx(wanted, abs=1e-8)
+        printed = slope(lambda t: model(U(t), t) - data.mean(U(t)), θ)
+        product = model(lambda x, θ=θ: mix.energy(x, θ) * mix.responsibility(x, θ), θ)
+        extra = model(U(θ), θ) * model(rate, θ) - product
+        assert printed == pytest.approx(wanted + extra, abs=1e-7)
+        assert abs(printed - wanted) > 0.01
+
+
+@pytest.mark.parametrize(("noise", "variance"), [(2.0, 1.0), (1.0, 0.5)])
+def test_C_langevin(noise: float, variance: float) -> None:
+    """Drift η, noise √(noise·η): the exact second moment of one Gaussian mode as η → 0."""
+    η, v = 1e-3, 3.0
+    for _ in range(20_000):
+        v = (1 - η) ** 2 * v + noise * η
+    assert v == pytest.approx(variance, rel=1e-3)
+    if noise == 2.0:  # the noise of the product's kernel
+        grid = Grid(Target.exact(0.0, 4.0), 0.01)
+        cloud = Cloud(grid.x, -0.5 * (grid.x - grid.mixture.a) ** 2)
+        for _ in range(1500):
+            cloud = grid.move(cloud, 600.0)
+        spread = cloud.mean(lambda x: (x - grid.mixture.a) ** 2)
+        assert spread == pytest.approx(1 / (1 - 0.01 / 2), abs=1e-10)
+
+
+def test_C_pcd() -> None:
     """At d = 8: the printed line leaves ±d²/2 = ±32 for good, the exact law never does."""
     target = Target.exact(-math.log(4), 8.0)
     exact = solve.run(make("pcd"), Grid(target, 0.1), 0.0, 10_000, every=10)
@@ -72,7 +105,7 @@ def test_3_pcd_stays_bounded() -> None:
     assert np.all(np.diff(swings) < 0), "a damped loop"
 
 
-def test_4_flow_of_score_matching_descends() -> None:
+def test_C_score_matching() -> None:
     """θ̇ = −∇_θ E_*|s_θ − s_*|², without a ½; the printed +∇_θE would climb. The score points to
     the modes."""
 
@@ -92,38 +125,34 @@ def test_4_flow_of_score_matching_descends() -> None:
         assert abs(score - (x[0] - mode)) > 0.5
 
 
-@pytest.mark.parametrize(("noise", "variance"), [(2.0, 1.0), (1.0, 0.5)])
-def test_5_noise_of_langevin(noise: float, variance: float) -> None:
-    """Drift η, noise √(noise·η): the exact second moment of one Gaussian mode as η → 0."""
-    η, v = 1e-3, 3.0
-    for _ in range(20_000):
-        v = (1 - η) ** 2 * v + noise * η
-    assert v == pytest.approx(variance, rel=1e-3)
-    if noise == 2.0:  # the noise of the product's kernel
-        grid = Grid(Target.exact(0.0, 4.0), 0.01)
-        cloud = Cloud(grid.x, -0.5 * (grid.x - grid.mixture.a) ** 2)
-        for _ in range(1500):
-            cloud = grid.move(cloud, 600.0)
-        spread = cloud.mean(lambda x: (x - grid.mixture.a) ** 2)
-        assert spread == pytest.approx(1 / (1 - 0.01 / 2), abs=1e-10)
+def test_C_denoising_identity() -> None:
+    """DSM − SM by quadrature at three θ, σ = 2: a constant for SM against the noised data's score,
+    and not against that of the data."""
+    θ_star, σ, x = 0.5, 2.0, np.linspace(-25, 25, 2001)
+    target = Target.exact(θ_star, 4.0)
+    mix, z = target.mixture, np.linspace(-8, 8, 161)
+    w = np.exp(-(z**2) / 2) / np.exp(-(z**2) / 2).sum()
+    p = mix.density(x, θ_star) * (x[1] - x[0])
+    spread = math.sqrt(1 + σ**2)
+    noised = mix.noised(σ)
+    y = x[:, None] + σ * z
 
+    def minus_noised(y):  # ∂ of the energy of ρ_* with noise
+        return noised.dU_dx(y / spread, θ_star) / spread
 
-def test_6_gradient_of_the_likelihood() -> None:
-    """∇L = −E_*[∇U] − ∇log Z, which is the flow; −E_*[U] − ∇log Z is not a gradient of L."""
-
-    def L(θ: float) -> float:
-        return -TARGET.data.mean(lambda x: MIX.energy(x, θ)) - MIX.log_Z(θ)
-
-    for θ in (-1.0, 0.4):
-        correct = -TARGET.data.mean(lambda x: MIX.responsibility(x, θ)) - slope(MIX.log_Z, θ)
-        printed = -TARGET.data.mean(lambda x: MIX.energy(x, θ)) - slope(MIX.log_Z, θ)
-        assert slope(L, θ) == pytest.approx(correct, abs=1e-8)
-        assert solve.velocity(make("ml"), GRID, θ) == pytest.approx(correct, abs=1e-8)
-        assert abs(slope(L, θ) - printed) > 0.01
+    clean, noisy = [], []
+    for θ in (-2.0, 0.0, 1.0):
+        U = mix.dU_dx(y, θ)
+        dsm = float(np.sum(p[:, None] * w * (U - z / σ) ** 2))
+        clean.append(dsm - target.data.mean(lambda x, θ=θ: (mix.dU_dx(x, θ)
+                     - mix.dU_dx(x, θ_star)) ** 2))  # fmt: skip
+        noisy.append(dsm - float(np.sum(p[:, None] * w * (U - minus_noised(y)) ** 2)))
+    assert np.ptp(noisy) < 1e-9
+    assert np.ptp(clean) > 0.1
 
 
 @np.errstate(under="ignore")
-def test_7_target_of_denoising_score_matching() -> None:
+def test_C_denoising() -> None:
     """Over pairs (x, ε) by quadrature, σ = 2: the mean of −ε/σ given x + σε is the score, that of
     ε/σ minus it; θ̇ descends the correct loss, to θ*, and not the printed one, to −0.77."""
     target, σ, θ_star = Target.exact(0.5, 6.0), 2.0, 0.5
@@ -154,132 +183,33 @@ def test_7_target_of_denoising_score_matching() -> None:
     assert slope(lambda t: loss(t, -1.0), rest) == pytest.approx(0, abs=1e-6)
 
 
-def test_8_laplacian_of_score_matching_has_the_factor_2() -> None:
-    """s = c∇log p_* is best at c = 1, as printed at ½; a Gaussian fitted to N(0, 1) gets the
-    variance 1, as printed 2. E[s²] + factor·E[s'] by quadrature; twice `implicit` is factor 2."""
-    law = two_modes(3.0, 0.3)
-    v, scales = np.linspace(0.5, 3, 251), np.linspace(0, 2, 201)
-    square = float(quadrature.mean(lambda x: law.score(x)[:, 0] ** 2, law))
-    slope = float(quadrature.mean(law.divergence, law))
-    for factor, c, variance in ((2, 1.0, 1.0), (1, 0.5, 2.0)):
-        loss = scales**2 * square + factor * scales * slope
-        assert scales[np.argmin(loss)] == pytest.approx(c, abs=1e-9)
-        assert v[np.argmin(1 / v**2 - factor / v)] == pytest.approx(variance, abs=1e-9)
+def test_C_nce() -> None:
+    """θ̇ = +∇_θ of E_data[log D] + E_μ[log(1−D)]; minus it, or the value itself, is not the flow."""
 
-    def half(x):
-        return objectives.implicit(lambda x, t: law.score(x), lambda x, t: law.divergence(x), x, 0)
+    def likelihood(θ: float) -> float:
+        def D(x):
+            return MIX.discriminator(x, θ, 0.5, 0.0)[0]
 
-    assert 2 * float(quadrature.mean(half, law)) == pytest.approx(square + 2 * slope, abs=1e-12)
+        return TARGET.data.mean(lambda x: np.log(D(x))) + GRID.model(0.5).mean(
+            lambda x: np.log1p(-D(x))
+        )
 
-
-def test_9_law_of_the_discrete_chain() -> None:
-    """One step after the other against the formulas, and the printed exponents k and 2k."""
-    γ = 0.03
-    ladder = Ladder.langevin(np.full(20, γ))
-    α, v = 1.0, 0.0
-    for k in range(20):
-        α, v = (1 - γ) * α, (1 - γ) ** 2 * v + 2 * γ
-        assert ((1 - γ) ** (k + 1), ladder.α[k + 1]) == pytest.approx((α, α), rel=1e-13)
-        variance = (1 - (1 - γ) ** (2 * (k + 1))) / (1 - γ / 2)
-        assert (variance, ladder.σ[k + 1] ** 2) == pytest.approx((v, v), rel=1e-12)
-        assert abs((1 - γ) ** k / α - 1) > γ
-        assert abs((1 - (1 - γ) ** (2 * k)) / (1 - γ / 2) / v - 1) > 0.01
+    for θ in (-2.0, 0.3, 1.7):
+        flow = solve.velocity(make("nce", mu=0.5), GRID, θ)
+        assert flow == pytest.approx(slope(likelihood, θ), abs=1e-8)
+        assert abs(flow + slope(likelihood, θ)) > 0.05
+        assert abs(flow - likelihood(θ)) > 0.05
 
 
-def test_10_backward_kernel() -> None:
-    """The mean of x_k given x_{k+1} and x_0, from the covariances: corrected exact, printed off."""
-    γ, k, x0, x = 0.05, 7, -1.3, 0.4
-    α, σ = (lambda n: (1 - γ) ** n), (lambda n: Ladder.langevin(np.full(20, γ)).σ[n])
-    covariance = (1 - γ) * σ(k) ** 2  # of x_k and x_{k+1}, given x_0
-    mean = α(k) * x0 + covariance / σ(k + 1) ** 2 * (x - α(k + 1) * x0)
-    variance = σ(k) ** 2 - covariance**2 / σ(k + 1) ** 2
-    front = α(k) * σ(k + 1) / (α(k + 1) * σ(k) ** 2)
-    ẑ, A = (x - α(k + 1) * x0) / σ(k + 1), 1 / (1 - γ)
-    assert A * x - front * variance * ẑ == pytest.approx(mean, rel=1e-12)
-    made = [float(v[k]) for v in Ladder.langevin(np.full(20, γ)).backward_noise]
-    assert made == pytest.approx([A, front * variance, math.sqrt(variance)], rel=1e-12)
-    assert abs(A * x - front * 2 * γ * ẑ - mean) > 0.02
-    assert abs(A * x - front * variance * (x - x0) / σ(k + 1) - mean) > 0.02
+def test_C_nce_fixed_point() -> None:
+    bias = math.log((1 + math.exp(-TARGET.θ_star)) / 2)
+    end = solve.run(make("nce"), Grid(TARGET, 0.5), 0.0, 800).θ[-1]
+    assert end == pytest.approx(TARGET.θ_star + bias, abs=1e-6)
+    assert (TARGET.θ_star + bias, 0.0 + bias) == pytest.approx((-0.4700, 0.9163), abs=5e-5)
+    assert abs(end - bias) > 1.0
 
 
-@np.errstate(under="ignore")
-def test_11_noise_is_minus_sigma_times_the_score() -> None:
-    """E[ẑ | x] by quadrature over x_0, for small and large noise; minus the score is 1/σ off."""
-    mix, x0 = two_modes(4.0, 0.3), np.linspace(-12, 12, 4801)
-    prior = np.exp(mix.log_density(x0[:, None]))
-    ladder = Ladder.langevin(np.full(40, 0.01))
-    for k in (0, 10, 39):
-        α, σ = float(ladder.α[k + 1]), float(ladder.σ[k + 1])
-        for x in (-2.7, 0.3, 1.1):
-            ẑ = (x - α * x0) / σ
-            w = prior * np.exp(-0.5 * ẑ**2)
-            mean = float(w @ ẑ / w.sum())
-            score = float(mix.score(np.array([[x]]), α, σ)[0, 0])
-            assert mean == pytest.approx(-σ * score, abs=1e-12)
-            assert -score / mean == pytest.approx(1 / σ, rel=1e-9)
-            assert abs(-score / mean - 1) > 0.15
-    assert 1 / ladder.σ[1] == pytest.approx(7.07, abs=0.01)
-
-
-@pytest.mark.parametrize("process", [VE(0.1, 5.0), VP(), OU(3.0)], ids=["VE", "VP", "OU"])
-def test_12_probability_flow(process) -> None:
-    """∂_t p + ∂_x(v p) = 0 by differences for v = f x − ½ g² score, and not with the printed g²."""
-    mix, x, h = two_modes(4.0, 0.3), np.linspace(-6, 6, 241)[:, None], 1e-4
-
-    def p(x, t):
-        return np.exp(mix.log_density(x, process.alpha(t), process.sigma(t)))
-
-    def flux(x, t, share):
-        score = ExactScore(mix, process)(x, t)
-        return (process.f(t) * x - share * process.g2(t) * score)[:, 0] * p(x, t)
-
-    for t in (0.1, 0.5, 0.9):
-        growth = (p(x, t + h) - p(x, t - h)) / (2 * h)
-        for share, holds in ((0.5, True), (1.0, False)):
-            left = growth + (flux(x + h, t, share) - flux(x - h, t, share)) / (2 * h)
-            assert (np.abs(left).max() < 1e-5) == holds
-            assert holds or np.abs(left).max() > 0.01
-
-
-def test_13_noises_of_annealed_langevin_decrease() -> None:
-    """The exact law on data N(2, 0.5²), start N(0, 5²): falling noises end in the data with the
-    least noise (and the step's bias), the printed rising ones in the data with the most."""
-    ladder, m, v = VE(0.1, 5.0), 2.0, 0.25
-    score = ExactScore(Gaussians(np.ones(1), np.array([[m]]), np.array([v**0.5])), ladder)
-    falling = times(ladder, 20)
-
-    def law(ε: float, grid: np.ndarray):
-        method = make_sampler("annealed-langevin", epsilon=ε, steps=200)
-        return gaussian_law.follow(method, score, ladder, 0.0, 25.0, grid)
-
-    down = law(0.01, falling)
-    assert (down.mean, down.variance) == pytest.approx((m, v + 0.1**2), rel=0.02)
-    assert law(0.01, falling[::-1]).variance > 10
-    assert law(5.0, falling[::-1]).variance == pytest.approx(v + 5.0**2, rel=0.1)
-
-
-def test_14_gibbs_is_no_metropolis() -> None:
-    """All states of 4 × 4 spins: both single-spin chains keep ρ, by different probabilities; the
-    conditional law is what Gibbs draws from, and its Metropolis–Hastings ratio is 1."""
-    model = Ising(4, 2.5)
-    p, _, _ = ising_exact.states(model)
-    states = np.arange(p.size)
-    up = states[states >> 5 & 1 == 1]  # spin 5 is row 1, column 1; neighbours 1, 4, 6, 9
-    down = up - 2**5
-    n = sum(2 * (up >> k & 1) - 1 for k in (1, 4, 6, 9))
-    conditional = p[up] / (p[up] + p[down])
-    assert heat_bath(model).up[0][(n + 4) // 2] == pytest.approx(conditional, rel=1e-12)
-    ratio = (p[up] * (1 - conditional)) / (p[down] * conditional)  # times proposal back, to
-    assert ratio == pytest.approx(1.0, rel=1e-12)
-    printed = np.minimum(1, p[up] / p[down])
-    assert metropolis(model).up[0][(n + 4) // 2] == pytest.approx(printed, rel=1e-12)
-    for move in (conditional, printed):
-        back = move * p[down] / p[up]
-        assert np.all(back <= 1 + 1e-12)  # detailed balance has a solution: ρ is kept
-    assert set(np.round((printed - conditional)[n == 0], 12)) == {0.5}
-
-
-def test_15_gradient_of_log_Z() -> None:
+def test_F_log_z() -> None:
     """On five states with E_θ(x) = θ·φ(x): −∂log q(x) by differences, and both formulas."""
     φ, θ = np.array([0.3, -1.2, 2.0, 0.0, 0.7]), 0.6
 
@@ -292,30 +222,80 @@ def test_15_gradient_of_log_Z() -> None:
     assert np.max(np.abs(φ + mean - wanted)) > 0.1
 
 
-def test_16_energy_of_a_hopfield_network() -> None:
-    """On the 16 states of four units: the update's stationary law is e^{−E} with the ½, and not
-    without it; there the two energies even have different lowest states."""
-    W = np.array([[0, -2.0, 1, 0], [-2.0, 0, 0.5, 1], [1, 0.5, 0, -1], [0, 1, -1, 0]])
-    b = np.array([-2.0, -2.0, -2.0, -1.0])
-    net = Hopfield(W, b)
-    states = np.array(list(product([-1.0, 1.0], repeat=4)))
-    printed = -np.sum(states * (states @ W + b), axis=1)
-    sweep = np.eye(16)
-    for i in range(4):
-        p_up = 1 / (1 + np.exp(-2 * net.activations(states)[:, i]))
-        one, place = np.zeros((16, 16)), 1 << (3 - i)
-        for k in range(16):
-            one[k, k | place], one[k, k & ~place] = p_up[k], 1 - p_up[k]
-        sweep = sweep @ one
-    for E, holds in ((net.energy(states), True), (printed, False)):
-        law = np.exp(-E) / np.exp(-E).sum()
-        assert (np.abs(law @ sweep - law).max() < 1e-14) == holds
-        assert holds or np.abs(law @ sweep - law).max() > 0.05
-    assert np.argmin(net.energy(states)) != np.argmin(printed)
+F_LOGITS = np.array([[2.0, -1.0, 0.5], [0.1, 0.0, -0.2]])  # of a clear image and of a strange one
 
 
-def test_every_section_has_its_test() -> None:
-    text = (Path(__file__).parent.parent / "docs" / "errata.md").read_text("utf-8")
-    numbers = re.findall(r"^## (\d+)\.", text, re.MULTILINE)
-    assert numbers
-    assert all(any(name.startswith(f"test_{n}_") for name in globals()) for n in numbers)
+def test_F_logits() -> None:
+    """q(y|x) ∝ e^{f[y]}: its log differs from f[y], and not from e^{f[y]}, by one number a x."""
+    log_q = np.log(np.exp(F_LOGITS) / np.exp(F_LOGITS).sum(axis=1, keepdims=True))
+    assert np.ptp(log_q - F_LOGITS, axis=1) == pytest.approx(0, abs=1e-14)
+    assert np.ptp(log_q - np.exp(F_LOGITS), axis=1).max() > 0.1
+
+
+def test_F_energy_score() -> None:
+    """E(x) = −log Σ e^{f} is lower for what is likely; the printed Σ e^{f} and e^{f[y]} are
+    higher."""
+    E, _ = energy(F_LOGITS)
+    assert pytest.approx(-np.log(np.exp(F_LOGITS).sum(axis=1))) == E
+    clear, strange = E.tolist()
+    assert clear < strange
+    printed, chosen = np.exp(F_LOGITS).sum(axis=1), np.exp(F_LOGITS[:, 0])
+    assert printed[0] > printed[1]
+    assert chosen[0] > chosen[1]
+
+
+def test_F_level() -> None:
+    """On five states: E and E + 7 have one likelihood and one gradient, so that neither can bring
+    energies to 0; the sum of squares, added to the loss, does."""
+    φ, θ, data = np.array([0.3, -1.2, 2.0, 0.0, 0.7]), 0.6, np.array([0.1, 0.4, 0.0, 0.3, 0.2])
+
+    def loss(θ: float, c: float, squares: float = 0.0) -> float:
+        E = θ * φ + c
+        return float(data @ E + np.log(np.exp(-E).sum()) + squares * (data @ E**2))
+
+    assert loss(θ, 7.0) == pytest.approx(loss(θ, 0.0), abs=1e-12)
+    for c in (0.0, 7.0):
+        assert slope(lambda t, c=c: loss(t, c), θ) == pytest.approx(
+            slope(lambda t: loss(t, 0.0), θ), abs=1e-8)  # fmt: skip
+    levels = np.linspace(-3, 3, 601)
+    best = levels[np.argmin([loss(θ, c, 0.1) for c in levels])]
+    assert abs(θ * float(data @ φ) + best) < 0.01
+
+
+# ------------------------------------------------------------------ the list, the page, the command
+def test_every_slip_has_its_test() -> None:
+    """And every test its slip; titles, formulas and reasons are short."""
+    source = "".join(p.read_text("utf-8") for p in Path(__file__).parent.glob("test_errata*.py"))
+    tests = set(re.findall(r"^def (test_[CDFG]_\w+)", source, re.MULTILINE))
+    assert {s.test for s in errata.slips()} == tests
+    for s in errata.slips():
+        assert len(s.why) <= 210, s.name
+        assert s.printed != s.correct
+
+
+def test_the_page_is_what_the_command_prints() -> None:
+    page = Path(__file__).parent.parent / "docs" / "errata.md"
+    said = CliRunner().invoke(app, ["errata", "--markdown"])
+    assert said.exit_code == 0
+    assert page.read_text("utf-8") == said.stdout
+    headings = re.findall(r"^### (\w+)\.", said.stdout, re.MULTILINE)
+    assert headings == re.findall(r"^\| \[(\w+)\]", said.stdout, re.MULTILINE)
+    assert headings == [s.number for s in errata.slips()]
+
+
+def test_the_command_lists_a_lecture_and_shows_one() -> None:
+    def said(*words: str) -> str:
+        return CliRunner().invoke(app, ["errata", *words]).stdout
+
+    assert len(said().splitlines()) == len(errata.slips())
+    assert {line[0] for line in said("g").splitlines()} == {"G"}
+    number = said("G.rbm").split()[0]
+    assert said(number) == said("G.rbm")
+    assert "correct  p(v_j = 1 | x) = σ(xᵀW_·j + c_j)" in said("G.rbm")
+
+
+def test_an_unknown_slip_is_refused_with_the_nearest(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("sys.argv", ["toyflows", "errata", "G.rbn"])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert "did you mean G.rbm" in capsys.readouterr().err

@@ -42,7 +42,7 @@ def test_low_density_fails_for_other_scores(by, said: str, monkeypatch) -> None:
 
 
 def test_objectives_fail_with_the_printed_laplacian(monkeypatch) -> None:
-    """‖s‖² + Δ, halved: slip 8 of docs/errata.md."""
+    """‖s‖² + Δ, halved: slip D.implicit of docs/errata.md."""
 
     def printed(score, divergence, x, t):
         return (score(x, t) ** 2).sum(axis=1) / 2 + divergence(x, t) / 2
@@ -53,7 +53,7 @@ def test_objectives_fail_with_the_printed_laplacian(monkeypatch) -> None:
 
 
 def test_objectives_fail_with_the_printed_denoising(monkeypatch) -> None:
-    """|s − ε/σ|²: slip 7."""
+    """|s − ε/σ|²: slip C.denoising of docs/errata.md."""
 
     def printed(score, process, x0, t, ε):
         x, σ = o.noised(process, x0, t, ε)

@@ -346,6 +346,17 @@ def test_formats(formats: list[str], files: set[str], drop: Drop, out: Path) -> 
         assert (out / f"alpha.{suffix}").read_bytes().startswith(heads[suffix])
 
 
+def test_a_pdf_says_what_it_is(drop: Drop, out: Path) -> None:
+    """Sentence, caption, command and version; what is not ASCII stands there as UTF-16."""
+    drop("alpha", "A line for θ")
+    _make.make(["alpha"], out, ["pdf"], seed=3)
+    text = (out / "alpha.pdf").read_bytes()
+    for words in (b"toyflows figures one alpha --scale 1 --seed 3", b"toyflows 0."):
+        assert words in text
+    assert "line for ".encode("utf-16-be") in text
+    assert "Two <numbers> & a line.".encode("utf-16-be") in text
+
+
 # ------------------------------------------------------------------ cache and resuming
 def test_files_are_reproducible_for_any_number_of_jobs(
     drop: Drop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -651,7 +662,7 @@ def test_replay_into_the_manifests_own_folder_is_refused(drop: Drop, out: Path) 
 class Page(HTMLParser):
     """Collects the attributes of each element, and complains about one that is left open."""
 
-    VOID = ("meta", "img", "link", "br")
+    VOID = ("meta", "img", "link", "br", "input")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -683,17 +694,26 @@ def test_the_gallery_needs_nothing_but_itself(drop: Drop, out: Path) -> None:
     _make.make(["beta"], out, ["svg"], seed=4)
     text = (out / "index.html").read_text()
     page = Page(text)
-    assert {"script", "link", "iframe", "b"}.isdisjoint(tag for tag, _ in page.found)
+    assert {"link", "iframe", "b"}.isdisjoint(tag for tag, _ in page.found)
+    assert all("src" not in script for script in page.all("script"))
     assert "@import" not in text
     assert "url(" not in text
     pictures = page.all("img")
-    assert [p["alt"] for p in pictures] == ['A <b>bold</b> & "quoted" title', "Second"]
-    kinds = [str(p["src"]).partition(",")[0] for p in pictures]
-    assert kinds == ["data:image/png;base64", "data:image/svg+xml;base64"]
+    titles = ['A <b>bold</b> & "quoted" title', "Second"]
+    assert [p["alt"] for p in pictures] == ["", "", *titles]  # small ones beside their titles first
+    assert [p["src"] for p in pictures] == ["alpha.png", "beta.svg"] * 2
+    assert all((out / str(p["src"])).is_file() for p in pictures)
+    assert (pictures[2]["width"], pictures[2]["height"]) == ("1920", "930")
     links = [a["href"] for a in page.all("a")]
     assert links == ["#alpha", "#beta", "alpha.png", "alpha.pdf", "beta.svg"]
     assert [s["id"] for s in page.all("section") if "id" in s] == ["alpha", "beta"]
-    for words in ("Two <numbers> & a line.", "y = x²", "total", "scale 1, seed 4", "ä"):
+    for words in (
+        "Two <numbers> & a line.",
+        "y = x²",
+        "total",
+        "toyflows figures one beta --seed 4",
+        "ä",
+    ):
         assert words in page.text
     assert "prefers-color-scheme: dark" in text
 
@@ -716,11 +736,30 @@ def test_numbers_in_the_gallery(value: Any, html: str) -> None:
 
 def test_prose_in_the_gallery() -> None:
     text = "d < 2: e^{−d²/8}\n\nnext^{&}\n\n    e^{−t}"
+    low = "ρ_θ, ∂_xU_θ, ᾱ_T, x_{k+1}, W_p^p, E_*[U], mode_collapse, `nce learn_c=True`"
     assert _gallery._paragraphs(text).splitlines() == [
         "<p>d &lt; 2: e<sup>−d²/8</sup></p>",
         "<p>next<sup>&amp;</sup></p>",
         "<pre>    e^{−t}</pre>",
     ]
+    assert _gallery._prose(low) == (
+        "ρ<sub>θ</sub>, ∂<sub>x</sub>U<sub>θ</sub>, ᾱ<sub>T</sub>, x<sub>k+1</sub>, "
+        "W<sub>p</sub><sup>p</sup>, E<sub>*</sub>[U], mode_collapse, <code>nce learn_c=True</code>"
+    )
+
+
+def test_the_gallery_has_the_lectures_groups(drop: Drop, out: Path) -> None:
+    """In their order, each with its figures in contents and page; those without ORDER last."""
+    for name, order in (("alpha", 500), ("beta", 60), ("gamma", 1000), ("delta", 299)):
+        drop(name, head=f"ORDER = {order}")
+    _make.make(_registry.ids(), out)
+    text = (out / "index.html").read_text()
+    heads = [text.index(f"<h2>{group}</h2>") for group in _registry.GROUPS.values()
+             if f"<h2>{group}</h2>" in text]  # fmt: skip
+    assert heads == sorted(heads)
+    assert list(_registry.grouped(_registry.ids()).values()) == [
+        ["beta"], ["delta"], ["alpha"], ["gamma"],
+    ]  # fmt: skip
 
 
 def test_bounds_are_shown_as_bounds() -> None:

@@ -121,9 +121,9 @@ def test_repeats_give_the_most_frequent_verdict_and_the_mean() -> None:
 
 
 def test_lines_are_the_methods_own(swept: Path) -> None:
-    """t e^(−d²/8) = 1 at the rate: log(rate·t) − d²/8."""
+    """t e^{−d²/8} = 1 at the rate: log(rate·t) − d²/8."""
     seen = chart(load(swept), x="rate", y="separation", over="loss", at={"theta0": 0.0})
-    field = seen.panels[1].lines["t e^(−d²/8) = 1"]
+    field = seen.panels[1].lines["t e^{−d²/8} = 1"]
     wanted = np.log(np.array(seen.xs)[None, :]) - np.array(seen.ys)[:, None] ** 2 / 8
     np.testing.assert_allclose(field, wanted, rtol=1e-14)
 

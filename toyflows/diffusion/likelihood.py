@@ -36,7 +36,7 @@ def log_likelihood(
     solver is Dormand & Prince's 8(5,3); it keeps its local errors, as a root mean square over all
     points, below tolerance · (1 + |value|). A network that knows the noise ε has no score −ε/σ
     where σ = 0: start at a `first` > 0. `share` is that of g² in v, ½; a slide has 1
-    (docs/errata.md 12), which is the density of another model.
+    (docs/errata.md, G.probability-flow), which is the density of another model.
     """
     from scipy.integrate import solve_ivp
 

@@ -76,7 +76,7 @@ class ScoreMatching(Flow):
         """The lecture's leading order, and θ a tenth of the way at its first speed."""
         speed = self.separated(target, run.θ0, run.θ0)
         return {
-            "t e^(−d²/8) = 1": log_ratio(run.rate * run.time, 1.0) - target.mixture.d**2 / 8,
+            "t e^{−d²/8} = 1": log_ratio(run.rate * run.time, 1.0) - target.mixture.d**2 / 8,
             "a tenth of the way": tenth_of_the_way(speed, target, run),
         }
 

@@ -6,8 +6,8 @@ W is symmetric with a zero diagonal: a change of s_i by δ changes E by −δ a_
 at a time (asynchronous) E never rises and the network comes to rest; all at once (synchronous) it
 may end in a cycle of two states. A unit with a_i = 0 stays as it is. At a temperature T > 0
 s_i is +1 with probability 1/(1 + e^{−2a_i/T}), the law of s_i given the others under e^{−E/T}: that
-needs the ½ in E (docs/errata.md, 16). Source: MacKay, Information Theory, Inference, and Learning
-Algorithms (2003), chapter 42; Hopfield 1982.
+needs the ½ in E (docs/errata.md, G.hopfield-energy). Source: MacKay, Information Theory,
+Inference, and Learning Algorithms (2003), chapter 42; Hopfield 1982.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ class OdeEuler(Method):
     """x_s = x + δ(−f x + ½ g² score),    δ = t − s
 
     of dX/dt = f X − ½ g² ∇log p_t, whose marginals are the SDE's (Song et al. 2021, Eq. 13). The
-    marginals of another `share` of g² are others: 1 is the slip of a slide, docs/errata.md 12.
+    marginals of another `share` of g² are others: 1 is the slip of a slide (docs/errata.md,
+    G.probability-flow).
     """
 
     name = "ode-euler"
