@@ -6,6 +6,7 @@ where the user says so. See `rows` for the forms of text. A long plain text is r
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows import archive, rows
+from toyflows import archive, files, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError, near
@@ -148,6 +149,8 @@ def _bytes(source: str) -> bytes:
     if source == PACKAGED:
         return resources.files("toyflows.datasets").joinpath("old_faithful.csv").read_bytes()
     if source == STDIN:
+        with contextlib.suppress(OSError):  # a stream of Python's own has no number
+            files.reads(sys.stdin.fileno())
         return sys.stdin.buffer.read()
     try:
         with Path(source).open("rb") as file:

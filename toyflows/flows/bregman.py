@@ -45,6 +45,9 @@ class Bregman(MaximumLikelihood):
             raise InputError("p", f"generator={self.generator}", f"unknown; {known}")
         if not 0 < self.alpha <= 1:
             raise InputError("p", f"alpha={self.alpha}", "must be 0 < alpha ≤ 1")
+        if self.generator != "power" and self.alpha != Bregman.alpha:
+            why = f"is for generator=power; {self.generator} has none"
+            raise InputError("p", f"alpha={self.alpha}", why)
 
     @property
     def _power(self) -> tuple[float, float]:
