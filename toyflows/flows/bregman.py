@@ -45,9 +45,12 @@ class Bregman(MaximumLikelihood):
             raise InputError("p", f"generator={self.generator}", f"unknown; {known}")
         if not 0 < self.alpha <= 1:
             raise InputError("p", f"alpha={self.alpha}", "must be 0 < alpha ≤ 1")
-        if self.generator != "power" and self.alpha != Bregman.alpha:
-            why = f"is for generator=power; {self.generator} has none"
-            raise InputError("p", f"alpha={self.alpha}", why)
+
+    @property
+    def idle(self) -> dict[str, str]:
+        """The options that have no effect here, and what each is for."""
+        known = self.generator == "power"
+        return {} if known else {"alpha": f"is for generator=power; {self.generator} has none"}
 
     @property
     def _power(self) -> tuple[float, float]:
