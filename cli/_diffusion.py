@@ -41,6 +41,7 @@ def train(
         _training.check_same(model, given, SPELLED)
     else:
         model = _begun(given, length)
+    _training.check_used(model.config, pairs)
     length.check(model.config.cosine)
     if not resume:
         model.save(out)

@@ -42,6 +42,13 @@ def read(config: type, spelled: Sequence[str], given: dict[str, Any], pairs: dic
     return given | {name: read_option(name, text, numbers[name]) for name, text in pairs.items()}
 
 
+def check_used(config: Any, pairs: dict[str, str]) -> None:
+    """Raises InputError for a -p that has no effect on a run of this configuration."""
+    for name, why in config.idle.items():
+        if name in pairs:
+            raise InputError("p", f"{name}={pairs[name]}", why)
+
+
 def check(
     out: Path, resume: bool, steps: int | None, minutes: float | None, threads: int | None
 ) -> None:

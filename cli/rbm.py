@@ -86,11 +86,13 @@ def train(
 
         given = {"data": data, "size": size, "hidden": hidden, "sampler": sampler, "seed": seed}
         given = {name: value for name, value in given.items() if value is not None}
-        given = _training.read(Config, SPELLED, given, named_values(p or []))
+        pairs = named_values(p or [])
+        given = _training.read(Config, SPELLED, given, pairs)
         _training.check(out, resume, steps, minutes, None)
         length = _training.Length(steps, minutes).or_steps(STEPS)
         given = {"cosine": 0} | given if length.by_time and not resume else given
         model, images = _resumed(out, given) if resume else _begun(given)
+        _training.check_used(model.config, pairs)
         length.check(model.config.cosine)
         if not resume:
             model.save(out)

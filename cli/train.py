@@ -119,6 +119,7 @@ def _train(
         refuse_typed(["sampler"], "is for ebm and jem; a classifier draws no samples")
     given = _training.read(Config, SPELLED, given, pairs)
     model, parts = _resumed(out, given) if resume else _begun(given)
+    _training.check_used(model.config, pairs)
     length.check(model.config.cosine)
     if not resume:
         model.save(out)

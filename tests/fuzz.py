@@ -29,6 +29,7 @@ from toyflows.cli.main import app, main
 
 SECONDS = 60  # of CPU time of a call
 CODES = (0, 1, 2, 130)
+PROGRESS = 100  # calls: of a run that is stopped it is known how far it came
 SLOW = ("doctor", "figures all", "figures replay", "lab")  # a minute, or no end by themselves
 NUMBERS = ("0", "-1", "1", "2", "3", "1e300", "1e-300", "nan", "inf", "-inf", "1e20", "7", "0.5",
            "99999999999", "100000000000000000000", "-0.0", "x", "", "1_0", "1e5")  # fmt: skip
@@ -46,7 +47,9 @@ GOOD = {
     "q_star": ("0.5", "0.9"), "separation": ("3", "6"), "time": ("1",), "dt": ("0.1", "0.05"),
     "walkers": ("100",), "threads": ("1", "2"), "jobs": ("1",), "steps": ("1", "3"),
     "count": ("2", "5"), "sweeps": ("10", "20"), "burn": ("0", "5"), "backend": ("grid", "walkers"),
-    "data": ("good.csv", "rows.csv", "old-faithful"), "target": ("two-moons", "swiss-roll"),
+    "data": ("good.csv", "rows.csv", "old-faithful", "-", "german.csv", "units.csv"),
+    "column": ("x", "1", "all", "Gewicht"), "columns": ("x,y", "1,2", "y,x"),
+    "target": ("two-moons", "swiss-roll"),
     "exact": ("two-moons", "swiss-roll"), "positions": ("0,0; 3,3", "0; 2; 5"), "size": ("4", "8"),
     "kind": ("ebm", "ddpm", "jem"), "checkpoint": ("roll.npz", "bars.npz", "ebm28"),
     "minutes": ("0.001",), "hidden": ("4",), "seconds": ("0.2",), "fps": ("5",), "width": ("320",),
@@ -98,7 +101,9 @@ def _given(parameter: Any, rng: random.Random, daring: float) -> list[str]:
         return option
     said = []
     for _ in range(1 + (rng.random() < 0.1)):
-        said += option + [_value(parameter.name, rng, daring) for _ in range(parameter.nargs or 1)]
+        values = [_value(parameter.name, rng, daring) for _ in range(parameter.nargs or 1)]
+        joined = option and option[0].startswith("--") and len(values) == 1 and rng.random() < 0.1
+        said += [f"{option[0]}={values[0]}"] if joined else option + values
     return said
 
 
@@ -119,6 +124,8 @@ def furnish(desk: Path) -> None:
     texts = {
         "empty": "", "text.txt": "one two\nthree\n", "good.csv": "\n".join(map(repr, points)),
         "rows.csv": "x,y\n" + "\n".join(f"{p},{-p}" for p in points), "odd.csv": "a;b\n1,5;nan\n",
+        "german.csv": "Tag;Gewicht\n1.1.2024;1.234,5\n2.1.2024;k.A.\n3.1.2024;987,5\nSumme;2\n",
+        "units.csv": "n,x\n" + "".join(f"{i},{p:.3f} min\n" for i, p in enumerate(points)),
         "plan.toml": 'loss = "ml"\ntime = 1\nbackend = "grid"\n', "deep.toml": "a = " + "[" * 9999,
         "method.py": "def velocity(theta, data, negatives):\n    return -theta\n",
         "loop.py": "while True:\n    pass\n",
@@ -199,7 +206,11 @@ def faults(words: tuple[str, ...], desk: Path) -> Iterator[str]:
         yield f"a traceback or a warning: {last}"
     if code == 2 and not told.strip():
         yield "refused without a word"
-    if "--out" not in words and (new := {n for n in after if n not in before}) and code:
+    if (
+        not any(word.startswith("--out") for word in words)
+        and (new := {n for n in after if n not in before})
+        and code
+    ):
         yield f"left {sorted(new)}"
     if hidden := sorted(n for n in after if Path(n).name.startswith(".") and n not in before):
         yield f"left {hidden}"
@@ -221,7 +232,9 @@ def _contents(folder: Path) -> dict[str, bytes]:
 def found(count: int, seed: int, desk: Path) -> Iterator[Fault]:
     """The faults of so many calls."""
     rng = random.Random(seed)
-    for _, words in zip(range(count), calls(rng), strict=False):
+    for k, words in zip(range(count), calls(rng), strict=False):
+        if k and not k % PROGRESS:
+            print(f"{k} calls", flush=True)
         for why in faults(words, desk):
             yield Fault(words, why)
 

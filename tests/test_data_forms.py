@@ -24,6 +24,7 @@ from toyflows.tables import Choice
 CURES = re.compile(r"--column|--skip-missing|[Ww]rite |begin|save |has the columns")
 VALUES = {
     "small": [3.6, 1.85, -3.333, 2.283, 4.533, 2.883],
+    "mixed": [987.0, 2345.0, 3456.0, 567.0, 5678.0, 16789.0],
     "thousands": [1234.0, 2345.0, 3456.0, 4567.0, 5678.0, 1016789.0],
     "fractions": [1234.5, 2345.25, 987.5, 4567.75, 5678.5, 6789.25],
     "milli": [3.600, 1.800, 3.333, 2.283, 4.533, 2.883],
@@ -35,6 +36,14 @@ NUMERALS = {
     "english": lambda v: f"{v:,.10g}",
     "german": lambda v: f"{v:,.10g}".translate(str.maketrans(".,", ",.")),
     "minus": lambda v: f"{v:.10g}".replace("-", "\u2212"),
+    "blanks": lambda v: f"{v:,.10g}".translate(str.maketrans(".,", ", ")),
+    "narrow": lambda v: f"{v:,.10g}".translate(str.maketrans(".,", ",\u202f")),
+    "swiss": lambda v: f"{v:,.10g}".replace(",", "'"),
+    "power": lambda v: f"{v:.9E}".replace(".", ","),
+    "unit": lambda v: f"{v:.10g} min",
+    "euro": lambda v: f"{v:,.10g} €".translate(str.maketrans(".,", ",.")),
+    "dollar": lambda v: f"${v:,.10g}",
+    "quoted": lambda v: f'"{v:,.10g}"'.translate(str.maketrans(".,", ",.")),
 }
 # Cells of a row with the value v and its number i, and the names of the columns.
 COLUMNS = {
@@ -42,14 +51,22 @@ COLUMNS = {
     "numbered": (lambda i, v: [str(i), v], ["id", "eruptions"]),
     "labelled": (lambda i, v: [v, "ab"[i % 2]], ["eruptions", "kind"]),
     "dated": (lambda i, v: [f"2024-01-{i:02}", v], ["day", "eruptions"]),
+    "datiert": (lambda i, v: [f"{i:02}.01.2024", v], ["Datum", "eruptions"]),
+    "timed": (lambda i, v: [f"12:{i:02}:00", v], ["at", "eruptions"]),
+    "placed": (lambda i, v: [f"New York {i}", v], ["place", "eruptions"]),
+    "noted": (lambda i, v: ["", v], ["note", "eruptions"]),
+    "counted": (lambda i, v: [v, str(10 * i)], ["eruptions", "n"]),
 }
-SEPARATORS = (",", ";", "\t", " ")
-HEADERS = ("none", "names", "quoted", "pandas", "R", "years")
+SEPARATORS = (",", ";", "\t", " ", "|", "; ")
+HEADERS = ("none", "names", "quoted", "pandas", "R", "years", "units")
 FRAMES = {
     "plain": "{}",
     "comment": "# Tabelle 3.2, 5 Spalten\n{}",
     "percent": "% made by hand\n\n{}",
     "prose": "Eruptions of a geyser in Wyoming.\nFrom a book, in minutes.\n\n{}",
+    "title": "Table 1: eruptions\n{}",
+    "mean": "{}Mean,3.0\n",
+    "marked": "sep=S\n{}",
 }
 
 
@@ -62,15 +79,20 @@ def written(values: list[float], way: tuple[str, ...]) -> str:
         rows = [[str(i - (header == "pandas")), *row] for i, row in enumerate(rows, 1)]
     head = {"none": [], "names": names, "pandas": ["", *names], "R": names,
             "quoted": [f'"{name} x"' for name in names],
+            "units": [f"{name} [min]" for name in names],
             "years": ["2019", "2020"][: len(names)]}[header]  # fmt: skip
     lines = ([head] if head else []) + rows
-    return FRAMES[frame].format("".join(separator.join(line) + "\n" for line in lines))
+    return (
+        FRAMES[frame]
+        .replace("=S", f"={separator}")
+        .format("".join(separator.join(line) + "\n" for line in lines))
+    )
 
 
 def ways() -> Iterator[tuple[str, tuple[str, ...]]]:
-    """All, thinned evenly to about 230 (a prime step meets each choice in each place)."""
+    """All, thinned evenly to about 450 (a prime step meets each choice in each place)."""
     every = itertools.product(VALUES, NUMERALS, COLUMNS, SEPARATORS, HEADERS, FRAMES)
-    for kind, *way in itertools.islice(every, 0, None, 41):
+    for kind, *way in itertools.islice(every, 0, None, 397):
         yield kind, tuple(way)
 
 
@@ -96,7 +118,7 @@ def test_a_file_is_read_rightly_or_refused_with_the_cure(tmp_path: Path, number:
     path = tmp_path / "own.txt"
     path.write_text(written(VALUES[kind], way), encoding="utf-8")
     wanted = [float(f"{v:.10g}") for v in VALUES[kind]]
-    for column in (None, "eruptions", "eruptions x"):
+    for column in (None, "eruptions", "eruptions x", "eruptions [min]"):
         found, why = outcome(path, Choice((column,) if column else ()))
         if found is None:
             assert CURES.search(why), why
@@ -110,11 +132,14 @@ def test_most_of_them_are_read(tmp_path: Path) -> None:
     for kind, way in names:
         if way[0] not in ("point", "short", "minus") or (way[2] == " " and way[3] == "pandas"):
             continue
-        if way[4] != "prose" and (way[2], way[3]) != (",", "R"):  # 1,1234 may be one number
+        if way[1:3] in (("placed", " "), ("noted", " ")):  # blanks in a cell, or no cell
+            continue
+        # A mean is asked about, and 1,1234 may be one number.
+        if way[4] not in ("prose", "mean") and (way[2], way[3]) != (",", "R"):
             path.write_text(written(VALUES[kind], way), encoding="utf-8")
             said = Choice(("eruptions",))
             cells = map(NUMERALS[way[0]], VALUES[kind])
-            if way[2] == ";" and all(re.fullmatch(r"-?[1-9]\d{0,2}\.\d{3}", c) for c in cells):
+            if way[2][0] == ";" and all(re.fullmatch(r"-?[1-9]\d{0,2}\.\d{3}", c) for c in cells):
                 with pytest.raises(InputError, match="three digits after its point"):
                     tables.read(str(path), said)
                 continue
@@ -135,6 +160,11 @@ THREE = ["1.234", "2.345", "12.111", "5.432", "105.555", "5.321", "1.205"]  # th
         (["x;n", *(f"{v};7.5" for v in THREE)], ""),
         (["eruptions;n", *(f"{v};a" for v in THREE)], None),  # semicolons: asked
         (["Höhe", *THREE], None),  # an umlaut
+        (["Gewicht", *THREE], None),  # a German word
+        (["n,eruptions", *(f"Köln,{v}" for v in THREE)], None),
+        (["day,eruptions", *(f"31.12.2024,{v}" for v in THREE)], None),  # a German date
+        ([*THREE, "987"], None),  # a whole number, which would have been 987.000
+        (["987"] * 1200 + THREE, None),
     ],
     ids=str,
 )
@@ -168,6 +198,11 @@ READ = [
     ("eruption time\n3.6\n1.8\n", [3.6, 1.8]),
     ("3.6 # long\n1.8 // short\n", [3.6, 1.8]),
     ("; an ini file\n3.6\n1.8\n", [3.6, 1.8]),
+    (";3.6\n;1.8\n", [3.6, 1.8]),  # not the comments of an ini file
+    ("a;x\nb;1 234,5\nc;987,5\n", [1234.5, 987.5]),
+    ("31.12.2024;1.234\n1.1.2025;0.5\n", [1.234, 0.5]),  # a date is no number
+    ('a; x\nb; "3,6"\nc; "1,8"\n', [3.6, 1.8]),
+    ("x €\n3.6\n1.8\n", [3.6, 1.8]),
     (";eruptions\n0;3.6\n1;1.8\n", [3.6, 1.8]),
     ("3.6,\n1.8,\n", [3.6, 1.8]),
     ('"x"\n"1",3.6\n"2",1.8\n', [3.6, 1.8]),
@@ -176,7 +211,7 @@ READ = [
 
 
 @pytest.mark.parametrize(("text", "wanted"), READ)
-@pytest.mark.parametrize("code", ["utf-8-sig", "utf-16", "utf-16-le", "gz"])
+@pytest.mark.parametrize("code", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32", "gz"])
 def test_forms_that_are_read(tmp_path: Path, text: str, wanted: list[float], code: str) -> None:
     raw = gzip.compress(text.encode()) if code == "gz" else text.encode(code)
     (tmp_path / "a.dat").write_bytes(raw)
@@ -194,10 +229,26 @@ ASKED = [
     ("0\n3.6\n1.8\n2.2\n", "is 0 a row of numbers or of names?"),
     ("0\n54\n79\n62\n", "is 0 a row of numbers or of names?"),
     ("2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n", "is 2019, 2020 a row of numbers or of names?"),
-    ("$1.4\n3.6\n1.8\n", "'$1.4' is not a number (write digits"),
+    ("$1.4\n3.6\n1.8\n", "'$1.4' is not a number (write the number without its unit"),
     ("O.5\n3.6\n1.8\n", "'O.5' is not a number (write digits"),
     ("x\n3.6\nNA\n1.8\n", "line 3: a value is missing; --skip-missing"),
     ("x\n3.6\n#N/A\n1.8\n", "line 3: a value is missing; --skip-missing"),
+    *(
+        (f"x\n3.6\n{word}\n1.8\n", "line 3: a value is missing; --skip-missing")
+        for word in ("#NV", "#N/D", "k.A.", "n.v.", "nd", "–", "fehlt")
+    ),
+    ("x\n3.6\n#WERT!\n1.8\n", "line 3: '#WERT!' is not a number (a missing value is NA"),
+    ("a\tx\nb\t3.6\nc\t#NV\nd\t1.8\n", "line 3: a value is missing"),
+    ("x\n3.6\n1e400\n1.8\n", "line 3: 1e400 is too large"),
+    ("a;x\nb;3.6\nc;1.8\nSumme;5.4\n", "line 4: is 'Summe' a row of data? Begin it with #"),
+    ("x\n3.6\n1.8\nMean: \n", "line 4: is 'Mean:' a row of data? Begin it with #"),
+    ("id,price,n\n1,$3.60,2\n2,$1.80,3\n", "(id, price, n); say which"),
+    ("a;x\nb;3.6 kg\nc;1.8 kg\n", "'3.6 kg' is not a number (write the number without its unit"),
+    (",kind\n1,a\n2,b\n", "no column of numbers (write digits"),  # not its row numbers
+    ("sample 1,54\nsample 2,79\n", "does a comma or a blank separate"),
+    ("place temp [C]\nNew York 1 3.6\nNew York 2 1.8\n", "does a blank separate temp and [C]?"),
+    ("2019;2020\na;3.6\nb;1.8\n", "is 2019, 2020 a row of numbers or of names?"),
+    ("x = [3.6 1.8 2.2];\n", "say which"),
     ("x\n3.6\n-999\n1.8\n", "line 3: does -999 stand for a missing value? --skip-missing"),
     ("3,6;1.5\n1,8;2.5\n", "--column"),
     ("eruptions\n3,6\n1,8\n2,2\n", "write a decimal point"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -141,6 +142,19 @@ def test_an_output_over_an_input_is_refused(
     finally:
         if out != path:
             out.unlink()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell's <")
+def test_an_output_over_what_stdin_is_redirected_from(desk: Path) -> None:
+    """Python has not opened that file: the shell has."""
+    words = f"-m toyflows {CALLS['flow'][0].format('-')} num.csv"
+    before = (desk / "num.csv").read_bytes()
+    with (desk / "num.csv").open() as given:
+        done = subprocess.run([sys.executable, *words.split()], stdin=given, cwd=desk,
+                              capture_output=True, text=True, check=False)  # fmt: skip
+    told = "toyflows: --out num.csv: is read by this command, and would be lost\n"
+    assert (done.returncode, done.stderr) == (2, told)
+    assert (desk / "num.csv").read_bytes() == before
 
 
 def test_a_command_may_write_twice_and_read_what_it_wrote(tmp_path: Path) -> None:

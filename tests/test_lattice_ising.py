@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -419,6 +421,21 @@ def test_refusals(make, option: str) -> None:
     assert caught.value.name == option
 
 
+def over_seeds(T: float, h: float, sampler: str) -> dict[str, list[Estimate]]:
+    """Each observable's estimates on 60 seeds."""
+    found: dict[str, list[Estimate]] = {}
+    for seed in range(60):
+        for name, e in estimates(run(Ising(8, T, h), sampler, 2000, 100, seed)).items():
+            found.setdefault(name, []).append(e)
+    return found
+
+
+def told_to_spread(seeds: list[Estimate]) -> float:
+    """The reported error of these seeds, by the spread of their values."""
+    spread = float(np.std([e.value for e in seeds], ddof=1))
+    return math.sqrt(float(np.mean([e.error**2 for e in seeds]))) / spread
+
+
 @pytest.mark.parametrize(
     ("T", "h", "sampler"),
     [(0.6, 0, "wolff"), (1.5, 0.5, "heat-bath"), (2.27, 0, "wolff"), (3, 0, "metropolis"),
@@ -428,14 +445,27 @@ def test_refusals(make, option: str) -> None:
 def test_errors_are_the_spread_over_seeds(T: float, h: float, sampler: str) -> None:
     """60 seeds: the spread has an error of 9 %; within a factor 1.5, or no error is given. False
     fail 1e−4 a number, were the seeds other; they are fixed."""
-    found: dict[str, list[Estimate]] = {}
-    for seed in range(60):
-        for name, e in estimates(run(Ising(8, T, h), sampler, 2000, 100, seed)).items():
-            found.setdefault(name, []).append(e)
+    found = over_seeds(T, h, sampler)
     assert any(not e.doubt for e in found["magnetisation"]) or T < 1
-    for name, all_seeds in found.items():
-        if any(e.doubt for e in all_seeds):
-            continue
-        spread = float(np.std([e.value for e in all_seeds], ddof=1))
-        told = math.sqrt(float(np.mean([e.error**2 for e in all_seeds])))
-        assert 1 / 1.5 < told / spread < 1.5, name
+    for name, seeds in found.items():
+        if not any(e.doubt for e in seeds):
+            assert 1 / 1.5 < told_to_spread(seeds) < 1.5, name
+
+
+HEATS: tuple[float, ...] = (0.6, 2.6, 30, 1000)
+FIELDS: tuple[tuple[float, Iterable[str]], ...] = ((0, SAMPLERS), (0.5, RULES))
+if "TOYFLOWS_THOROUGH" in os.environ:  # minutes
+    HEATS += (1, 1.5, 2, 2.27, 3, 5, 10, 100)
+    FIELDS += ((-2, RULES),)
+EVERY = [(T, h, sampler) for T in HEATS for h, samplers in FIELDS for sampler in samplers]
+
+
+@pytest.mark.parametrize(("T", "h", "sampler"), EVERY)
+def test_errors_from_cold_to_hot(T: float, h: float, sampler: str) -> None:
+    """The same of every sampler (wolff has no field) where half of the seeds give an error; each of
+    the others says why there is none. Measured: 0.82 to 1.33."""
+    for name, seeds in over_seeds(T, h, sampler).items():
+        believed = [e for e in seeds if not e.doubt]
+        assert all(e.believed is None for e in seeds if e.doubt)
+        if 2 * len(believed) >= len(seeds):
+            assert 1 / 1.5 < told_to_spread(believed) < 1.5, name

@@ -86,6 +86,11 @@ def test_closed_streams(shell: str, heard: bool) -> None:
     assert (code, "verdict" in out, err) == (0, heard, "")
 
 
+def test_a_full_stderr_changes_no_exit_code() -> None:
+    """A refusal that nobody can hear is one."""
+    assert call("flow", "--loss", "xx", shell="2>/dev/full")[0] == 2
+
+
 def test_what_is_closed_gets_no_file_of_ours(tmp_path: Path) -> None:
     """The next file opened would have the stream's number, and get what is printed."""
     code, _, _ = call(*GRID, "--out", "a.json", shell="2>&- >&-", cwd=tmp_path)
@@ -150,6 +155,16 @@ DROPPED = [
     ("train ebm --columns a,b --out x.npz", "--columns a,b: is for points of ddpm and ncsn"),
     ("train jem --skip-missing --out x.npz", "--skip-missing: is for points of ddpm and ncsn"),
     ("train classifier --sampler short-run --out x.npz", "--sampler short-run: is for ebm and"),
+    ("train classifier --size 16 -p langevin=2 --out x.npz", "-p langevin=2: is for ebm and jem"),
+    ("train ebm --size 16 -p weight=2 --out x.npz", "-p weight=2: is for jem; an ebm learns no"),
+    ("train ebm --size 16 --sampler short-run -p buffer=999 --out x.npz", "-p buffer=999: is for"),
+    ("train ncsn -p schedule=cosine --out x.npz", "-p schedule=cosine: is for ddpm, not for ncsn"),
+    ("train ddpm -p sigma_max=3 --out x.npz", "-p sigma_max=3: is for ncsn, not for ddpm"),
+    ("train ddpm -p unlabelled=.2 --out x.npz", "-p unlabelled=.2: goes with -p labels=true"),
+    ("rbm train -p threshold=.4 --out x.npz", "-p threshold=.4: is for pictures; bars-and-stripes"),
+    ("rbm train -p temperatures=3 --out x.npz", "-p temperatures=3: is for other samplers; cd"),
+    ("rbm train --sampler exact -p k=3 --out x.npz", "-p k=3: is for other samplers; exact has"),
+    ("flow --loss bregman -p alpha=.7 --theta-star 1", "-p alpha=.7: is for generator=power; l2"),
     ("sweep --loss ml --over separation=2,4 --separation 5 --out s.npz", "--separation 5: is"),
     ("sweep --loss ml --over theta_star=2,4 --q-star 0.5 --out s.npz", "--q-star 0.5: is given"),
     ("page --loss ml --theta-star 1 --over separation=2,3 --separation 4 --out p.html",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import sys
 from collections.abc import Collection
@@ -13,8 +14,9 @@ def printable(text: str) -> str:
 
 
 def say(text: str) -> None:
-    """One line on stderr."""
-    print("toyflows: " + printable(" ".join(text.split())), file=sys.stderr)
+    """One line on stderr, where that takes one."""
+    with contextlib.suppress(OSError):  # as of a full disk: the exit code says it still
+        print("toyflows: " + printable(" ".join(text.split())), file=sys.stderr, flush=True)
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -87,11 +87,11 @@ class Command:
     and those that it goes on with, which it may read and write."""
 
     def __init__(self) -> None:
-        self.read: set[str] = set()
+        self.read: set[str | int] = set()  # names, and numbers of files that are open
         self.planned: dict[tuple[int, int], tuple[str, Path]] = {}
         self.own: set[Path] = set()
 
-    def reads(self, path: str) -> None:
+    def reads(self, path: str | int) -> None:
         """Raises InputError where it is to be written."""
         self.read.add(path)
         if self.planned and (output := self.planned.get(_identity(path) or (0, 0))):
@@ -138,10 +138,11 @@ def _hear(event: str, about: tuple[Any, ...]) -> None:
         _command.reads(about[0])
 
 
-def reads(path: Path) -> None:
-    """To be called where a file is read by somebody else than this process's Python."""
+def reads(path: Path | int) -> None:
+    """To be called where a file is read by somebody else than this process's Python, or was opened
+    by somebody else, as 0, to which the shell's < may have put any file."""
     if _command is not None:
-        _command.reads(str(path))
+        _command.reads(path if isinstance(path, int) else str(path))
 
 
 def goes_on_with(path: Path) -> None:
@@ -150,10 +151,10 @@ def goes_on_with(path: Path) -> None:
         _command.own.add(path.resolve())
 
 
-def _identity(path: str | Path) -> tuple[int, int] | None:
+def _identity(path: str | Path | int) -> tuple[int, int] | None:
     """An identity that all names of one file share; None: there is no file."""
     try:
-        found = Path(path).stat()
+        found = os.stat(path)  # noqa: PTH116  (a Path has no numbers)
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino

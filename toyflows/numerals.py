@@ -16,11 +16,22 @@ from dataclasses import dataclass
 
 from toyflows.archive import Unreadable
 
-MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", ".", "-", "--", "?", "missing"}
+MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "<na>", ".", "-", "--", "?", "missing",
+           "n.a.", "nd", "n.d.", "n/d", "#n/d", "nat", "(null)", "\\n", "–", "—", "…", "...",
+           "#nv", "n.v.", "k.a.", "k. a.", "keine angabe", "fehlt", "manquant"}  # fmt: skip
+LARGEST = 1e300  # in absolute value: the range of the data stays a float
 SAMPLE = 1000  # cells by which a column is judged
 _NUMBER = re.compile(r"[+-]?(?:[.,]?\d(?:[\d.,]*[\d.])?(?:e[+-]?\d+)?|inf|infinity)", re.IGNORECASE)
 # Such as $1.4, 3.6s, O.5, EUR 1.4: meant as a number rather than as a name.
 _MISTYPED = re.compile(r"[^\w\"]*\d.*|([OoIl]|[A-Z]{3}\W?)\d*[.,]\d+\W?")
+# Such as 3.6 min, 54%, $1.40, <0.5, EUR 3,60: not 5th, 12:30 or 2024-01-31.
+_DIGITS = r"[+-]?\d([\d.,'’]*\d)?"
+_UNIT = r"(?!(st|nd|rd|th)\b)[^\d\s.,:/+-](\D{0,11}|\D{0,8}[23])"
+_MEASURED = re.compile(
+    rf"([^\w\s.,;:|+'\"\ufeff-]{{1,2}}|[A-Z]{{3}})\s?{_DIGITS}(\s?{_UNIT})?|{_DIGITS}\s?{_UNIT}"
+)
+# Groups of three digits by what is no decimal mark: 1 234,5, or by the apostrophe of Switzerland.
+_SPACED = re.compile("[+-]?\\d{1,3}(?:[ '’\u00a0\u2009\u202f]\\d{3})+(?:[.,]\\d*)?")
 # By decimal mark D and mark of thousands T: cells that only D explains, and those that show both.
 _CERTAIN = r"[+-]?(0*D\d+|\d+D(\d{0,2}|\d{4,})|\d{4,}D\d{3}|\d*D\d*e[+-]?\d+)"
 _BOTH = r"[+-]?(\d{1,3}(T\d{3})+D\d+|\d{1,3}(T\d{3}){2,})"
@@ -29,11 +40,29 @@ _POINT = re.compile(
     r"(?<![\d.])(0*\.\d|\d+\.(\d{0,2}|\d{4,})(?![\d.])|\d{4,}\.|[\d.]+e)", re.IGNORECASE
 )
 _GROUPS = r"[+-]?\d{1,3}(T\d{3})+(D\d*)?"
+_DATE = re.compile(r"\d{1,2}\.\d{1,2}\.(\d{2}|\d{4})")
+_LETTERS = re.compile("[\u00c0-\u024f€]")  # of Latin script with an accent
+# Words of languages in which points group thousands, where they have no accent.
+WORDS = set(re.findall("[a-z]+", """
+    alter anzahl betrag breite dauer datum einkommen einwohner flaeche gehalt geschwindigkeit
+    gewicht groesse hoehe jahr jahre kosten laenge masse menge messung messwert messwerte mittel
+    nummer preis strecke tag tiefe umsatz wert werte zahl zeit, altezza altura anno fecha ingresos
+    longitud lunghezza peso precio prezzo valor valore, aantal breedte hoogte jaar lengte prijs
+    waarde"""))  # fmt: skip
 
 
 def like_number(cell: str) -> bool:
     """Whether it is written as a number, in whatever convention."""
-    return _NUMBER.fullmatch(cell) is not None
+    if _NUMBER.fullmatch(cell) is None:
+        return False
+    # Of several marks some group thousands; 31.12.2024 and 10.0.0.1 are no numbers.
+    several = cell.count(",") + cell.count(".") > 1
+    return not several or any(_matches(_GROUPS, mark, cell) for mark in ",.")
+
+
+def ungrouped(cell: str) -> str:
+    """Without blanks and apostrophes between groups of three digits: 1 234,5 is 1234,5."""
+    return re.sub(r"[^\d.,+-]", "", cell) if _SPACED.fullmatch(cell) else cell
 
 
 def is_missing(cell: str) -> bool:
@@ -44,6 +73,34 @@ def is_missing(cell: str) -> bool:
 def mistyped(cell: str) -> bool:
     """Whether it is no number, but seems to be meant as one."""
     return not like_number(cell) and _MISTYPED.fullmatch(cell) is not None
+
+
+def measured(cell: str) -> bool:
+    """Whether it is a number with a unit or a currency."""
+    return not like_number(cell) and _MEASURED.fullmatch(cell) is not None
+
+
+def mostly_measured(cells: Sequence[str]) -> bool:
+    """Whether half of a column or more is numbers or missing, and some of it has a unit."""
+    cells = cells[:: len(cells) // SAMPLE + 1]
+    units = sum(map(measured, cells))
+    rest = sum(like_number(c) or is_missing(c) for c in cells)
+    return units > 0 and 2 * (units + rest) >= len(cells)
+
+
+def foreign(names: Iterable[str], cells: Iterable[str]) -> bool:
+    """Whether words, dates or the letters in them are of a country where points group thousands."""
+    words = {word for name in names for word in re.findall(r"[a-z]+", name.casefold())}
+    if words & WORDS:
+        return True
+    return any(_LETTERS.search(c) or _DATE.fullmatch(c) for c in (*names, *cells))
+
+
+def beside_whole(cells: Sequence[str]) -> bool:
+    """Whether a column has points before three digits beside whole numbers: 987 and 1.234."""
+    return any(map(str.isdecimal, cells)) and any(
+        "." in c and _matches(_GROUPS, ",", c) for c in cells
+    )
 
 
 def mostly_numbers(cells: Sequence[str]) -> bool:
@@ -91,15 +148,20 @@ class Marks:
         try:
             if "_" in digits:  # float() takes 1_000
                 raise ValueError
-            return float(digits.replace(self.decimal, "."))
+            number = float(digits.replace(self.decimal, "."))
         except ValueError:
             raise Unreadable(not_a_number(cell)) from None
+        if math.isinf(number) and cell[-1].isdigit():
+            raise Unreadable(f"{cell[:40]} is too large (must be up to {LARGEST:g} in size)")
+        return number
 
 
 def not_a_number(cell: str) -> str:
     """What is said of such a cell, with the cure."""
     cure = "a missing value is NA, and a line that is no data begins with #"
-    if like_number(cell) or mistyped(cell):
+    if measured(cell):
+        cure = "write the number without its unit, which may stand in the column's name"
+    elif like_number(cell) or mistyped(cell):
         cure = "write digits and one decimal point; a name begins with a letter"
     return f"{cell[:40]!r} is not a number ({cure})"
 
@@ -114,6 +176,11 @@ def _shown(decimal: str, cells: Sequence[str]) -> str | None:
     """A cell that only this decimal mark explains."""
     fits = (c for c in cells if any(_matches(p, decimal, c) for p in (_CERTAIN, _BOTH)))
     return next(fits, None)
+
+
+def sometimes_whole(text: str) -> bool:
+    """Whether a line of the text is a whole number and no more."""
+    return re.search(r"^[+-]?\d+$", text, re.MULTILINE) is not None
 
 
 def surely_decimal(text: str) -> bool:

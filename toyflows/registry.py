@@ -63,7 +63,7 @@ def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[
     """The known class of that name with these options; text is read by the field's type.
 
     Raises InputError(option) for an unknown name and InputError("p") for an unknown option, naming
-    the nearest, or a bad value.
+    the nearest, a bad value, or text for an option that has no effect (`idle`).
     """
     if name not in known:
         raise InputError(option, name, f"unknown; {nearest(name, known)}")
@@ -72,7 +72,11 @@ def made(option: str, known: Mapping[str, type[T]], name: str, options: Mapping[
         if key not in fields:
             near = nearest(key, fields) if fields else f"{name} has none"
             raise InputError("p", key, f"unknown option; {near}")
-    return known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
+    built = known[name](**{k: read_option(k, v, fields[k].default) for k, v in options.items()})
+    for key, why in getattr(built, "idle", {}).items():
+        if isinstance(options.get(key), str):  # text is what somebody typed
+            raise InputError("p", f"{key}={options[key]}", why)
+    return built
 
 
 def named_values(pairs: Iterable[str]) -> dict[str, str]:

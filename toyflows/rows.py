@@ -19,20 +19,34 @@ from toyflows.archive import Unreadable
 from toyflows.numerals import (
     is_missing,
     like_number,
+    measured,
     mistyped,
     mostly_numbers,
     not_a_number,
+    ungrouped,
 )
 
 SEPARATORS = (";", "\t", "|", None, ",")  # None: blanks
 TAIL = 20  # lines, the last ones, by which the separator is chosen
 CONTROL = bytes([*range(9), *range(14, 32)])  # characters of no text
 CONTROLS = f"[{CONTROL.decode()}]"
-COMMENT = re.compile(r"(#(?!n/?a\b|value!|div/0!|ref!|num!|null!|name\?)|%|//)", re.IGNORECASE)
-INLINE = re.compile(r"\s(#(?!n/?a\b)|//|%\s*[^\W\d])[^\"]*$", re.IGNORECASE)
+# What Excel writes for an error in any language, as #N/A, #NV or #WERT!, begins no comment.
+ERROR = r"(n/?[ad]|nv)\b|[¿¡]?[^\W\d_]+(/0)?[!?]\s*([\"',;|\t]|$)"
+COMMENT = re.compile(rf"(#(?!{ERROR})|%|//)", re.IGNORECASE)
+INLINE = re.compile(rf"\s(#(?!{ERROR})|//|%\s*[^\W\d])[^\"]*$", re.IGNORECASE)
 INTEGER = re.compile(r"[+-]?\d{1,18}")
-# 1,234.5 or 1.234,5 cut at its comma, or 3,6
-CUT = re.compile(r"[+-]?(\d{1,3}(,\d{3})+(\.\d*)?|\d{1,3}(\.\d{3})*,\d+|\d+,\d+)")
+# 1,234.5 or 1.234,5 cut at its comma, 3,6 or 3,6e+00, with a unit behind it
+CUT = re.compile(
+    r"[+-]?(\d{1,3}(,\d{3})+(\.\d*)?|\d{1,3}(\.\d{3})*,\d+|\d+,\d+)(e[+-]?\d+)?"
+    r"(\s?[^\d\s,;]\D{0,11})?",
+    re.IGNORECASE,
+)
+# What stands before a row that is made of the others.
+FOOTER = re.compile(
+    r"\W*(total|sum|mean|average|avg|median|std|stdev|sd|minimum|maximum|min|max|count|summe|gesamt|"
+    r"insgesamt|mittel(wert)?|durchschnitt|somme|moyenne|totale|media|promedio)\W*",
+    re.IGNORECASE,
+)
 GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 CENTURIES = range(1500, 2101)  # years
 FEW = 3  # rows below a line of numbers without which it is not asked for names
@@ -69,12 +83,13 @@ class Sheet:
 
 def decoded(raw: bytes) -> str:
     """The text, with \\n between lines and ASCII minus signs. Raises Unreadable."""
+    code = _encoding(raw)
     try:
-        text = raw.decode(_encoding(raw))
+        text = raw.decode(code)
     except UnicodeDecodeError:
-        if _encoding(raw) != "utf-8-sig":
-            raise Unreadable("is not whole text in UTF-16") from None
-        text = raw.decode("latin-1")
+        if code != "utf-8-sig":
+            raise Unreadable(f"is not whole text in {code.upper()}") from None
+        text = _western(raw)
     text = text.rstrip("\x1a")  # DOS ends files so
     if len(raw.translate(None, CONTROL)) != len(raw) and re.search(CONTROLS, text):
         raise Unreadable("is a binary file; must be text, .npy, .npz")
@@ -83,7 +98,16 @@ def decoded(raw: bytes) -> str:
     return text if text.isascii() else text.replace("\u2212", "-")
 
 
+def _western(raw: bytes) -> str:
+    try:
+        return raw.decode("cp1252")  # of Windows, with €
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")
+
+
 def _encoding(raw: bytes) -> str:
+    if raw.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
     if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
     head = raw[:4096]
@@ -100,58 +124,79 @@ def _encoding(raw: bytes) -> str:
 def sheet(text: str, wanted: Sequence[str] = ()) -> Sheet:
     """The table in a text; `wanted` are names of columns, by which numbers may be names."""
     rows, mark, lines = cells(text)
-    return _trimmed(_framed(rows, mark, lines) or _headed(rows, mark, wanted))
+    found = _trimmed(_framed(rows, mark, lines) or _headed(rows, mark, wanted))
+    _check_footer(found)
+    return found
 
 
 def cells(text: str) -> tuple[list[Row], str | None, dict[int, str]]:
     """The rows, by what their cells are separated, and the line of each."""
     # Not splitlines(): it also breaks at form feeds and the like, which editors do not count.
     lines = [(n, line) for n, line in enumerate(text.split("\n"), 1) if line.strip()]
-    said = re.fullmatch(r'"?sep=(.)"?', lines[0][1].strip(), re.IGNORECASE) if lines else None
+    said = re.fullmatch(r'"?sep= *(.) *"?', lines[0][1], re.IGNORECASE) if lines else None
     lines = _without_comments(lines[1:] if said else lines)
     if not lines:
         raise Unreadable("is empty: no line holds a number")
-    mark = said[1] if said else _separator(lines[1:][-TAIL:] or lines)
+    mark = said[1].strip(" ") or None if said else _separator(lines[1:][-TAIL:] or lines)
     return [(n, _cells(line, mark, n)) for n, line in lines], mark, dict(lines)
 
 
 def _without_comments(lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
     kept = [(n, line) for n, line in lines if not COMMENT.match(line.lstrip())]
-    if not any(";" in line for _, line in kept if not line.lstrip().startswith(";")):
+    others = [line for _, line in kept if not line.lstrip().startswith(";")]
+    # Where most lines begin with ; their first cells are empty.
+    if 2 * len(others) > len(kept) and not any(";" in line for line in others):
         kept = [(n, line) for n, line in kept if not line.lstrip().startswith(";")]
     return [(n, INLINE.sub("", line)) for n, line in kept]
 
 
 def _separator(lines: list[tuple[int, str]]) -> str | None:
-    """That by which most of the cells are numbers; the first of equals."""
+    """A semicolon, tab or bar by which most lines have cells that are numbers, with their units
+    or without; else that by which most of the cells are numbers; the first of equals."""
     best, most = None, -1
     for mark in SEPARATORS:
         cells = [_cells(line, mark, n) for n, line in lines]
         parted = [len(c) > 1 for c in cells]
-        numbers = sum(like_number(c) for row in cells for c in row)
-        if (mark is None or any(parted)) and numbers > most:
-            best, most = mark, numbers
-    if best in (None, ",") and all(_two_readings(line) for _, line in lines):
+        numbers = [sum(like_number(c) or measured(c) for c in row) for row in cells]
+        sure = sum(p and count > 0 for p, count in zip(parted, numbers, strict=True))
+        if mark in (";", "\t", "|") and 2 * sure > len(lines):
+            return mark
+        if (mark is None or any(parted)) and sum(numbers) > most:
+            best, most = mark, sum(numbers)
+    if best in (None, ",") and 2 * sum(_two_readings(line) for _, line in lines) > len(lines):
         raise Unreadable(f"does a comma or a blank separate {lines[0][1].strip()[:40]!r}? "
                          "Write decimal points, or ; between columns")  # fmt: skip
     return best
 
 
 def _two_readings(line: str) -> bool:
-    """3,6, 79,0 or a 3,6: the comma may be of a number as well as between columns."""
+    """3,6, 79,0, a 3,6 or ,6: the comma may be of a number as well as between columns."""
     words = line.split()
+    if re.fullmatch(r"[+-]?,\d+", words[0]):
+        return True
     if len(words) < 2 or all(re.fullmatch(r"[+-]?\d+(,\d+)?", w) for w in words):
         return False
-    return any(re.fullmatch(r"[+-]?\d+,\d+,?", w) for w in words)
+    return any(re.fullmatch(r"[+-]?\d+,\d+(\.\d*)?,?", w) for w in words)
 
 
 def _cells(line: str, separator: str | None, number: int) -> list[str]:
     if separator is None:
-        return [cell.strip('"') for cell in re.findall(r'"[^"]*"(?=\s|$)|[^ \t\f\v]+', line)]
+        words = re.findall(r'"[^"]*"(?=\s|$)|[^ \t\f\v]+', line)
+        return [ungrouped(cell.strip('"')) for cell in words]
     try:
-        return [c.strip() for c in next(csv.reader([line.strip(" ")], delimiter=separator))]
+        row = next(csv.reader([line.strip(" ")], delimiter=separator, skipinitialspace=True))
+        return [ungrouped(cell.strip()) for cell in row]
     except csv.Error as error:
         raise Unreadable(f"line {number}: {error}") from None
+
+
+def _check_footer(found: Sheet) -> None:
+    """Raises Unreadable where the last row is a mean or a sum of the others."""
+    labels = [next((c for c in cells if c and not like_number(c)), "") for _, cells in found.rows]
+    if FOOTER.fullmatch(labels[-1]) and not FOOTER.fullmatch(labels[0]):
+        line, label = found.rows[-1][0], labels[-1]
+        raise Unreadable(f"line {line}: is {label[:40]!r} a row of data? Begin it with # if it is "
+                         "made of the others, or write another word")  # fmt: skip
 
 
 # ---- header
@@ -167,8 +212,14 @@ def _framed(rows: list[Row], mark: str | None, lines: dict[int, str]) -> Sheet |
     before, body = rows[:start], rows[start:]
     number, head = before[-1]
     name = lines[number].strip().strip('"')
-    names = ["", *head] if len(head) == k - 1 and _row_names(body, mark, lines) else []
-    names = [name] if k == 1 and mark is None else names
+    title = len(head) == 1 and mark is not None and " " in name and '"' not in lines[number]
+    of_r = len(head) == k - 1 and not title and _row_names(body, mark, lines)
+    names = ["", *head] if of_r else []
+    alone = k == 1 and mark is None and like_number(body[0][1][0])
+    names = [name] if alone else names
+    if mark is None and k > 1 and any(word[0] in "[(" for word in names[1:] if word):
+        raise Unreadable(f"line {number}: does a blank separate {head[-2]} and {head[-1]}? Write ; "
+                         "between columns, or _ in names")  # fmt: skip
     if any(map(like_number, head)) or any(map(mistyped, head)):
         names = []
     prose = before[:-1] if names else before
@@ -182,12 +233,12 @@ def _row_names(body: list[Row], mark: str | None, lines: dict[int, str]) -> bool
     """Whether the first cells are names of rows: words, in quotes, or 1, 2, …"""
     first = [cells[0] for _, cells in body]
     if all(lines[n].lstrip().startswith('"') for n, _ in body):
-        return True
+        return any('"' in lines[n] for n in lines if n < body[0][0])  # R quotes its header too
     pairs = [[",".join(cells[j : j + 2]) for _, cells in body] for j in range(len(body[0][1]) - 1)]
     if mark == "," and any(all(map(CUT.fullmatch, pair)) for pair in pairs):
         return False  # 3,6 below the one name it belongs to
     counted = first == [str(i) for i in range(1, len(body) + 1)]
-    return counted or not any(map(like_number, first))
+    return counted or not any(like_number(c) or measured(c) for c in first)
 
 
 def _is_prose(line: str) -> bool:
@@ -252,6 +303,9 @@ def _is_header(line: int, first: list[str], body: list[list[str]], wanted: Seque
     if not said:
         return not any(map(like_number, first))
     columns = [[cells[j] for cells in body] for j in said]
+    words = [j for j in range(k) if not any(like_number(cells[j]) for cells in body)]
+    if len(words) < k and any(like_number(first[j]) for j in words):
+        raise Unreadable(_names_or_numbers(line, first))  # a number above words
     if len(body) >= FEW and _like_names([first[j] for j in said], columns):
         raise Unreadable(_names_or_numbers(line, first))
     return False

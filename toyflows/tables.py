@@ -6,6 +6,7 @@ where the user says so. See `rows` for the forms of text. A long plain text is r
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import math
@@ -20,15 +21,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows import archive, rows
+from toyflows import archive, files, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError, near
-from toyflows.numerals import Marks, like_number, mostly_numbers, surely_decimal
+from toyflows.numerals import (
+    LARGEST,
+    Marks,
+    beside_whole,
+    foreign,
+    like_number,
+    mostly_measured,
+    mostly_numbers,
+    sometimes_whole,
+    surely_decimal,
+)
 
 PACKAGED = "old-faithful"
 STDIN = "-"
-LARGEST = 1e300  # in absolute value: the range of the data stays a float
 HEAD = 1000  # lines that decide the layout of a plain text
 ALL = "all"  # as a column: every number, in reading order
 # Codes of missing values, asked about where they lie farther off than the others reach.
@@ -139,6 +149,8 @@ def _bytes(source: str) -> bytes:
     if source == PACKAGED:
         return resources.files("toyflows.datasets").joinpath("old_faithful.csv").read_bytes()
     if source == STDIN:
+        with contextlib.suppress(OSError):  # a stream of Python's own has no number
+            files.reads(sys.stdin.fileno())
         return sys.stdin.buffer.read()
     try:
         with Path(source).open("rb") as file:
@@ -185,6 +197,9 @@ def _plain(text: str, choice: Choice) -> Table | None:
     # No comma but between columns, so no decimal comma; no quote, comment or missing value.
     if rest.encode().translate(None, b"0123456789+-.eE" + blanks.encode()):
         return None
+    sure = surely_decimal(rest)
+    if "." in rest and not sure and _may_be_mixed(head, rest):
+        return None
     try:
         below = _numbers(rest, head.separator)
         above = np.array([[Marks().value(c) for c in cells] for _, cells in head.rows])
@@ -194,10 +209,16 @@ def _plain(text: str, choice: Choice) -> Table | None:
     if not (x.min() >= -LARGEST and x.max() <= LARGEST):  # nan compares false
         return None
     columns = _chosen(head, choice)
-    marks = _marks(head) if not surely_decimal(rest) else Marks()
+    marks = Marks() if sure else _marks(head)
     names = _names(head.names, columns)
     found = _cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
     return replace(found, point=marks.doubtful)
+
+
+def _may_be_mixed(head: rows.Sheet, rest: str) -> bool:
+    """Whether whole numbers may stand beside such as 1.234 in a column."""
+    several = len(head.rows[0][1]) > 1
+    return several or sometimes_whole(rest) or any(map(str.isdecimal, head.column(0)))
 
 
 def _numbers(text: str, separator: str | None) -> Array:
@@ -230,10 +251,13 @@ def _of_sheet(sheet: rows.Sheet, choice: Choice) -> Table:
 
 
 def _marks(sheet: rows.Sheet) -> Marks:
-    """The decimal mark of its numbers. Semicolons between columns, and names with an umlaut or an
-    accent, are signs of a country where points group thousands."""
-    grouping = sheet.separator == ";" or not all(map(str.isascii, sheet.names))
-    return Marks.of((c for j in _numeric(sheet) for c in sheet.column(j)), grouping)
+    """The decimal mark of its numbers. Semicolons between columns, words and dates of a country
+    where points group thousands, and whole numbers beside 1.234 are signs that they do so here."""
+    numeric = _numeric(sheet)
+    words = (c for j in range(len(sheet.rows[0][1])) if j not in numeric for c in sheet.column(j))
+    grouping = sheet.separator == ";" or any(beside_whole(sheet.column(j)) for j in numeric)
+    grouping = grouping or foreign(sheet.names, words)
+    return Marks.of((c for j in numeric for c in sheet.column(j)), grouping)
 
 
 def _all(text: str, choice: Choice) -> Table:
@@ -258,7 +282,10 @@ def _chosen(sheet: rows.Sheet, choice: Choice) -> list[int]:
         line, cells = sheet.rows[0]
         raise Unreadable(f"line {line}: is {','.join(cells)} one number or {k}? Write a decimal "
                          f"point, or say which column: {choice.way}")  # fmt: skip
-    return _picked(sheet.names, _numeric(sheet) if k > 1 else [0], k, choice)
+    # A column of numbers with their units is asked about, not passed over.
+    meant = [j for j in range(k) if mostly_measured(sheet.column(j))]
+    numeric = sorted({*_numeric(sheet), *meant}) if k > 1 else [0]
+    return _picked(sheet.names, numeric, k, choice)
 
 
 def _picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) -> list[int]:
@@ -270,9 +297,10 @@ def _picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) ->
                              f"{choice.way}")  # fmt: skip
         return [_place(column, names, k) for column in choice.columns]
     named = [j for j in numeric if names and names[j] and not names[j].startswith("Unnamed: ")]
-    found = named or numeric
+    found = named or [j for j in numeric if j or not any(names)]  # not the row numbers alone
     if not found:
-        raise Unreadable("holds no column of numbers")
+        raise Unreadable(f"holds no column of numbers (write digits and one decimal point, "
+                         f"or say which column: {choice.way})")  # fmt: skip
     if choice.width is None or len(found) <= choice.width:
         return found
     listed = ", ".join(names[j] if names else str(j + 1) for j in found[:12])

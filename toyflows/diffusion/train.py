@@ -103,6 +103,19 @@ class Config:
             raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
+    def idle(self) -> dict[str, str]:
+        """The options that have no effect here, and what each is for."""
+        names, other = ("schedule", "first", "last"), "ddpm"
+        if self.kind == "ddpm":
+            names, other = ("sigma_min", "sigma_max"), "ncsn"
+        found = dict.fromkeys(names, f"is for {other}, not for {self.kind}")
+        if not self.labels:
+            found["unlabelled"] = "goes with -p labels=true"
+        if self.size:
+            found["depth"] = "is for points, not for images"
+        return found
+
+    @property
     def asked(self) -> tuple[str, int, bool, str, bool | None]:
         """The arguments of sources.find."""
         return self.target, self.size, self.labels, self.columns, self.skip_missing

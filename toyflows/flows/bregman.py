@@ -47,6 +47,12 @@ class Bregman(MaximumLikelihood):
             raise InputError("p", f"alpha={self.alpha}", "must be 0 < alpha ≤ 1")
 
     @property
+    def idle(self) -> dict[str, str]:
+        """The options that have no effect here, and what each is for."""
+        known = self.generator == "power"
+        return {} if known else {"alpha": f"is for generator=power; {self.generator} has none"}
+
+    @property
     def _power(self) -> tuple[float, float]:
         """(c, α) of g = c ρ^α."""
         return {"kl": (1.0, 0.0), "l2": (2.0, 1.0), "power": (1.0, self.alpha)}[self.generator]

@@ -107,6 +107,18 @@ class Config:
             raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
+    def idle(self) -> dict[str, str]:
+        """The options that have no effect here, and what each is for."""
+        if not self.sampled:
+            chains = ("langevin", "step", "clip", "buffer", "fresh", "alpha", "weight")
+            return dict.fromkeys(chains, "is for ebm and jem; a classifier draws no samples")
+        found = {} if self.labelled else {"weight": "is for jem; an ebm learns no classes"}
+        if self.sampler != "persistent":
+            why = f"is for --sampler persistent; {self.sampler} keeps no chains"
+            found |= dict.fromkeys(("buffer", "fresh"), why)
+        return found
+
+    @property
     def chain(self) -> Chain:
         """The chain that gives the samples of a training step."""
         return Chain(self.langevin, self.step, self.noise, self.clip)

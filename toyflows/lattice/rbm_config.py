@@ -75,6 +75,17 @@ class Config:
             raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
+    def idle(self) -> dict[str, str]:
+        """The options that have no effect here, and what each is for."""
+        used = {"cd": ("k",), "pcd": ("k", "chains"), "exact": ()}
+        chains = ("k", "chains", "temperatures")
+        idle = [n for n in chains if n not in used.get(self.sampler, chains)]
+        found = dict.fromkeys(idle, f"is for other samplers; {self.sampler} has none")
+        if self.data == BARS:
+            found["threshold"] = f"is for pictures; {BARS} are binary"
+        return found
+
+    @property
     def smaller(self) -> int:
         """Units of the smaller layer."""
         return min(self.size**2, self.hidden)
