@@ -19,10 +19,10 @@ import pytest
 
 from toyflows.errors import InputError
 from toyflows.kernels.jit import f32, kernel
-from toyflows.kernels.lanes import LANES, load, store, transpose
+from toyflows.kernels.lanes import LANES, WIDTH
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
-from toyflows.kernels.vectors import get, put, sigmoid16
-from toyflows.kernels.winograd import A_T, B_T, G
+from toyflows.kernels.vectors import get, put, sigmoid_each
+from toyflows.kernels.winograd import A_T, B_T, G, turn
 from toyflows.nn.fast_unet import FastUNet
 from toyflows.nn.network import energy_network, mlp
 from toyflows.nn.unet import unet
@@ -174,13 +174,13 @@ def test_winograds_matrices() -> None:
 
 @kernel
 def _turned(a, b):
-    store(b, 0, LANES, LANES, transpose(load(a, 0, LANES, LANES, 1, 16)), LANES)
+    turn(a, b, 0, LANES)
 
 
 @kernel
 def _sigmoids(x, σ, truth):
-    for k in range(0, x.size, LANES):
-        put(σ, k, sigmoid16(get(x, k)))
+    for k in range(0, x.size, WIDTH):
+        put(σ, k, sigmoid_each(get(x, k)))
     for k in range(x.size):
         truth[k] = sigmoid2(f32(-LOG2E) * x[k])
 
