@@ -191,10 +191,16 @@ def _shuffled(builder, x, y, lanes):
     return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT, len(lanes)), lanes))
 
 
-def _halves_added(builder, x, y, width):
-    """x and y hold sums of `width` lanes each: those of x, then those of y, of half the width."""
-    low = [g + k for g in range(0, 2 * WIDTH, width) for k in range(width // 2)]
-    return builder.fadd(*(_shuffled(builder, x, y, [k + s for k in low]) for s in (0, width // 2)))
+def _halves_added(builder, x, y):
+    """x and y are pairs (register, whose sum a lane belongs to), equal ones in a row: the sums of
+    both, in half as many lanes each. A shuffle of 128 bits is the cheapest, so they stay there."""
+    width = x[1].count(x[1][0])
+    low, block = [], max(width, 4)
+    for first in range(0, WIDTH, block):
+        half = [k for k in range(first, first + block) if (k - first) % width < width // 2]
+        low += half + [WIDTH + k for k in half]
+    parts = (_shuffled(builder, x[0], y[0], [k + s for k in low]) for s in (0, width // 2))
+    return builder.fadd(*parts), [(x[1] + y[1])[k] for k in low]
 
 
 def _parts_added(builder, parts):
@@ -205,6 +211,14 @@ def _parts_added(builder, parts):
     return parts[0]
 
 
+def _sorted_sums(builder, register, owners):
+    """The sums in their order, where one or two lanes are left of each."""
+    lanes = sorted(range(WIDTH), key=lambda k: (owners[k], k))
+    step = owners.count(owners[0])
+    parts = [_shuffled(builder, register, register, lanes[s::step]) for s in range(step)]
+    return parts[0] if step == 1 else builder.fadd(*parts)
+
+
 @intrinsic
 def add_lane_sums(typingctx, a, start, block):
     """a[start + k] += the sum over the 16 lanes of [k, part], as a tree: lanes that are 8 apart,
@@ -213,17 +227,17 @@ def add_lane_sums(typingctx, a, start, block):
     def codegen(context, builder, signature, args):
         vectors = _elements(builder, args[2], block)
         for first in range(0, block.count // PARTS, OCTET):
-            numbers = range(first * PARTS, (first + OCTET) * PARTS, PARTS)
-            level, width = [_parts_added(builder, vectors[k : k + PARTS]) for k in numbers], WIDTH
-            while width > 1 and len(level) > 1:
+            whole = vectors[first * PARTS : (first + OCTET) * PARTS]
+            level = [
+                (_parts_added(builder, whole[k * PARTS : (k + 1) * PARTS]), [k] * WIDTH)
+                for k in range(OCTET)
+            ]
+            while len(level) > 1 and level[0][1].count(level[0][1][0]) > 1:
                 pairs = zip(level[::2], level[1::2], strict=True)
-                level = [_halves_added(builder, x, y, width) for x, y in pairs]
-                width //= 2
-            if width > 1:  # 16 lanes hold the eight pairs that are left
-                lanes = range(0, WIDTH, 2), range(1, WIDTH, 2)
-                level = [builder.fadd(*(_shuffled(builder, *2 * level, list(k)) for k in lanes))]
-            for k, total in enumerate(level):
-                place = builder.add(args[1], args[1].type(first + k * OCTET // len(level)))
+                level = [_halves_added(builder, x, y) for x, y in pairs]
+            for register, owners in level:
+                total = _sorted_sums(builder, register, owners)
+                place = builder.add(args[1], args[1].type(first + min(owners)))
                 at = address(context, builder, a, args[0], place, total.type)
                 builder.store(builder.fadd(builder.load(at, align=4), total), at, align=4)
         return context.get_dummy_value()
