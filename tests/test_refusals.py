@@ -239,7 +239,7 @@ def test_no_message_says_what_is_allowed() -> None:
         ({"NUMBA_CPU_NAME": "generic"}, "(SSE|NEON) \\(generic\\): .*"),
         (
             {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2"},
-            "AVX \\(haswell\\): 16 registers of 256 bits",
+            "AVX \\(haswell\\): 16 .* 256 .*",
         ),
         ({"NUMBA_CPU_NAME": "haswell"}, "\\S+ \\(haswell, with this machine's features as .*"),
     ],
