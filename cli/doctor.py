@@ -13,12 +13,6 @@ from toyflows.cli._errors import refusing
 if TYPE_CHECKING:
     from toyflows.state import Trajectory
 
-SIXTEEN = """define <16 x float> @add(<16 x float> %x) {
-    %y = fadd <16 x float> %x, %x
-    ret <16 x float> %y
-}"""
-REGISTERS = {"%zmm": "AVX-512", "%ymm": "AVX", "%xmm": "SSE", ".4s": "NEON"}
-
 
 def register(app: typer.Typer) -> None:
     """Adds this family's command."""
@@ -60,21 +54,14 @@ def _facts() -> list[tuple[str, str]]:
 
 def _simd() -> str:
     """The widest registers that LLVM uses for the processor that numba compiles for."""
-    import llvmlite.binding as llvm
-
     from toyflows.kernels.jit import processor
+    from toyflows.kernels.machine import HERE
 
-    name, features = processor()
     # Numba has it so: another name alone leaves it the instructions of this machine.
     named = os.environ.get("NUMBA_CPU_NAME", "generic") != "generic"
     mixed = named and "NUMBA_CPU_FEATURES" not in os.environ
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=name, features=features)
-    code = machine.emit_assembly(llvm.parse_assembly(SIXTEEN))
-    found = [words for register, words in REGISTERS.items() if register in code]
     own = ", with this machine's features as NUMBA_CPU_FEATURES is not set" if mixed else ""
-    return f"{found[0] if found else 'none'} ({name}{own})"
+    return f"{HERE.name} ({processor()[0]}{own}): {HERE.count} registers of {HERE.bits} bits"
 
 
 def _checks() -> list[tuple[str, bool, str]]:

@@ -141,15 +141,21 @@ def bars() -> Iterator[Callable[[str, int, int], None] | None]:
     from rich.console import Console
     from rich.progress import Progress, TaskID
 
+    from toyflows import kernels
+
     tasks: dict[str, TaskID] = {}
     with Progress(console=Console(stderr=True), transient=True) as bars:
 
         def report(name: str, done: int, of: int) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=of)
-            bars.update(tasks[name], completed=done)
+            bars.update(tasks[name], completed=done, total=of)
 
-        yield report
+        kernels.report = report
+        try:
+            yield report
+        finally:
+            kernels.report = None
 
 
 def _print(run: Run, out: list[Path]) -> None:

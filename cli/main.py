@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 import toyflows
-from toyflows import files
+from toyflows import errors, files
 from toyflows.cli import _ending, _output
 from toyflows.cli._errors import Words, occurrences, refusing, say
 from toyflows.errors import InputError
@@ -115,6 +115,7 @@ def _check_environment() -> None:
 
 def main() -> None:
     """The console script: a wrong call gets one line and exit code 2, never a traceback."""
+    errors.command_line = True
     _output.prepare()  # before any file is opened: it would get the number of a closed stream
     with files.command(), _ending.heeding():
         code = _called()

@@ -15,6 +15,12 @@ MAIN = HEEDFUL + "from toyflows.cli.main import main; main()"
 PATIENCE = 600.0  # seconds: a busy machine is slow, only what is broken never comes
 
 
+def without_compiling(stderr: str) -> str:
+    """What a command says beside the line on a cold cache of kernels, which a test may meet."""
+    lines = stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("toyflows: compiling "))
+
+
 @contextmanager
 def running(code: str, *words: object, **how: Any) -> Iterator[subprocess.Popen[str]]:
     """Python at work on the code. However the test goes on, the process ends and its pipes close,

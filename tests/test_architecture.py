@@ -18,7 +18,7 @@ PACKAGES = {"toyflows": ROOT / "toyflows", "toyflows.cli": ROOT / "cli"}
 PACKAGES |= {"toyflows.figures": ROOT / "figures"}
 HOMES = {  # of a library: the modules that may import it
     "numba": ("toyflows.kernels",),
-    "llvmlite": ("toyflows.kernels", "toyflows.cli.doctor"),
+    "llvmlite": ("toyflows.kernels",),
     # The letters' outlines are those of the fonts that matplotlib ships.
     "matplotlib": (
         "toyflows.figures",

@@ -4,11 +4,6 @@ and the goal is 1e-5."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import platform
-import subprocess
-import sys
 from functools import cache
 from typing import Any
 
@@ -295,31 +290,3 @@ def test_wrong_inputs_are_refused() -> None:
     ):
         with pytest.raises(InputError):
             call()
-
-
-BITS = """
-import hashlib, sys
-import numpy as np
-from toyflows.nn.fast import Fast
-from toyflows.nn.network import energy_network
-fast = Fast(energy_network(12, 3))
-θ = fast.network.init(np.random.default_rng(0))
-x = np.random.default_rng(1).uniform(-1, 1, (3, 12, 12)).astype(np.float32)
-x = fast.langevin(θ, x, 3, 1000.0, 0.05, 1.0)
-g = np.ones((3, 3), np.float32)
-print(hashlib.sha256(x.tobytes() + fast.gradients(θ, x, g).tobytes()).hexdigest())
-"""
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="names x86 instruction sets")
-def test_a_machine_without_wide_vectors_gets_the_same_bits() -> None:
-    """Code for 128-bit registers and no fma instruction, against the code for this machine."""
-    seen = set()
-    for cpu in ({}, {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}):
-        done = subprocess.run(
-            [sys.executable, "-c", BITS], capture_output=True, text=True, env=os.environ | cpu
-        )
-        assert done.returncode == 0, done.stderr
-        seen.add(done.stdout)
-    assert len(seen) == 1
-    assert len(seen.pop().strip()) == 2 * hashlib.sha256().digest_size

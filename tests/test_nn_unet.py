@@ -4,12 +4,7 @@ sums by Winograd err by ~5e-6, and the goal is 1e-5."""
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import os
-import platform
-import subprocess
-import sys
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -19,10 +14,10 @@ import pytest
 
 from toyflows.errors import InputError
 from toyflows.kernels.jit import f32, kernel
-from toyflows.kernels.lanes import LANES, load, store, transpose
+from toyflows.kernels.lanes import LANES, WIDTH
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
-from toyflows.kernels.vectors import get, put, sigmoid16
-from toyflows.kernels.winograd import A_T, B_T, G
+from toyflows.kernels.vectors import get, put, sigmoid_each
+from toyflows.kernels.winograd import A_T, B_T, G, turn
 from toyflows.nn.fast_unet import FastUNet
 from toyflows.nn.network import energy_network, mlp
 from toyflows.nn.unet import unet
@@ -174,13 +169,13 @@ def test_winograds_matrices() -> None:
 
 @kernel
 def _turned(a, b):
-    store(b, 0, LANES, LANES, transpose(load(a, 0, LANES, LANES, 1, 16)), LANES)
+    turn(a, b, 0, LANES)
 
 
 @kernel
 def _sigmoids(x, σ, truth):
-    for k in range(0, x.size, LANES):
-        put(σ, k, sigmoid16(get(x, k)))
+    for k in range(0, x.size, WIDTH):
+        put(σ, k, sigmoid_each(get(x, k)))
     for k in range(x.size):
         truth[k] = sigmoid2(f32(-LOG2E) * x[k])
 
@@ -234,34 +229,6 @@ def test_wrong_inputs_are_refused() -> None:
     ):
         with pytest.raises(InputError):
             call()
-
-
-BITS = """
-import hashlib
-import numpy as np
-from toyflows.nn.fast_unet import FastUNet
-from toyflows.nn.unet import unet
-fast = FastUNet(unet(8, (32, 32)))
-rng = np.random.default_rng(0)
-θ = fast.network.init(rng)
-x, target = rng.normal(size=(2, 3, 8, 8, 1)).astype(np.float32)
-print(hashlib.sha256(fast.loss_and_gradient(θ, x, 3.0, target)[1].tobytes()).hexdigest())
-"""
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="names x86 instruction sets")
-def test_a_machine_without_wide_vectors_gets_the_same_bits() -> None:
-    """Code for 128-bit registers and no fma instruction, against the code for this machine. The
-    embedded time is NumPy's own, the same in both processes."""
-    seen = set()
-    for cpu in ({}, {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}):
-        done = subprocess.run(
-            [sys.executable, "-c", BITS], capture_output=True, text=True, env=os.environ | cpu
-        )
-        assert done.returncode == 0, done.stderr
-        seen.add(done.stdout)
-    assert len(seen) == 1
-    assert len(seen.pop().strip()) == 2 * hashlib.sha256().digest_size
 
 
 def torch_unet(torch: Any, p: Any, x: Any, t: Any) -> Any:

@@ -7,6 +7,9 @@ import difflib
 import sys
 from collections.abc import Collection
 
+# The command line sets this: what takes long is told on stderr.
+command_line = False
+
 
 def printable(text: str) -> str:
     """No command to a terminal: what cannot be printed is written out, as \\x1b."""

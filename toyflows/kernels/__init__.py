@@ -1,6 +1,6 @@
-"""The only home of numba. Reading order: jit, polynomials, random, team, langevin, metropolis,
-chains, weighted, sample, banded, swap; for K modes modes, modes_chains, plane; for networks
-lanes, tiles, energy_chain.
+"""The only home of numba. Reading order: cache, compiling, jit, polynomials, random, team,
+langevin, metropolis, chains, weighted, sample, banded, swap; for K modes modes, modes_chains,
+plane; for networks machine, lanes, tiles, energy_chain.
 
 Every kernel has a NumPy twin that a test pins it to (mixture.py, backends/grid.py, nn/). Nothing is
 imported by `toyflows --help`, by listing or by refusing: import it where a run starts.
@@ -9,11 +9,15 @@ imported by `toyflows --help`, by listing or by refusing: import it where a run 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from toyflows.errors import InputError
 
 # The command line sets this before a run: see jit.without_blas.
 own_process = False
+# Whether it was said that kernels are compiled, and who draws how far it is (name, done, of).
+said = False
+report: Callable[[str, int, int], None] | None = None
 
 
 def _check_environment() -> None:

@@ -75,17 +75,18 @@ def add_eight_rows(out, u, g):
 def convolve(u, gauss, out):
     """out (n + 2K,) = Σ_i u_i gauss[· − i] of u (n,) and gauss (2K + 1,); entry K of out is that
     of u_0."""
-    g = np.zeros(gauss.size + 14)
-    g[7 : 7 + gauss.size] = gauss
-    eight = np.zeros(8)
-    wide = np.zeros(out.size + 8)
+    g, eight, wide = np.zeros(gauss.size + 14), np.zeros(8), np.zeros(out.size + 8)
+    for k in range(gauss.size):
+        g[7 + k] = gauss[k]
     for i in range(0, u.size, 8):
-        n = min(8, u.size - i)
-        eight[:n] = u[i : i + n]
-        eight[n:] = 0.0
-        if np.any(eight > 0.0):
+        some = False
+        for k in range(8):
+            eight[k] = u[i + k] if i + k < u.size else 0.0
+            some |= eight[k] > 0.0
+        if some:
             add_eight_rows(wide[i : i + gauss.size + 7], eight, g)
-    out[:] = wide[: out.size]
+    for k in range(out.size):
+        out[k] = wide[k]
 
 
 @kernel

@@ -17,11 +17,11 @@ from toyflows.kernels.team import meet, next_share
 
 
 @kernel
-def total_of(part, column):
-    """Σ_block part[block, column], in block order."""
+def total_of(column):
+    """Σ_block column[block], in block order."""
     total = 0.0
-    for block in range(part.shape[0]):
-        total += part[block, column]
+    for block in range(column.size):
+        total += column[block]
     return total
 
 
@@ -73,11 +73,11 @@ def persistent(
                 first, last = next_share(sync, rank, size, turn, k, blocks)
         meet(sync, size * (k + 1))
         mean = sorted_responsibility(data_x, data_w, data_tail, data_r, b - a, 0.5 * (a + b), θ)
-        velocity = total_of(part, 0) / x.size - mean
+        velocity = total_of(part[:, 0]) / x.size - mean
         if rank == 0:
             path[k, 0] = θ
             path[k, 1] = velocity
-            path[k, 2] = total_of(part, 1)
-            path[k, 3] = total_of(part, 2)
+            path[k, 2] = total_of(part[:, 1])
+            path[k, 3] = total_of(part[:, 2])
         θ += η * velocity
     return θ

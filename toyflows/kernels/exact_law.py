@@ -66,7 +66,8 @@ def normalised(logw, w, one, sums):
         u = exp2_f64(max(t, -LARGEST))
         w[k] = u if t > -LARGEST else 0.0
     total = dot(w, one, sums)
-    w /= total
+    for k in range(w.size):
+        w[k] /= total
     return top + math.log(total)
 
 
@@ -146,8 +147,9 @@ def weighted_law(logw, x, dx, in_b, data, data_w, a, b, h, η, θ, reach, path):
         v = dot(w, r, sums) - dot(data_w, r_data, sums)
         path[step, 0], path[step, 1], path[step, 3], path[step, 5] = θ, v, np.nan, np.nan
         path[step, 2], path[step, 4] = dot(w, in_b, sums), mass
-        A[:], F[:], force = A_to, F_to, force_to
+        force = force_to
         for k in range(n):
+            A[k], F[k] = A_to[k], F_to[k]
             log_w[k], aim[k] = logw[k] - mass, x[k] - h * F[k]
         θ += η * v
         responsibilities(x, r, d, m, θ)

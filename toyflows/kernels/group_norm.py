@@ -20,8 +20,8 @@ import math
 import numpy as np
 
 from toyflows.kernels.jit import f32, kernel, wide_vectors
-from toyflows.kernels.lanes import LANES, OCTET, add_lane_sums, load
-from toyflows.kernels.vectors import fma16, get, put, sigmoid16, splat
+from toyflows.kernels.lanes import LANES, OCTET, PARTS, WIDTH, add_lane_sums, load
+from toyflows.kernels.vectors import fma_each, get, put, sigmoid_each, splat
 
 ε = f32(1e-5)
 NORM = np.dtype([(name, np.int64) for name in (
@@ -38,9 +38,9 @@ def add_pixels(p, space, centre, power, sums):
     for y in range(p.pixels):
         for x in range(p.pixels):
             z = p.z + y * p.z_row + x * sums.size
-            for c in range(0, sums.size, LANES):
+            for c in range(0, sums.size, WIDTH):
                 d = get(space, z + c) + get(centre, c)
-                put(sums, c, fma16(d, d, get(sums, c)) if power == 2 else get(sums, c) + d)
+                put(sums, c, fma_each(d, d, get(sums, c)) if power == 2 else get(sums, c) + d)
 
 
 @kernel
@@ -84,14 +84,14 @@ def norm_swish(p, space, weights):
     for y in range(p.pixels):
         for x in range(p.pixels):
             z, h = p.z + y * p.z_row + x * n, p.h + p.factor * (y * p.h_row + x * n)
-            for c in range(p.channels):
-                k = c * LANES
+            for k in range(0, n, WIDTH):
+                c = k // LANES
                 γ, β = splat(weights[p.γ + c]), splat(weights[p.β + c])
-                normed = fma16(
+                normed = fma_each(
                     get(space, p.scale + k), get(space, z + k), get(space, p.scale + n + k)
                 )
-                v = fma16(γ, normed, β)
-                v = v * sigmoid16(v)
+                v = fma_each(γ, normed, β)
+                v = v * sigmoid_each(v)
                 for row in range(p.factor):
                     for column in range(p.factor):
                         put(space, h + row * p.h_row + column * n + k, v)
@@ -106,22 +106,22 @@ def back_through_swish(p, space, weights, plain, along):
         for x in range(p.pixels):
             z, gz = p.z + y * p.z_row + x * n, p.gz + y * p.gz_row + x * n
             gh = p.gh + p.factor * (y * p.gh_row + x * n)
-            for c in range(p.channels):
-                k = c * LANES
+            for k in range(0, n, WIDTH):
+                c = k // LANES
                 g = splat(f32(0.0))
                 for row in range(p.factor):
                     for column in range(p.factor):
                         g = g + get(space, gh + row * p.gh_row + column * n + k)
                 γ, β = splat(weights[p.γ + c]), splat(weights[p.β + c])
-                normed = fma16(
+                normed = fma_each(
                     get(space, p.scale + k), get(space, z + k), get(space, p.scale + n + k)
                 )
-                v = fma16(γ, normed, β)
-                s = sigmoid16(v)
-                g = g * fma16(v * s, one - s, s)
+                v = fma_each(γ, normed, β)
+                s = sigmoid_each(v)
+                g = g * fma_each(v * s, one - s, s)
                 put(space, gz + k, g)
                 put(plain, k, get(plain, k) + g)
-                put(along, k, fma16(g, normed, get(along, k)))
+                put(along, k, fma_each(g, normed, get(along, k)))
 
 
 @kernel
@@ -129,16 +129,16 @@ def back_through_norm(p, space, factors):
     """∂L/∂z = a ∂L/∂v − b − c x̂ with factors = (a, b, c) of each channel; its sum at `p.gbias`."""
     wide_vectors()
     n = p.channels * LANES
-    for k in range(0, n, LANES):
+    for k in range(0, n, WIDTH):
         put(space, p.gbias + k, splat(f32(0.0)))
     for y in range(p.pixels):
         for x in range(p.pixels):
             z, gz = p.z + y * p.z_row + x * n, p.gz + y * p.gz_row + x * n
-            for k in range(0, n, LANES):
-                normed = fma16(
+            for k in range(0, n, WIDTH):
+                normed = fma_each(
                     get(space, p.scale + k), get(space, z + k), get(space, p.scale + n + k)
                 )
-                rest = fma16(get(factors, 2 * n + k), normed, get(factors, n + k))
+                rest = fma_each(get(factors, 2 * n + k), normed, get(factors, n + k))
                 g = get(factors, k) * get(space, gz + k) - rest
                 put(space, gz + k, g)
                 put(space, p.gbias + k, get(space, p.gbias + k) + g)
@@ -152,8 +152,8 @@ def norm_swish_back(p, space, weights, sums):
     plain, along = np.zeros(n, np.float32), np.zeros(n, np.float32)
     back_through_swish(p, space, weights, plain, along)
     for c in range(0, p.channels, OCTET):
-        add_lane_sums(sums, p.γ + c, load(along, c * LANES, LANES, LANES, 1, OCTET))
-        add_lane_sums(sums, p.β + c, load(plain, c * LANES, LANES, LANES, 1, OCTET))
+        add_lane_sums(sums, p.γ + c, load(along, c * LANES, LANES, WIDTH, OCTET, PARTS))
+        add_lane_sums(sums, p.β + c, load(plain, c * LANES, LANES, WIDTH, OCTET, PARTS))
     for k in range(n):
         plain[k] *= weights[p.γ + k // LANES]
         along[k] *= weights[p.γ + k // LANES]

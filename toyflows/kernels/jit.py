@@ -19,11 +19,13 @@ import importlib
 import io
 import multiprocessing
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from toyflows.kernels.cache import FOLDER as CACHE_FOLDER  # first: it says what now begins
+
+# isort: split
 import llvmlite.binding as llvm
 import numba
 import numpy as np
@@ -34,23 +36,7 @@ from numba.extending import intrinsic, register_jitable
 
 from toyflows import kernels
 from toyflows.errors import say
-from toyflows.files import user_cache
-
-
-def _source_hash() -> str:
-    text = b"".join(p.read_bytes() for p in sorted(Path(__file__).parent.glob("*.py")))
-    return hashlib.sha256(text + numba.__version__.encode()).hexdigest()[:16]
-
-
-def _cache_folder() -> Path | None:
-    """A folder numba can write to, or None."""
-    try:
-        folder = user_cache() / f"kernels-{_source_hash()}"
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (OSError, RuntimeError):  # read-only, full, or no home directory
-        return None
+from toyflows.kernels import cache, compiling
 
 
 def processor() -> tuple[str, str]:
@@ -71,9 +57,10 @@ def without_blas() -> None:
         del sys.modules["scipy.linalg.cython_blas"]
 
 
-CACHE_FOLDER = _cache_folder()
 if kernels.own_process:
     without_blas()
+if cache.TOLD:
+    compiling.listen()
 
 
 class Damaged(Exception):

@@ -1,9 +1,10 @@
-"""Sixteen images in one register: a vector type for kernels, and blocks of such vectors.
+"""Sixteen images in the lanes of registers: a vector type for kernels, and blocks of such vectors.
 
-A value f32x16 holds the same activation of 16 images, so that a layer is scalar code for one image
-whose scalars are vectors: no tails, no cases for a number of channels, no sum across a register.
-It is LLVM's <16 x float>: one register with AVX-512, two or four on smaller machines, and the same
-bits on all, because the order of the operations is written down and every fma rounds once.
+In memory an activation is 16 numbers, those of 16 images. A value f32s holds a register of them, so
+that a layer is scalar code for one image whose scalars are vectors: no tails, no cases for a number
+of channels, no sum across a register. That is all of them with AVX-512, and on smaller machines one
+of PARTS parts (`machine.py`), for which a kernel runs twice or four times; the bits are the same on
+all, because the order of the operations is written down and every fma rounds once.
 
 A block [m, n] of vectors is a tuple (m slow, n fast). Its length is part of its type, so LLVM
 unrolls everything and keeps it in registers; Numba's own vectoriser would keep the accumulators of
@@ -18,23 +19,27 @@ from numba import types
 from numba.core.cgutils import get_or_insert_function
 from numba.extending import intrinsic, models, register_model
 
+from toyflows.kernels.machine import HERE
+
 LANES = 16
+WIDTH = min(HERE.floats, LANES)  # lanes of one register
+PARTS = LANES // WIDTH
 OCTET = 8  # vectors that are summed over their lanes together
 _INT = ir.IntType(32)
-VECTOR = ir.VectorType(ir.FloatType(), LANES)
+VECTOR = ir.VectorType(ir.FloatType(), WIDTH)
 
 
-class F32x16(types.Type):
-    """One float32 of each of 16 images."""
+class F32s(types.Type):
+    """One float32 of each of WIDTH images."""
 
     def __init__(self) -> None:
-        super().__init__(name="f32x16")
+        super().__init__(name=f"f32x{WIDTH}")
 
 
-f32x16 = F32x16()
+f32s = F32s()
 
 
-@register_model(F32x16)
+@register_model(F32s)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager, kind):
         super().__init__(manager, kind, VECTOR)
@@ -53,7 +58,7 @@ def _elements(builder, block, kind):
 def llvm_function(builder, name, arguments):
     """LLVM's own function on vectors; llvmlite's builder.fma, say, refuses them."""
     kind = ir.FunctionType(VECTOR, [VECTOR] * arguments)
-    return get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32")
+    return get_or_insert_function(builder.module, kind, f"llvm.{name}.v{WIDTH}f32")
 
 
 def _block(*sizes):
@@ -63,7 +68,7 @@ def _block(*sizes):
     count = 1
     for n in sizes:
         count *= n.literal_value
-    return types.UniTuple(f32x16, count)
+    return types.UniTuple(f32s, count)
 
 
 def _places(builder, start, row, step, block, columns):
@@ -82,7 +87,7 @@ def zeros(typingctx, rows, columns):
         return None
 
     def codegen(context, builder, signature, args):
-        zero = ir.Constant(VECTOR, [0.0] * LANES)
+        zero = ir.Constant(VECTOR, [0.0] * WIDTH)
         return context.make_tuple(builder, block, [zero] * block.count)
 
     return block(rows, columns), codegen
@@ -90,7 +95,7 @@ def zeros(typingctx, rows, columns):
 
 @intrinsic(prefer_literal=True)
 def load(typingctx, a, start, row, step, rows, columns):
-    """[m, n] = a[start + m row + n step :][:16]"""
+    """[m, n] = a[start + m row + n step :][:WIDTH]"""
     block = _block(rows, columns)
     if block is None:
         return None
@@ -107,7 +112,7 @@ def load(typingctx, a, start, row, step, rows, columns):
 
 @intrinsic(prefer_literal=True)
 def store(typingctx, a, start, row, step, block, columns):
-    """a[start + m row + n step :][:16] = block[m, n]"""
+    """a[start + m row + n step :][:WIDTH] = block[m, n]"""
     if _block(columns) is None:
         return None
 
@@ -122,7 +127,7 @@ def store(typingctx, a, start, row, step, block, columns):
 
 def in_all_lanes(builder, number):
     one = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, _INT(0))
-    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_INT, WIDTH), [0] * WIDTH))
 
 
 def _spread(apart):
@@ -182,45 +187,59 @@ def _each(operation):
 add, multiply = _each("fadd"), _each("fmul")
 
 
-def _halves_added(builder, x, y, width):
-    """x and y hold sums of `width` lanes each: those of x, then those of y, of half the width."""
-    groups = range(0, 2 * LANES, width)
-    low = [g + k for g in groups for k in range(width // 2)]
-    parts = (
-        builder.shuffle_vector(
-            x, y, ir.Constant(ir.VectorType(_INT, len(low)), [k + shift for k in low])
-        )
-        for shift in (0, width // 2)
-    )
-    return builder.fadd(*parts)
+def _shuffled(builder, x, y, lanes):
+    return builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(_INT, len(lanes)), lanes))
+
+
+def _halves_added(builder, x, y):
+    """x and y are pairs (register, whose sum a lane belongs to), equal ones in a row: the sums of
+    both, in half as many lanes each. A shuffle of 128 bits is the cheapest, so they stay there."""
+    width = x[1].count(x[1][0])
+    low, block = [], max(width, 4)
+    for first in range(0, WIDTH, block):
+        half = [k for k in range(first, first + block) if (k - first) % width < width // 2]
+        low += half + [WIDTH + k for k in half]
+    parts = (_shuffled(builder, x[0], y[0], [k + s for k in low]) for s in (0, width // 2))
+    return builder.fadd(*parts), [(x[1] + y[1])[k] for k in low]
+
+
+def _parts_added(builder, parts):
+    """One register with the sums of lanes that are 8 apart, then 4 …, down to its own width."""
+    while len(parts) > 1:
+        half = len(parts) // 2
+        parts = [builder.fadd(x, y) for x, y in zip(parts[:half], parts[half:], strict=True)]
+    return parts[0]
+
+
+def _sorted_sums(builder, register, owners):
+    """The sums in their order, where one or two lanes are left of each."""
+    lanes = sorted(range(WIDTH), key=lambda k: (owners[k], k))
+    step = owners.count(owners[0])
+    parts = [_shuffled(builder, register, register, lanes[s::step]) for s in range(step)]
+    return parts[0] if step == 1 else builder.fadd(*parts)
 
 
 @intrinsic
 def add_lane_sums(typingctx, a, start, block):
-    """a[start + k] += the sum over the lanes of block[k], as a tree; eight k at a time."""
+    """a[start + k] += the sum over the 16 lanes of [k, part], as a tree: lanes that are 8 apart,
+    then 4, 2, 1; eight k at a time."""
 
     def codegen(context, builder, signature, args):
         vectors = _elements(builder, args[2], block)
-        for first in range(0, block.count, OCTET):
-            level, width = vectors[first : first + OCTET], LANES
-            while len(level) > 1:
+        for first in range(0, block.count // PARTS, OCTET):
+            whole = vectors[first * PARTS : (first + OCTET) * PARTS]
+            level = [
+                (_parts_added(builder, whole[k * PARTS : (k + 1) * PARTS]), [k] * WIDTH)
+                for k in range(OCTET)
+            ]
+            while len(level) > 1 and level[0][1].count(level[0][1][0]) > 1:
                 pairs = zip(level[::2], level[1::2], strict=True)
-                level = [_halves_added(builder, x, y, width) for x, y in pairs]
-                width //= 2
-            eight = ir.VectorType(ir.FloatType(), OCTET)
-            even, odd = (
-                builder.shuffle_vector(
-                    level[0],
-                    level[0],
-                    ir.Constant(ir.VectorType(_INT, OCTET), list(range(shift, LANES, 2))),
-                )
-                for shift in (0, 1)
-            )
-            place = builder.add(args[1], args[1].type(first))
-            at = address(context, builder, a, args[0], place, eight)
-            builder.store(
-                builder.fadd(builder.load(at, align=4), builder.fadd(even, odd)), at, align=4
-            )
+                level = [_halves_added(builder, x, y) for x, y in pairs]
+            for register, owners in level:
+                total = _sorted_sums(builder, register, owners)
+                place = builder.add(args[1], args[1].type(first + min(owners)))
+                at = address(context, builder, a, args[0], place, total.type)
+                builder.store(builder.fadd(builder.load(at, align=4), total), at, align=4)
         return context.get_dummy_value()
 
     return types.void(a, types.int64, block), codegen
@@ -228,27 +247,24 @@ def add_lane_sums(typingctx, a, start, block):
 
 @intrinsic
 def transpose(typingctx, block):
-    """[0, n] lane m = block[0, m] lane n, of sixteen vectors."""
+    """[0, n] lane m = block[0, m] lane n, of as many vectors as they have lanes."""
 
     def codegen(context, builder, signature, args):
-        vectors = _elements(builder, args[0], block)
-        for width in (1, 2, 4, 8):  # exchanges the bit `width` of a vector's number and of a lane's
-            lanes = range(LANES)
-            low = [k if not k & width else LANES + k - width for k in lanes]
-            high = [k + width if not k & width else LANES + k for k in lanes]
-            for k in range(LANES):
+        vectors, width = _elements(builder, args[0], block), 1
+        lanes = range(WIDTH)
+        while width < WIDTH:  # exchanges the bit `width` of a vector's number and of a lane's
+            low = [k if not k & width else WIDTH + k - width for k in lanes]
+            high = [k + width if not k & width else WIDTH + k for k in lanes]
+            for k in lanes:
                 if not k & width:
                     pair = vectors[k], vectors[k + width]
                     vectors[k], vectors[k + width] = (
-                        builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_INT, LANES), m))
-                        for m in (low, high)
+                        _shuffled(builder, *pair, m) for m in (low, high)
                     )
+            width *= 2
         return context.make_tuple(builder, block, vectors)
 
-    return (block(block), codegen) if block == _sixteen else None
-
-
-_sixteen = types.UniTuple(f32x16, LANES)
+    return (block(block), codegen) if block == types.UniTuple(f32s, WIDTH) else None
 
 
 def sandwich(M):
@@ -258,12 +274,12 @@ def sandwich(M):
         terms = [(float(m), v) for m, v in zip(row, vectors, strict=True) if m]
         terms.sort(key=lambda term: (abs(term[0]) != 1, -term[0]))
         (m, v), total = terms[0], None
-        total = v if m == 1 else builder.fmul(ir.Constant(VECTOR, [m] * LANES), v)
+        total = v if m == 1 else builder.fmul(ir.Constant(VECTOR, [m] * WIDTH), v)
         for m, v in terms[1:]:
             if abs(m) == 1:
                 total = builder.fadd(total, v) if m == 1 else builder.fsub(total, v)
             else:
-                factor = ir.Constant(VECTOR, [m] * LANES)
+                factor = ir.Constant(VECTOR, [m] * WIDTH)
                 total = builder.call(llvm_function(builder, "fma", 3), (factor, v, total))
         return total
 
@@ -271,7 +287,7 @@ def sandwich(M):
 
     @intrinsic
     def apply(typingctx, block):
-        result = types.UniTuple(f32x16, rows * rows)
+        result = types.UniTuple(f32s, rows * rows)
 
         def codegen(context, builder, signature, args):
             X = _elements(builder, args[0], block)

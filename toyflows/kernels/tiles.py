@@ -10,6 +10,9 @@ space[i], 16 floats from i on, for y < ny, x < nx, and c below 8 · blocks (or 2
 A run is what lies under one row of the kernel, pixels and their channels. A dense layer is such a
 convolution with one pixel, and the way back to the input is one for each kind of pixels, so this is
 the only loop there is. Sums are in the order of (u, k), one fma each: the same bits everywhere.
+
+A tile is as many sums as stay in the registers of this machine (`machine.py`): all eight channels
+and 16 images, or a half of each.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from toyflows.kernels.jit import device, f32, fma, kernel, wide_vectors
 from toyflows.kernels.lanes import (
     LANES,
     OCTET,
+    PARTS,
+    WIDTH,
     add,
     add_lane_sums,
     add_outer,
@@ -29,6 +34,7 @@ from toyflows.kernels.lanes import (
     store,
     zeros,
 )
+from toyflows.kernels.machine import HERE
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
 
 # What happens to a sum: nothing; z → swish; times a stored slope; added to what is there.
@@ -38,8 +44,9 @@ STRIP = 32  # pixels of eight channels of g, 16 KB: half of a small L1 cache
 VECTORS = OCTET * LANES  # floats of eight channels
 
 
-def _tile(channels, pixels):
-    """A tile of channels × pixels sums, which stay in registers until they are complete."""
+def _tile(channels, pixels, packed):
+    """A tile of channels × pixels sums, which stay in registers until they are complete; weights
+    stand in groups of `packed` channels."""
 
     @device
     def tile(p, space, weights, inp, w, bias, out, slope):
@@ -50,7 +57,7 @@ def _tile(channels, pixels):
                 x = load(space, k, LANES, p.inp_step, 1, pixels)
                 sums = add_outer(sums, spread(weights, w, channels, 1), x)
                 k += LANES
-                w += channels
+                w += packed
             inp += p.tap_row
         if p.ending == SLOPE:
             sums = multiply(sums, load(space, slope, LANES, p.slope_step, channels, pixels))
@@ -61,8 +68,22 @@ def _tile(channels, pixels):
     return tile
 
 
-# 24 sums and what they are made of fit into 32 registers.
-three_pixels, two_pixels, one_pixel = _tile(OCTET, 3), _tile(OCTET, 2), _tile(OCTET, 1)
+def _octet(pixels):
+    """Eight channels of some pixels, 16 images, in as many tiles as it takes."""
+    channels = HERE.rows(pixels, OCTET)
+    tile = _tile(channels, pixels, OCTET)
+
+    @device
+    def octet(p, space, weights, inp, w, bias, out, slope):
+        for part in range(0, LANES, WIDTH):
+            for c in range(0, OCTET, channels):
+                to = c * LANES + part
+                tile(p, space, weights, inp + part, w + c, bias + c, out + to, slope + to)
+
+    return octet
+
+
+three_pixels, two_pixels, one_pixel = _octet(3), _octet(2), _octet(1)
 
 
 @device
@@ -101,25 +122,30 @@ def row_of_octets(p, space, weights, inp, first, out, slope, pixels):
 
 
 def _narrow_row(channels, longest):
-    """A row whose results have one or two channels: tiles of many pixels."""
-    many, one = _tile(channels, longest), _tile(channels, 1)
+    """A row whose results have one or two channels: tiles of many pixels. The last tile begins
+    early enough to be whole, and computes some pixels again."""
+    many, one = _tile(channels, longest, channels), _tile(channels, 1, channels)
 
     @device
     def row(p, space, weights, inp, out):
-        x = 0
-        while x < p.nx:
-            i, o = inp + x * p.inp_step, out + x * p.out_step
-            if p.nx - x >= longest:
-                many(p, space, weights, i, p.weights, p.bias, o, 0)
-                x += longest
-            else:
-                one(p, space, weights, i, p.weights, p.bias, o, 0)
-                x += 1
+        whole = p.nx >= longest
+        for part in range(0, LANES, WIDTH):
+            x = 0
+            while x < p.nx:
+                x = min(x, p.nx - longest) if whole else x
+                i, o = inp + x * p.inp_step + part, out + x * p.out_step + part
+                if whole:
+                    many(p, space, weights, i, p.weights, p.bias, o, 0)
+                    x += longest
+                else:
+                    one(p, space, weights, i, p.weights, p.bias, o, 0)
+                    x += 1
 
     return row
 
 
-row_of_pairs, row_of_greys = _narrow_row(PAIR, 7), _narrow_row(GREY, 14)
+row_of_pairs = _narrow_row(PAIR, HERE.best(7, 5, rows=PAIR))
+row_of_greys = _narrow_row(GREY, HERE.best(14))
 
 
 @kernel
@@ -147,19 +173,26 @@ def run(passes, space, weights):
 
 
 def _weight_tile(taps):
-    """sums += Σ_{pixels, lanes} x g for `taps` places of x and the eight channels of a strip."""
+    """sums += Σ_{pixels, lanes} x g for `taps` places of x and the eight channels of a strip.
+    room: scratch for taps × 8 vectors."""
+    channels = HERE.rows(taps, OCTET)
 
     @device
-    def tile(p, space, inp, lines, strip, sums, place):
-        total, g = zeros(taps, OCTET), 0
-        for y in range(lines):
-            i = inp + y * p.inp_row
-            for _ in range(p.nx):
-                x = load(space, i, LANES, LANES, taps, 1)
-                total = add_outer(total, x, load(strip, g, LANES, LANES, 1, OCTET))
-                i += p.inp_step
-                g += VECTORS
-        add_lane_sums(sums, place, total)
+    def tile(p, space, inp, lines, strip, sums, place, room):
+        for part in range(0, LANES, WIDTH):
+            for c in range(0, VECTORS, channels * LANES):
+                total, g = zeros(taps, channels), c + part
+                for y in range(lines):
+                    i = inp + y * p.inp_row + part
+                    for _ in range(p.nx):
+                        x = load(space, i, LANES, LANES, taps, 1)
+                        total = add_outer(total, x, load(strip, g, LANES, LANES, 1, channels))
+                        i += p.inp_step
+                        g += VECTORS
+                store(room, c + part, VECTORS, LANES, total, channels)
+        for tap in range(taps):
+            every = load(room, tap * VECTORS, LANES, WIDTH, OCTET, PARTS)
+            add_lane_sums(sums, place + tap * OCTET, every)
 
     return tile
 
@@ -170,13 +203,13 @@ three_taps, two_taps, one_tap = _weight_tile(3), _weight_tile(2), _weight_tile(1
 @device
 def pack_strip(p, space, g, lines, strip, sums, bias):
     """Eight channels of g, pixel after pixel, so that they fit into the L1 cache; their sums."""
-    total, to = zeros(1, OCTET), 0
+    total, to = zeros(OCTET, PARTS), 0
     for y in range(lines):
         j = g + y * p.out_row
         for _ in range(p.nx):
-            pixel = load(space, j, LANES, LANES, 1, OCTET)
+            pixel = load(space, j, LANES, WIDTH, OCTET, PARTS)
             total = add(total, pixel)
-            store(strip, to, LANES, LANES, pixel, OCTET)
+            store(strip, to, LANES, WIDTH, pixel, PARTS)
             j += p.out_step
             to += VECTORS
     add_lane_sums(sums, bias, total)
@@ -187,7 +220,7 @@ def weight_sums(p, space, sums):
     """sums += ∂L/∂(w, b) of the pass p, in its order of the weights; here g stands at `out`."""
     wide_vectors()
     lines = max(1, STRIP // p.nx)
-    strip = np.empty(lines * p.nx * VECTORS, np.float32)
+    strip, room = np.empty(lines * p.nx * VECTORS, np.float32), np.empty(3 * VECTORS, np.float32)
     for y in range(0, p.ny, lines):
         n, inp, g = min(lines, p.ny - y), p.inp + y * p.inp_row, p.out + y * p.out_row
         for block in range(p.blocks):
@@ -198,9 +231,9 @@ def weight_sums(p, space, sums):
                 while k < p.run:
                     taps = width(p.run - k)
                     if taps == 3:
-                        three_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                        three_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET, room)
                     elif taps == 2:
-                        two_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                        two_taps(p, space, i + k * LANES, n, strip, sums, w + k * OCTET, room)
                     else:
-                        one_tap(p, space, i + k * LANES, n, strip, sums, w + k * OCTET)
+                        one_tap(p, space, i + k * LANES, n, strip, sums, w + k * OCTET, room)
                     k += taps

@@ -23,7 +23,7 @@ import numpy as np
 from toyflows.kernels.jit import device, kernel, wide_vectors
 from toyflows.kernels.lanes import (
     LANES,
-    OCTET,
+    WIDTH,
     add,
     add_outer,
     load,
@@ -33,6 +33,7 @@ from toyflows.kernels.lanes import (
     transpose,
     zeros,
 )
+from toyflows.kernels.machine import HERE
 from toyflows.kernels.tiles import row_of_octets
 
 # fmt: off
@@ -43,7 +44,8 @@ G = ((1/4, 0, 0), (-1/6, -1/6, -1/6), (-1/6, 1/6, -1/6),
      (1/24, 1/12, 1/6), (1/24, -1/12, 1/6), (0, 0, 1))
 NUMBERS, SIDE = 36, 4  # of a window; pixels a side of a tile
 STRIP = 6  # tiles in a strip
-WIDE = 2 * LANES  # channels of g in a tile of weight gradients
+WIDE = 2 * LANES  # numbers of channels are multiples of this
+ROWS = HERE.rows(2)  # channels of x in a tile of weight gradients
 KERNEL = np.kron(G, G).astype(np.float32)  # (36, 9): U = KERNEL w of a kernel's nine pixels
 WINOGRAD = np.dtype([(name, np.int64) for name in (
     "tiles", "inputs", "outputs",  # tiles a side, channels
@@ -76,7 +78,7 @@ def windows(space, start, row, channels, to, far):
     """V = Bᵀ d B of one window."""
     wide_vectors()
     step = channels * LANES
-    for k in range(0, step, LANES):
+    for k in range(0, step, WIDTH):
         d = load(space, start + k, row, step, 6, 6)
         store(space, to + k, 6 * far, far, around(d), 6)
 
@@ -86,7 +88,7 @@ def results(space, start, far, to, row, channels):
     """y = Aᵀ M A of one tile."""
     wide_vectors()
     step = channels * LANES
-    for k in range(0, step, LANES):
+    for k in range(0, step, WIDTH):
         m = load(space, start + k, 6 * far, far, 6, 6)
         store(space, to + k, row, step, within(m), 4)
 
@@ -135,6 +137,15 @@ def winograd(p, space, weights):
         transform_results(p, space, first, count)
 
 
+@device
+def turn(square, space, start, row):
+    """space[start + n row + m] = square[16 m + n], of 16 × 16 numbers."""
+    for m in range(0, LANES, WIDTH):
+        for n in range(0, LANES, WIDTH):
+            block = transpose(load(square, m * LANES + n, LANES, LANES, 1, WIDTH))
+            store(space, start + n * row + m, LANES, row, block, WIDTH)
+
+
 @kernel
 def transform_gradients(p, space, first, count, turned):
     """A g Aᵀ of these tiles, as [f][tile][image][channel]: 16 channels in a register."""
@@ -144,26 +155,26 @@ def transform_gradients(p, space, first, count, turned):
         y, x = divmod(first + k, p.tiles)
         start = p.g + SIDE * (y * p.g_row + x * step)
         for c in range(0, p.outputs, LANES):
-            for j in range(LANES):
-                g = load(space, start + (c + j) * LANES, p.g_row, step, 4, 4)
-                store(turned, j * LANES, 6 * size, size, spread_out(g), 6)
+            for j in range(0, size, WIDTH):
+                g = load(space, start + c * LANES + j, p.g_row, step, 4, 4)
+                store(turned, j, 6 * size, size, spread_out(g), 6)
             for f in range(NUMBERS):
-                block = transpose(load(turned, f * size, LANES, LANES, 1, LANES))
-                store(space, p.M + f * far + k * step + c, LANES, p.outputs, block, LANES)
+                turn(turned[f * size :], space, p.M + f * far + k * step + c, p.outputs)
 
 
 @device
 def gradient_tile(p, space, V, M, count, sums, place):
-    """sums[i, o] += Σ over tiles and images of V[i] M[o], for 8 channels i and 32 channels o."""
-    total = zeros(OCTET, 2)
+    """sums[i, o] += Σ over tiles and images of V[i] M[o], for ROWS channels i and two registers
+    of channels o."""
+    total = zeros(ROWS, 2)
     for _ in range(count):
         for lane in range(LANES):
-            m = load(space, M, LANES, LANES, 1, 2)
-            total = add_outer(total, spread_lane(space, V + lane, OCTET, 1), m)
+            m = load(space, M, LANES, WIDTH, 1, 2)
+            total = add_outer(total, spread_lane(space, V + lane, ROWS, 1), m)
             M += p.outputs
         V += p.inputs * LANES
-    total = add(load(sums, place, p.outputs, LANES, OCTET, 2), total)
-    store(sums, place, p.outputs, LANES, total, 2)
+    total = add(load(sums, place, p.outputs, WIDTH, ROWS, 2), total)
+    store(sums, place, p.outputs, WIDTH, total, 2)
 
 
 @kernel
@@ -177,7 +188,7 @@ def winograd_sums(p, space, sums):
         transform_gradients(p, space, first, count, turned)
         for f in range(NUMBERS):
             V, M = p.V + f * apart(count, p.inputs), p.M + f * apart(count, p.outputs)
-            for o in range(0, p.outputs, WIDE):
-                for i in range(0, p.inputs, OCTET):
+            for o in range(0, p.outputs, 2 * WIDTH):
+                for i in range(0, p.inputs, ROWS):
                     place = p.learned + f * p.learned_next + i * p.outputs + o
                     gradient_tile(p, space, V + i * LANES, M + o, count, sums, place)

@@ -36,8 +36,9 @@ class Grid:
 
     @property
     def step(self) -> int:
-        """From a block to the next."""
-        return self.width * LANES
+        """From a block to the next. There is one extra vector of padding, so that the same channel
+        of consecutive blocks is not in one set of a cache."""
+        return (self.width + 1) * LANES
 
     @property
     def end(self) -> int:
