@@ -4,6 +4,7 @@ computes, and what it shows and says can be trusted."""
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 CASES = [(loss, options) for loss, many in VARIANTS.items() for options in many]
 FIELDS = ("ml", "score-matching", "nce", "cd")  # whose verdicts are cheap to compare
+GUIDE = Path(__file__).parent.parent / "docs/live.md"
 SMALLEST = 1e-9  # a θ̇ below it is a difference of two means of order 1, whose digits are lost
 
 
@@ -318,6 +320,9 @@ def test_your_own_method(visit: Visit) -> None:
         visit.until("fault.textContent.length > 1")
         assert page.inner_text("#fault").startswith(why), code
         assert page.evaluate("toyflows.state.code").startswith("// Ten steps")
+    said = re.search(r"```js\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    assert said is not None
+    assert page.evaluate("code => toyflows.adopt(code)", said[1]) == "It runs."
 
 
 BAD = [

@@ -43,11 +43,6 @@ class Mixture {
     const notR = sigmoid(-this.logit(x, θ));
     return this.d * this.overlap(x, θ) * (this.d * notR - (x - this.a));
   }
-  // What a step x → y of Langevin adds to the log weight while θ becomes θ′ (Mixture.work).
-  action(x, y, θ, h) {
-    const F = this.slope(x, θ);
-    return this.energy(x, θ) + 0.5 * (y - x) * F + 0.25 * h * F * F;
-  }
   shareB(θ) {
     const beyond = 0.5 * erfc(this.d / Math.sqrt(8));
     return this.weightB(θ) * (1 - beyond) + this.weightB(-θ) * beyond;

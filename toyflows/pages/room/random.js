@@ -56,36 +56,42 @@ function fillBits(bits, first, [k1, k2]) {
   }
 }
 
-const one32 = new Float32Array(1), asInt = new Int32Array(one32.buffer);
+const us = new Float32Array(HALF), asInt = new Int32Array(us.buffer), radii = new Float32Array(HALF);
 const SQRT_HALF_BITS = 0x3F3504F3;
 
-// log u of a float32, with float32's roundings: a product of two is exact in a float64.
-function logSingle(u) {
-  one32[0] = u;
-  const e = asInt[0] - SQRT_HALF_BITS >> 23;
-  asInt[0] -= e << 23;
-  const m = fround(one32[0] - 1);
-  let p = LOG[8];
-  p = fround(p * m + LOG[7]); p = fround(p * m + LOG[6]); p = fround(p * m + LOG[5]);
-  p = fround(p * m + LOG[4]); p = fround(p * m + LOG[3]); p = fround(p * m + LOG[2]);
-  p = fround(p * m + LOG[1]); p = fround(p * m + LOG[0]);
-  return fround(p * m + fround(e * LN2_32));
+// radii (512,) = scale·√(−2 log u), u from the upper 31 bits of each word, with float32's roundings: a
+// product of two of them is exact in a float64. Loops apart, so that their waits overlap.
+function radiiOf(bits, scale) {
+  const [L0, L1, L2, L3, L4, L5, L6, L7, L8] = LOG;
+  for (let j = 0; j < HALF; j++) us[j] = fround(bits[j] >>> 1) * 2 ** -31 + 2 ** -33;
+  for (let j = 0; j < HALF; j++) {
+    const b = asInt[j], e = b - SQRT_HALF_BITS >> 23;
+    asInt[j] = b - (e << 23);
+    radii[j] = fround(e) * LN2_32;
+  }
+  for (let j = 0; j < HALF; j++) {
+    const m = fround(us[j] - 1);
+    let p = fround(L8 * m + L7);
+    p = fround(p * m + L6); p = fround(p * m + L5); p = fround(p * m + L4); p = fround(p * m + L3);
+    p = fround(p * m + L2); p = fround(p * m + L1); p = fround(p * m + L0);
+    const log = fround(p * m + radii[j]);
+    radii[j] = fround(Math.sqrt(log < 0 ? -2 * log : 0)) * scale;
+  }
 }
 
 // g[at … at + 1023] = scale × the unit normals of one block, by Box and Muller.
 function normalsOfBlock(bits, g, at, block, keys, scale) {
-  fillBits(bits, block * HALF, keys);
-  scale = fround(scale);
   const [S0, S1, S2, S3, S4] = SIN, [C0, C1, C2, C3, C4, C5] = COS;
+  fillBits(bits, block * HALF, keys);
+  radiiOf(bits, fround(scale));
   for (let j = 0; j < HALF; j++) {
-    const a = bits[j], u = fround(fround(a >>> 1) * 2 ** -31 + 2 ** -33);
-    const radius = fround(fround(Math.sqrt(Math.max(-2 * logSingle(u), 0))) * scale);
     const y = fround(fround(bits[HALF + j] | 0) * 2 ** -31), v = fround(y * y);
     let s = fround(S4 * v + S3), c = fround(C5 * v + C4);
     s = fround(s * v + S2); s = fround(s * v + S1); s = fround(s * v + S0);
     c = fround(c * v + C3); c = fround(c * v + C2); c = fround(c * v + C1); c = fround(c * v + C0);
-    g[at + j] = radius * fround(s * y);
-    g[at + HALF + j] = a & 1 ? -fround(radius * c) : radius * c;
+    g[at + j] = radii[j] * fround(s * y);
+    c = fround(radii[j] * c);
+    g[at + HALF + j] = bits[j] & 1 ? -c : c;
   }
 }
 

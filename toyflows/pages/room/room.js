@@ -8,7 +8,8 @@ const state = {
 };
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const dark = matchMedia("(prefers-color-scheme: dark)");
-let run = null, desk = null, id = 0, waiting = false;
+const SHARED = [["grid", "theory"], ["walkers"]];  // what each of the two workers computes
+let run = null, desks = [], id = 0, waiting = false;
 
 // ---- a run ----
 function binsOf(d) {
@@ -26,7 +27,7 @@ function emptyRun(s, method) {
     ...b, s, method, t, points, last, first: 0, judged: "grid", near: book.near, loss: s.loss ?? "own",
     theta_star: s.theta_star, a: -s.separation / 2, b: s.separation / 2, theta: {}, mode_b: {},
     velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: new Float32Array((last + 1) * b.bins),
-    histograms: 0, records: 0, done: false, verdict: undefined, kind: "", stopped: null, began: performance.now(),
+    histograms: 0, records: 0, seen: [0, 0], left: 2, done: false, verdict: undefined, kind: "", stopped: null, began: performance.now(),
   };
 }
 
@@ -36,7 +37,8 @@ function begin() {
   try {
     const s = core.checked(code === null ? given : { ...given, own: true });
     run = emptyRun(s, code === null ? methodOf(given.loss) : OWN);
-    desk.post({ id, kind: "live", given, bins: binsOf(s.separation), points: run.points });
+    const { points } = run, bins = binsOf(s.separation);
+    SHARED.forEach((backends, k) => desks[k].post({ id, kind: "live", given, backends, bins, points }));
     el("refused").hidden = true;
   } catch (error) {
     refused(error.message);
@@ -51,30 +53,33 @@ function refused(text) {
 
 const OWN = { name: "your own", title: "Your own method", equation: "", about: "", note: "", options: [] };
 
-function heard(message) {
+function heard(message, k) {
   if (message.id !== id || !run) return;
-  if (message.piece) take(message.piece);
-  if (message.done) ended(message.stopped);
+  if (message.piece) take(message.piece, k);
+  if (message.done) {
+    run.stopped ??= message.stopped;
+    if (--run.left === 0) ended();
+  }
   soon();
 }
 
-function take({ from, rows, crossings, histograms }) {
+function take({ from, rows, crossings, histograms }, k) {
   for (const [name, row] of Object.entries(rows))
     for (const [column, where] of [["θ", "theta"], ["velocity", "velocity"], ["modeB", "mode_b"]]) {
       const all = run[where][name] ??= new Float64Array(run.t.length).fill(NaN);
       all.set(row[column], from);
     }
   for (const name of Object.keys(run.mode_b)) if (!Number.isFinite(run.mode_b[name][0])) delete run.mode_b[name];
-  run.crossings.set(crossings, from);
+  if (rows.walkers) run.crossings.set(crossings, from);
   for (const shares of histograms) run.histogram.set(shares, run.bins * run.histograms++);
-  run.records = from + crossings.length;
+  run.seen[k] = from + crossings.length;
+  run.records = Math.min(...run.seen);
   if (state.follow && !state.playing) state.frame = Math.floor((run.records - 1) / run.points);
 }
 
-async function ended(stopped) {
-  const judging = run;
+async function ended() {
+  const judging = run, { stopped } = run;
   run.done = true;
-  run.stopped = stopped;
   if (state.follow) state.frame = run.last;
   if (state.asked !== null) state.frame = nearest(run, state.asked);
   state.asked = null;
@@ -190,8 +195,9 @@ function again() {
 }
 
 function open_desk(code) {
-  desk?.close();
-  desk = new Desk(code, heard, why => { el("fault").textContent = why; refused(why); recover(); });
+  for (const desk of desks) desk.close();
+  const fail = why => { el("fault").textContent = why; refused(why); recover(); };
+  desks = SHARED.map((_, k) => new Desk(code, message => heard(message, k), fail));
 }
 
 // Where the reader's code ended its worker, the page goes on with the method before it.

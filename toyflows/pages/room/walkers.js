@@ -1,5 +1,7 @@
 // The algorithm itself: N walkers (toyflows/backends/walkers.py), with the same random bits.
 
+const SURE = 40;  // |z| beyond which r is 0 or 1 to 4e−18, and log(1 + e^{−|z|}) is 0
+
 class Walkers {
   constructor(target, h, n, seed) {
     Object.assign(this, { target, mix: target.mix, h, n, seed: BigInt(seed), step: 0, name: "walkers" });
@@ -17,13 +19,15 @@ class Walkers {
   draw(θ, stream) {
     const { a, b } = this.mix, p = this.mix.weightB(θ);
     const u = uniforms(this.n, this.seed, this.step, stream + STREAM.modes);
-    const x = Float64Array.from(normals(this.n, this.seed, this.step, stream));
-    for (let j = 0; j < x.length; j++) x[j] += u[j] < p ? b : a;
+    const ξ = normals(this.n, this.seed, this.step, stream), x = new Float64Array(this.n);
+    for (let j = 0; j < x.length; j++) x[j] = ξ[j] + (u[j] < p ? b : a);
     return cloud(x);
   }
   noise(spread, many = 1, substep = 0) {
     const ξ = normals(many * this.n, this.seed, this.step, substream(STREAM.noise, substep));
-    return cloud(Float64Array.from(ξ, v => this.mix.m + spread * v));
+    const x = new Float64Array(ξ.length), { m } = this.mix;
+    for (let j = 0; j < x.length; j++) x[j] = m + spread * ξ[j];
+    return cloud(x);
   }
   // r_θ at the points, kept for the move that follows at the same θ.
   responsibilities(of, θ) {
@@ -31,7 +35,7 @@ class Walkers {
     const { d, m } = this.mix, x = of.x, r = new Float64Array(x.length);
     for (let j = 0; j < r.length; j++) {
       const z = d * (x[j] - m) - θ;
-      r[j] = 1 / (1 + Math.exp(z < -80 ? 80 : -z));
+      r[j] = z > SURE ? 1 : z < -SURE ? 0 : 1 / (1 + Math.exp(-z));
     }
     return Object.assign(of, { r, rθ: θ }).r;
   }
@@ -53,18 +57,37 @@ class Walkers {
     if (x !== y) for (let j = 0; j < x.length; j++) if (x[j] > m !== y[j] > m) n++;
     return n;
   }
+  // U_θ at the points, kept; r_θ with it, of the same exponential.
+  energies(of, θ) {
+    if (of.Uθ === θ) return of.U;
+    const { a, d, m } = this.mix, x = of.x, n = x.length, r = new Float64Array(n), U = new Float64Array(n);
+    for (let j = 0; j < n; j++) {
+      const z = d * (x[j] - m) - θ, from_a = x[j] - a;
+      const e = z > SURE || z < -SURE ? 0 : Math.exp(z > 0 ? -z : z);
+      r[j] = z > 0 ? 1 / (1 + e) : e / (1 + e);
+      U[j] = 0.5 * from_a * from_a - (z > 0 ? z : 0) - (e && Math.log1p(e));
+    }
+    return Object.assign(of, { r, rθ: θ, U, Uθ: θ }).U;
+  }
+  // A step with the work weight α_θ(x, y) − α_θ′(y, x), α = U + ½(y − x)F + ¼hF² (Mixture.work).
   weighted(from, θ, θ_new) {
-    const { mix, h } = this, moved = this.move(from, θ), { x } = from, y = moved.x;
+    const { mix: { a, d }, h } = this, U = this.energies(from, θ), { x, r } = from;
+    const moved = this.move(from, θ), y = moved.x, V = this.energies(moved, θ_new), s = moved.r;
     const logw = from.logw ? Float64Array.from(from.logw) : new Float64Array(x.length);
-    for (let j = 0; j < x.length; j++)
-      logw[j] += mix.action(x[j], y[j], θ, h) - mix.action(y[j], x[j], θ_new, h);
+    for (let j = 0; j < x.length; j++) {
+      const F = x[j] - a - d * r[j], G = y[j] - a - d * s[j], half = 0.5 * (y[j] - x[j]);
+      logw[j] += U[j] + half * F + 0.25 * h * F * F - (V[j] - half * G + 0.25 * h * G * G);
+    }
     return Object.assign(moved, { logw });
   }
   weights(of) {
     if (!of.logw) return null;
     let top = -Infinity;
     for (const v of of.logw) top = Math.max(top, v);
-    return of.w ??= normalised(of.logw.map(v => Math.exp(v - top)));
+    if (of.w) return of.w;
+    const w = new Float64Array(of.logw.length);
+    for (let j = 0; j < w.length; j++) w[j] = Math.exp(of.logw[j] - top);
+    return of.w = normalised(w);
   }
   // Systematic resampling where the effective size is below this share of the walkers.
   resample(of, below) {
@@ -80,17 +103,24 @@ class Walkers {
   }
   blend(first, second, p) {
     const u = uniforms(first.x.length, this.seed, this.step, STREAM.coin);
-    return cloud(first.x.map((v, j) => (u[j] < p ? second.x[j] : v)));
+    const x = Float64Array.from(first.x);
+    for (let j = 0; j < x.length; j++) if (u[j] < p) x[j] = second.x[j];
+    return cloud(x);
   }
   places(of, oneIn) {
     const n = Math.floor(of.x.length / oneIn);
     const u = uniforms(n, this.seed, this.step, STREAM.pick);
-    return Int32Array.from(u, (v, j) => oneIn * j + Math.floor(oneIn * v));
+    for (let j = 0; j < n; j++) u[j] = oneIn * j + Math.floor(oneIn * u[j]);
+    return u;
   }
-  pick(from, oneIn) { return cloud(Float64Array.from(this.places(from, oneIn), k => from.x[k])); }
+  pick(from, oneIn) {
+    const x = this.places(from, oneIn);
+    for (let j = 0; j < x.length; j++) x[j] = from.x[x[j]];
+    return cloud(x);
+  }
   put(into, picked, oneIn) {
-    const x = Float64Array.from(into.x);
-    this.places(into, oneIn).forEach((k, j) => { x[k] = picked.x[j]; });
+    const x = Float64Array.from(into.x), places = this.places(into, oneIn);
+    for (let j = 0; j < places.length; j++) x[places[j]] = picked.x[j];
     return cloud(x);
   }
   mean(of, f) { return meanOf(of.logw ? cloud(of.x, this.weights(of)) : of, f); }

@@ -44,9 +44,9 @@ class Piece {
   }
 }
 
-async function live(id, s, bins, points) {
+async function live(id, s, { backends, bins, points }) {
   const courses = {};
-  for (const name of ["grid", "walkers", "theory"]) {
+  for (const name of backends) {
     const made = core.course(s, name, own);
     if (made) courses[name] = made;
   }
@@ -101,7 +101,7 @@ onmessage = async ({ data: { id, kind, given, ...more } }) => {
   try {
     const s = kind === "stop" ? null : core.checked({ ...given, own });
     if (kind === "live" || kind === "stop") current = id;
-    if (kind === "live") await live(id, s, more.bins, more.points);
+    if (kind === "live") await live(id, s, more);
     if (kind === "whole") postMessage({ id, result: wholeRun(s, more.backend) });
     if (kind === "judge") postMessage({ id, verdict: verdictOn(s, more.seen, more.stopped) });
   } catch (error) {
