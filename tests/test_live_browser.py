@@ -348,6 +348,9 @@ def test_it_fits(browser: Browser, file: Path, size: tuple[int, int], scheme: An
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     settled(opened)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.select_option("#set-loss", "score-matching")  # the widest equation
+    settled(opened)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     named = page.evaluate("""[...document.querySelectorAll(
         "button, input, select, canvas, textarea")].filter(e => !(e.getAttribute("aria-label")
         || e.closest("label")?.textContent || e.textContent || "").trim()).map(e => e.id)""")

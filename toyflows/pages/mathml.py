@@ -15,8 +15,12 @@ SUBSCRIPT = re.compile(r"\{|data|xx|θ0|\*|.")
 
 
 def mathml(equation: str) -> str:
-    """A <math> for each part between wide spaces, so that lines may break there."""
-    parts = re.split(r"\s{2,}", unicodedata.normalize("NFD", equation))
+    """A <math> for each part between wide spaces, and for each "= …" after the first of a part, so
+    that lines may break there."""
+    parts = []
+    for part in re.split(r"\s{2,}", unicodedata.normalize("NFD", equation)):
+        left, *sides = part.split(" = ")
+        parts += [" = ".join([left, *sides[:1]]), *(f"= {side}" for side in sides[1:])]
     return " ".join(f'<math display="inline">{_row(part)}</math>' for part in parts)
 
 

@@ -26,7 +26,7 @@ function emptyRun(s, method) {
   return {
     ...b, s, method, t, points, last, first: 0, judged: "grid", near: book.near, loss: s.loss ?? "own",
     theta_star: s.theta_star, a: -s.separation / 2, b: s.separation / 2, theta: {}, mode_b: {},
-    velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: new Float32Array((last + 1) * b.bins),
+    velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: null,
     histograms: 0, records: 0, seen: [0, 0], left: 2, done: false, verdict: undefined, kind: "", stopped: null, began: performance.now(),
   };
 }
@@ -71,7 +71,10 @@ function take({ from, rows, crossings, histograms }, k) {
     }
   for (const name of Object.keys(run.mode_b)) if (!Number.isFinite(run.mode_b[name][0])) delete run.mode_b[name];
   if (rows.walkers) run.crossings.set(crossings, from);
-  for (const shares of histograms) run.histogram.set(shares, run.bins * run.histograms++);
+  for (const shares of histograms) {
+    run.histogram ??= new Float32Array((run.last + 1) * run.bins);
+    run.histogram.set(shares, run.bins * run.histograms++);
+  }
   run.seen[k] = from + crossings.length;
   run.records = Math.min(...run.seen);
   if (state.follow && !state.playing) state.frame = Math.floor((run.records - 1) / run.points);
