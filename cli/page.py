@@ -1,4 +1,4 @@
-"""`toyflows page`: recorded runs as one html file that needs no server and no network."""
+"""`toyflows page`: recorded runs, or the live room, as one html file without server and network."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
 from toyflows.limits import MANY_RUNS
 
 OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
+OF_LIVE = ("out", "live", "title")  # and one that computes itself
 
 
 def register(app: typer.Typer) -> None:
@@ -50,12 +51,15 @@ def page(
         int | None, typer.Option(help="Recorded times of a run. Default: up to 120 that fit.")
     ] = None,
     title: Annotated[str, typer.Option(help="Title of the browser's window.")] = "",
+    live: Annotated[
+        bool, typer.Option("--live", help="A page that computes the runs itself, in the browser.")
+    ] = False,
     jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
 ) -> None:
     """Write runs as one page to open anywhere: θ(t), densities, walkers, and a time scrubber.
 
     Example: toyflows page --loss pcd --loss nce --theta-star 1.4 --over separation=4,8,14,20
-    --out page.html
+    --out page.html; or, to compute in the browser: toyflows page --live --out live.html
     """
     with refusing():
         from toyflows import kernels, pages
@@ -65,6 +69,12 @@ def page(
         kernels.own_process = True
         pages.check_out(out)
         check_workers(jobs=jobs)
+        if live:
+            others = [name for name in typed() if name not in OF_LIVE]
+            refuse_typed(others, "cannot be said with --live: that page has controls for it")
+            pages.live.write(out, title)
+            print(f"saved   {out} ({out.stat().st_size / 1e3:.0f} kB, computes in the browser)")
+            return
         if file:
             others = [name for name in typed() if name not in OF_SAVED]
             refuse_typed(others, f"{file[0]} is a saved run, with settings of its own")

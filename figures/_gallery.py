@@ -73,17 +73,9 @@ def page(out: Path, book: dict[str, Any]) -> str:
         f'<div class="group">\n<h2>{escape(group)}</h2>\n{_all(out, ids, made, failed)}\n</div>'
         for group, ids in groups.items()
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="toyflows">
-<title>toyflows: the figures</title>
-<style>{STYLE}{_part("gallery.css")}</style>
-</head>
-<body>
-<header>
+    return document(
+        "toyflows: the figures",
+        f"""<header>
 <h1>How generative models learn</h1>
 <p>Every figure states a claim, and the numbers that prove it were checked by code when the figure
 was made. Data are blue, the exact law is vermilion, walkers are green, the lecture’s formula is
@@ -102,7 +94,24 @@ again, on another class of CPU up to their last digits.</p>
 <section><p class="made">Last run with {escape(versions)}.</p></section>
 </footer>
 <script>
-{_part("gallery.js")}</script>
+{_part("gallery.js")}</script>""",
+        _part("gallery.css"),
+    )
+
+
+def document(title: str, body: str, css: str = "") -> str:
+    """A whole page of HTML in our style; no file and no network is needed to show it."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="toyflows">
+<title>{title}</title>
+<style>{STYLE}{css}</style>
+</head>
+<body>
+{body}
 </body>
 </html>
 """

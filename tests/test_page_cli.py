@@ -54,7 +54,16 @@ def test_a_page_of_saved_runs(call) -> None:
     assert '"values":["s1","s2"]' in Path("saved.htm").read_text("utf-8")
 
 
+def test_a_live_page_is_written(call) -> None:
+    code, out, err = call("--live", "--title", "Two modes", "--out", "live.html")
+    assert (code, err) == (0, "")
+    assert out.startswith("saved   live.html (")
+    assert "computes in the browser" in out
+    assert "<title>Two modes</title>" in Path("live.html").read_text("utf-8")
+
+
 REFUSED = [
+    (["--live"], "--theta-star 1.4: cannot be said with --live"),
     (["--loss", "pcd", "--out", "page.pdf"], "--out page.pdf: the suffix must be one of .html"),
     (["--loss", "pcd", "--out", "no/page.html"], "--out no/page.html: there is no folder no"),
     (["--loss", "pdc"], "--loss pdc: unknown; did you mean pcd"),

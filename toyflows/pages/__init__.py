@@ -1,7 +1,8 @@
-"""One html file with recorded runs: it needs no server, no network and no Python.
+"""One html file with recorded runs, or one that runs them: no server, no network and no Python.
 
 plan(…) says what is asked and refuses what cannot be; `write` runs it and writes the file, and
 `write_runs` writes runs that were saved. The page itself is page.html, page.css and the .js files.
+`live.write` writes the page that computes in the reader's browser, from room/.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.files import available_cores, whole_file
-from toyflows.pages import document, record
+from toyflows.pages import document, live, record
 from toyflows.pages.plan import Axis, Plan, check_out, plan
 from toyflows.run import Run
 from toyflows.workers import in_workers
 
-__all__ = ["Axis", "Plan", "check_out", "plan", "write", "write_runs"]
+__all__ = ["Axis", "Plan", "check_out", "live", "plan", "write", "write_runs"]
 
 Item = tuple[int, record.Order]
 Progress = Callable[[float], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from html import escape
 from importlib import resources
@@ -22,11 +22,16 @@ def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> st
     book = {"title": title, "axes": [asdict(axis) for axis in axes], "runs": list(runs)}
     parts = {
         "TITLE": escape(title or "toyflows"),
-        "STYLE": _text("page.css"),
-        "SCRIPT": "\n".join(["(() => {", '"use strict";', *map(_text, SCRIPTS), "})();"]),
-        "DATA": _json(book),
+        "STYLE": text("page.css"),
+        "SCRIPT": "\n".join(["(() => {", '"use strict";', *map(text, SCRIPTS), "})();"]),
+        "DATA": json_text(book),
     }
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], _text("page.html"))
+    return filled("page.html", parts)
+
+
+def filled(template: str, parts: Mapping[str, str]) -> str:
+    """The template with its parts, each named as {{NAME}} there."""
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], text(template))
 
 
 def check_size(html: str) -> None:
@@ -37,11 +42,12 @@ def check_size(html: str) -> None:
                          "give fewer runs")  # fmt: skip
 
 
-def _json(book: dict[str, Any]) -> str:
+def json_text(book: dict[str, Any]) -> str:
     """JSON that cannot end the script element it stands in."""
-    text = json.dumps(book, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c")
+    told = json.dumps(book, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return told.replace("<", "\\u003c")
 
 
-def _text(name: str) -> str:
+def text(name: str) -> str:
+    """A file that ships with this package."""
     return resources.files("toyflows.pages").joinpath(name).read_text("utf-8")

@@ -1,0 +1,340 @@
+// The room: what is set, the run as it comes from the worker, what is seen of it, and the address.
+
+const SECONDS = 8, STILLS = 10, FRAMES = 200;
+const usual = Object.fromEntries(Object.entries(settings).map(([name, s]) => [name, s.value]));
+const state = {
+  given: { loss: "pcd", options: {}, ...usual, separation: 6 }, code: null, frame: 0, asked: null,
+  follow: true, playing: false, speed: 1, theme: "",
+};
+const calm = matchMedia("(prefers-reduced-motion: reduce)");
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const SHARED = [["grid", "theory"], ["walkers"]];  // what each of the two workers computes
+let run = null, desks = [], id = 0, waiting = false;
+
+// ---- a run ----
+function binsOf(d) {
+  const low = -d / 2 - 5, high = d / 2 + 5;
+  return { low, high, bins: 2 * clampTo(Math.ceil((high - low) / 0.7), 30, 80) };
+}
+const clampTo = (v, low, high) => Math.min(Math.max(v, low), high);
+
+// An empty run of these settings, in the form in which draw.js reads one.
+function emptyRun(s, method) {
+  const n = Math.floor((s.steps - 1) / s.every) + 2, points = Math.max(1, Math.ceil(n / FRAMES));
+  const t = Float64Array.from({ length: n }, (_, k) => Math.min(k * s.every, s.steps) * s.dt);
+  const b = binsOf(s.separation), last = Math.ceil((n - 1) / points);
+  return {
+    ...b, s, method, t, points, last, first: 0, judged: "grid", near: book.near, loss: s.loss ?? "own",
+    theta_star: s.theta_star, a: -s.separation / 2, b: s.separation / 2, theta: {}, mode_b: {},
+    velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: null,
+    histograms: 0, records: 0, seen: [0, 0], left: 2, done: false, verdict: undefined, kind: "", stopped: null, began: performance.now(),
+  };
+}
+
+function begin() {
+  const { given, code } = state;
+  id++;
+  try {
+    const s = core.checked(code === null ? given : { ...given, own: true });
+    run = emptyRun(s, code === null ? methodOf(given.loss) : OWN);
+    const { points } = run, bins = binsOf(s.separation);
+    SHARED.forEach((backends, k) => desks[k].post({ id, kind: "live", given, backends, bins, points }));
+    el("refused").hidden = true;
+  } catch (error) {
+    refused(error.message);
+  }
+  state.follow = state.asked === null;
+}
+
+function refused(text) {
+  el("refused").textContent = minus(text);
+  el("refused").hidden = false;
+}
+
+const OWN = { name: "your own", title: "Your own method", equation: "", about: "", note: "", options: [] };
+
+function heard(message, k) {
+  if (message.id !== id || !run) return;
+  if (message.piece) take(message.piece, k);
+  if (message.done) {
+    run.stopped ??= message.stopped;
+    if (--run.left === 0) ended();
+  }
+  soon();
+}
+
+function take({ from, rows, crossings, histograms }, k) {
+  for (const [name, row] of Object.entries(rows))
+    for (const [column, where] of [["θ", "theta"], ["velocity", "velocity"], ["modeB", "mode_b"]]) {
+      const all = run[where][name] ??= new Float64Array(run.t.length).fill(NaN);
+      all.set(row[column], from);
+    }
+  for (const name of Object.keys(run.mode_b)) if (!Number.isFinite(run.mode_b[name][0])) delete run.mode_b[name];
+  if (rows.walkers) run.crossings.set(crossings, from);
+  for (const shares of histograms) {
+    run.histogram ??= new Float32Array((run.last + 1) * run.bins);
+    run.histogram.set(shares, run.bins * run.histograms++);
+  }
+  run.seen[k] = from + crossings.length;
+  run.records = Math.min(...run.seen);
+  if (state.follow && !state.playing) state.frame = Math.floor((run.records - 1) / run.points);
+}
+
+async function ended() {
+  const judging = run, { stopped } = run;
+  run.done = true;
+  if (state.follow) state.frame = run.last;
+  if (state.asked !== null) state.frame = nearest(run, state.asked);
+  state.asked = null;
+  write();
+  const { theta: { grid: θ }, velocity: { grid: velocity }, t } = run;
+  const seen = { t: Array.from(t), θ: Array.from(θ), velocity: Array.from(velocity) };
+  try {
+    const told = await job({ kind: "judge", given: state.given, seen, stopped }, state.code);
+    judging.verdict = told.verdict;
+  } catch {
+    judging.verdict = null;
+  }
+  judging.kind = judging.verdict?.kind ?? "";
+  soon();
+}
+
+// ---- what is seen ----
+function soon() {
+  if (!waiting) requestAnimationFrame(() => { waiting = false; render(); });
+  waiting = true;
+}
+
+function render() {
+  if (!run?.records) return;
+  const frame = Math.min(state.frame, Math.floor((run.records - 1) / run.points), run.last);
+  const at = run.done ? state.frame : frame, told = numbersOf(run, at), k = record(run, at);
+  const seen = { t: run.t, θ: run.theta.grid, velocity: run.velocity.grid };
+  const walkers = run.method.options && Number.isFinite(run.crossings[k]) ? run.s.walkers : 0;
+  el("time").textContent = `densities at t = ${clock(told.t)}`;
+  el("clock").textContent = `t = ${clock(told.t)}`;
+  el("scrubber").max = run.last;
+  el("scrubber").value = at;
+  el("scrubber").setAttribute("aria-valuetext", `t = ${clock(told.t)}`);
+  const finite = Number.isFinite(seen.θ[k]);
+  el("now").textContent = finite ? minus(core.now(seen, k, run.theta_star, run.s.rate)) : "θ has left the finite numbers.";
+  el("sofar").textContent = finite
+    ? minus(core.soFar(seen, k, run.theta_star, walkers, run.crossings[k])) : "";
+  verdictShown(run.done && at >= run.last);
+  readout(told);
+  drawPaths(el("paths"), run, at);
+  drawDensities(el("densities"), run, at, told);
+  for (const name of ["paths", "densities"]) el(name).setAttribute("aria-label", aloud(told));
+}
+
+// Of the whole run only, and no word that is not proved.
+function verdictShown(complete) {
+  const { verdict, method: { title } } = run;
+  el("message").textContent = complete && verdict ? book.messages[verdict.kind].replace("{}", title) : title;
+  let says = "at the end of the run.";
+  if (complete && verdict) says = `${verdict.kind}. ${minus(verdict.says)}`;
+  else if (complete && verdict === null)
+    says = "none here: this page proves one only where θ̇ depends on θ alone. The command below gives it.";
+  else if (complete) says = "…";
+  el("says").textContent = says;
+}
+
+const clock = t => minus(t.toFixed(t < 10 ? 2 : t < 1000 ? 1 : 0));
+
+function readout(told) {
+  const part = textContent => element("span", { textContent });
+  const cell = (name, ink, θ, q) => element("div", { className: ink },
+    element("b", { textContent: name }), part(`θ = ${signed(θ)}`),
+    part(`q = ${Number.isFinite(q) ? q.toFixed(3) : "–"}`));
+  el("readout").replaceChildren(
+    ...BACKENDS.filter(n => n in run.theta).map(n => cell(SHORT[n], INK[n], told.theta[n], told.q[n])),
+    cell("target", "data", told.theta_star, told.q_star));
+}
+
+function aloud(told) {
+  const θ = BACKENDS.filter(n => n in run.theta).map(n => `${NAMES[n]} ${signed(told.theta[n])}`);
+  return `${run.method.title} at t = ${clock(told.t)}: θ is ${θ.join(", ")}; `
+    + `target ${signed(told.theta_star)}.`;
+}
+
+// ---- choosing ----
+function set(changed) {
+  Object.assign(state.given, changed);
+  begin();
+  write();
+  el("again").textContent = again();
+}
+
+function choose(name) {
+  if (name === OWN.name) return el("own").setAttribute("open", "");
+  state.given = { ...state.given, loss: name, options: {} };
+  if (state.code !== null) open_desk(null);
+  state.code = null;
+  return shown();
+}
+
+// All controls anew: another method has other options.
+function shown() {
+  const { given, code } = state, method = code === null ? methodOf(given.loss) : OWN;
+  const names = [...book.methods.map(m => m.name), OWN.name];
+  el("axes").replaceChildren(
+    menu("set-loss", "method", method.name, names, choose),
+    ...MAIN.map(name => settingControl(name, given, set)));
+  el("rest").replaceChildren(
+    ...method.options.map(option => optionControl(option, given, set)),
+    ...Object.keys(settings).filter(n => !MAIN.includes(n)).map(n =>
+      settingControl(n, given, changed => { set(changed); if (n === "seed") shown(); })));
+  el("formula").innerHTML = method.equation || "θ̇ as the code below says it";
+  el("words").textContent = [method.about, method.note].filter(Boolean).join(" ");
+  set({});
+}
+
+function again() {
+  const { loss, options, ...numbers } = state.given;
+  if (state.code !== null) return "Your own method runs on this page only; `toyflows new flow` begins one in Python.";
+  const words = Object.entries(numbers).map(([name, v]) => `--${name.replace("_", "-")} ${v}`);
+  const p = Object.entries(options).map(([name, v]) => ` -p ${name}=${v}`);
+  return `toyflows flow --loss ${loss} ${words.join(" ")}${p.join("")}`;
+}
+
+function open_desk(code) {
+  for (const desk of desks) desk.close();
+  const fail = why => { el("fault").textContent = why; refused(why); recover(); };
+  desks = SHARED.map((_, k) => new Desk(code, message => heard(message, k), fail));
+}
+
+// Where the reader's code ended its worker, the page goes on with the method before it.
+function recover() {
+  if (state.code === null) return;
+  state.code = null;
+  open_desk(null);
+  shown();
+}
+
+async function adopt(code) {
+  const [found, why] = await tried(code, state.given);
+  if (!found) return why;
+  found.close();
+  state.code = code;
+  open_desk(code);
+  shown();
+  return "It runs.";
+}
+
+// ---- time ----
+function go(frame) {
+  state.follow = false;
+  state.frame = clampTo(Math.round(frame), 0, Math.floor((run.records - 1) / run.points));
+  if (run.done && frame >= run.last) state.frame = run.last;
+  soon();
+  if (!state.playing) write();
+}
+
+let began = null;
+function play(on) {
+  state.playing = on;
+  el("play").textContent = on ? "Pause" : "Play";
+  el("play").setAttribute("aria-pressed", on);
+  if (on && state.frame >= run.last) state.frame = 0;
+  began = null;
+  if (on) requestAnimationFrame(tickOn);
+  else write();
+}
+
+function tickOn(now) {
+  if (!state.playing) return;
+  began ??= { now, from: state.frame };
+  const seconds = (now - began.now) / 1000 * state.speed, { last } = run;
+  const still = Math.max(1, Math.ceil(last / STILLS));
+  const ahead = calm.matches ? Math.floor(seconds) * still : Math.floor(seconds / SECONDS * last);
+  go(began.from + ahead);
+  if (run.done && state.frame >= last) play(false);
+  else requestAnimationFrame(tickOn);
+}
+
+// ---- the address ----
+function write() {
+  const words = new URLSearchParams(), { options, loss, ...numbers } = state.given;
+  words.set("loss", loss);
+  for (const [name, v] of Object.entries(numbers)) if (v !== settings[name].value) words.set(name, v);
+  for (const [name, v] of Object.entries(options)) words.set(`p.${name}`, v);
+  if (run?.done && state.frame < run.last) words.set("t", Number(run.t[record(run, state.frame)].toPrecision(12)));
+  if (state.theme) words.set("theme", state.theme);
+  if ("#" + words === location.hash || state.code !== null) return;
+  try {
+    history.replaceState(null, "", "#" + words);
+  } catch {
+    // A course site may show the page in a frame that has no address of its own.
+  }
+}
+
+// What the address says, as far as it can be run; the rest stays as it is.
+function read() {
+  const words = new URLSearchParams(location.hash.slice(1)), given = { loss: state.given.loss, options: {}, ...usual };
+  if (!location.hash) given.separation = 6;
+  const good = tryOn => { try { core.checked(tryOn); return true; } catch { return false; } };
+  if (methodOf(words.get("loss"))) given.loss = words.get("loss");
+  for (const [name, text] of words) {
+    const option = name.startsWith("p.") && methodOf(given.loss).options.find(o => `p.${o.name}` === name);
+    const value = option && option.kind === "str" ? text : option && option.kind === "bool" ? text === "true" : Number(text);
+    const changed = option ? { ...given, options: { ...given.options, [option.name]: value } }
+      : name in settings && text.trim() ? { ...given, [name]: value } : given;
+    if (good(changed)) Object.assign(given, changed);
+  }
+  state.given = given;
+  const t = Number(words.get("t") ?? NaN);
+  state.asked = Number.isFinite(t) && words.has("t") ? t : null;
+  if (["dark", "light"].includes(words.get("theme"))) state.theme = words.get("theme");
+  paint();
+  shown();
+}
+
+function paint() {
+  const theme = state.theme || (dark.matches ? "dark" : "light");
+  document.documentElement.dataset.theme = theme;
+  el("theme").textContent = theme === "dark" ? "Light" : "Dark";
+  soon();
+}
+
+// ---- keys and buttons ----
+const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
+
+function key(event) {
+  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  const on = event.target.tagName, own = ["SELECT", "TEXTAREA"].includes(on) || (on === "INPUT" && event.target.id !== "scrubber");
+  if (event.key === " " && !own && !["BUTTON", "SUMMARY"].includes(on)) play(!state.playing);
+  else if (own) return;
+  else if (event.key in STEPS) step(STEPS[event.key]);
+  else if (event.key === "Home") step(-Infinity);
+  else if (event.key === "End") step(Infinity);
+  else return;
+  event.preventDefault();
+}
+
+function step(by) {
+  play(false);
+  go(by === Infinity ? run.last : by === -Infinity ? 0 : state.frame + by);
+}
+
+function start() {
+  open_desk(null);
+  editor(adopt);
+  document.addEventListener("keydown", key);
+  el("play").addEventListener("click", () => play(!state.playing));
+  el("back").addEventListener("click", () => step(-1));
+  el("next").addEventListener("click", () => step(1));
+  el("scrubber").addEventListener("input", event => { play(false); go(Number(event.target.value)); });
+  el("speed").addEventListener("change", event => { state.speed = Number(event.target.value); began = null; });
+  el("theme").addEventListener("click", () => {
+    state.theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+    paint();
+    write();
+  });
+  dark.addEventListener("change", paint);
+  window.addEventListener("hashchange", read);
+  new ResizeObserver(soon).observe(el("panels"));
+  window.toyflows = { state, core, run: runOnce, shown: () => run, numbers: () => numbersOf(run, state.frame), set, choose, go, play, adopt };
+  read();
+}
+
+start();
