@@ -10,16 +10,15 @@ is measured per flipped spin. Goal: an attempt of Metropolis or heat bath in at 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numba
 import numpy as np
 import report
+import turns
 
 from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run
@@ -108,10 +107,7 @@ def wolff(L: int, rounds: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
-    options = parser.parse_args()
+    options = turns.arguments(__doc__, 5).parse_args()
     page, rounds = report.Page(__doc__, options.out), options.rounds
     times = measure(rounds)
     middle = {name: {L: median(t) for L, t in by.items()} for name, by in times.items()}

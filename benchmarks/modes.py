@@ -8,16 +8,15 @@ own CPU time, the figure the median round. Building, compilation and warm-up are
 
 from __future__ import annotations
 
-import argparse
 import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import report
+import turns
 
 from toyflows.backends.walkers import Walkers
 from toyflows.modes.family import Modes
@@ -69,13 +68,9 @@ def measure(runs: dict[str, Run], n: int, rounds: int) -> dict[str, float]:
 
 def main() -> int:
     """Prints the table; exit code 1 where a case costs more than it may."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = turns.arguments(__doc__, 9)
     parser.add_argument("--walkers", type=float, default=2e4)
     parser.add_argument("--cases", default=CASES, help="K x D, by commas")
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
     given = parser.parse_args()
     page = report.Page(__doc__, given.out)
     n = int(given.walkers)

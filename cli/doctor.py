@@ -20,11 +20,6 @@ SIXTEEN = """define <16 x float> @add(<16 x float> %x) {
 REGISTERS = {"%zmm": "AVX-512", "%ymm": "AVX", "%xmm": "SSE", ".4s": "NEON"}
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(doctor)
-
-
 def doctor() -> None:
     """Print versions, threads, SIMD and the cache folder, and check known answers (2 seconds)."""
     with refusing():

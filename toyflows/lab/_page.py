@@ -75,8 +75,9 @@ class Visit:
         self.want(quietly=bool(refused))
 
     def _number(self, name: str, default: int, low: int, high: int, refused: list[str]) -> int:
-        bounds = {"low": low, "high": high, "integer": True}
-        control = _controls.Slider(name=name, label=name, default=default, **bounds)
+        control = _controls.Slider(
+            name=name, label=name, default=default, low=low, high=high, integer=True
+        )
         values, bad = _controls.read([control], self.given)
         refused += bad
         return int(values[name])
