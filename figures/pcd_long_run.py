@@ -115,9 +115,7 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), and the loop of θ and the fraction of walkers in b."""
     θ = style.number(float(data["turns"][0, 1]), ".0f")
     style.message(fig, f"PCD does not run to infinity: walkers jump, θ turns back at {θ}")
-    path, loop = fig.subplots(1, 2, width_ratios=[1.35, 1])
-    _path(path, data)
-    _loop(loop, data)
+    style.panels(fig, data, [_path, _loop], width_ratios=[1.35, 1])
 
 
 def _path(axes: Axes, data: dict[str, Array]) -> None:
