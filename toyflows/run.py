@@ -291,41 +291,43 @@ def _run(
     before: Run | None = None,
     at_least: int = 1,
 ) -> Run:
-    done: dict[str, Trajectory] = {}
     s = settings
-    for name in names:
+
+    def follow(name: str, steps: int, state: Any, progress: Any) -> Trajectory | None:
         if name == "theory":
-            told = solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
-            if told is not None:
-                done[name] = _with_divergence(target, told)
-            continue
+            return solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
         backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
-        earlier = None if before is None else before.backends[name]
-        state = None if earlier is None else earlier.state
-        steps = s.steps - (0 if state is None else state.step)
-        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
         try:
-            later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
+            return solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
         except Diverged as error:
             raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
-        later = _with_divergence(target, later)
-        done[name] = later if earlier is None else earlier.then(later)
+
+    done = followed(s, target, names, follow, report, {} if before is None else before.backends)
     if len(done) < at_least:
         raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")
     return Run(settings, target, method, done, threads)
 
 
-def _with_divergence(target: Target, run: Trajectory) -> Trajectory:
-    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
-    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
-    kl = target.divergence(run.θ)
-    if kl is None:
-        return run
-    seen = run.seen | {"kl": kl}
-    if "log_Z" in run.seen:
-        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
-        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
-    return replace(run, seen=seen)
+def followed(
+    s: RunSettings,
+    target: Any,
+    names: Sequence[str],
+    follow: Callable[..., Any],
+    report: Report | None,
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The paths by backend, each from where `before` ends: follow(name, steps, state, progress)
+    makes one, or None where the theory has none."""
+    done: dict[str, Any] = {}
+    for name in names:
+        earlier = None if name == "theory" else before.get(name)
+        state = None if earlier is None else earlier.state
+        steps = s.steps - (0 if state is None else state.step)
+        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
+        if (later := follow(name, steps, state, progress)) is not None:
+            later = solve.with_divergence(target, later)
+            done[name] = later if earlier is None else earlier.then(later)
+    return done
 
 
 def _walkers(target: Target, s: RunSettings, threads: int) -> Any:

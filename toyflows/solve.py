@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -178,3 +178,16 @@ def lecture(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate:
         flow.name, "theory", dt, rate, kept * dt, path[kept, 0], np.array(speeds), nothing, nothing,
         extra,
     )  # fmt: skip
+
+
+def with_divergence(target: Any, run: Any) -> Any:
+    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
+    kl = target.divergence(run.θ)
+    if kl is None:
+        return run
+    seen = run.seen | {"kl": kl}
+    if "log_Z" in run.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
+        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
+    return replace(run, seen=seen)

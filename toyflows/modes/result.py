@@ -23,7 +23,7 @@ from toyflows.modes.family import Modes
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.registry import options_of
-from toyflows.run import Report, resumed
+from toyflows.run import Report, followed, resumed
 from toyflows.run_files import save, state_arrays, state_of
 from toyflows.settings import BACKENDS, RunSettings
 from toyflows.verdict import Verdict, word
@@ -246,36 +246,16 @@ def follow_all(
     before: Run | None = None,
 ) -> Run:
     """The run on these backends, or the continuation of `before`."""
-    done: dict[str, Path] = {}
-    for name in names:
-        θ0 = np.array(s.theta0[1:])
+    θ0 = np.array(s.theta0[1:])
+
+    def path(name: str, steps: int, state: Any, progress: Any) -> Path | None:
         if name == "theory":
-            told = lecture(method, target, θ0, s.dt, s.steps, s.rate, s.every)
-            assert told is not None
-            done[name] = _with_divergence(target, told)
-            continue
+            return lecture(method, target, θ0, s.dt, s.steps, s.rate, s.every)
         ops = backend(name, target, s, threads)
-        earlier = None if before is None else before.backends[name]
-        state = None if earlier is None else earlier.state
-        steps = s.steps - (0 if state is None else state.step)
-        progress = None if report is None else (lambda k, n=name: report(n, k, s.steps))
-        later = follow(method, ops, θ0, steps, s.rate, s.every, progress, state)
-        later = _with_divergence(target, later)
-        done[name] = later if earlier is None else earlier.then(later)
+        return follow(method, ops, θ0, steps, s.rate, s.every, progress, state)
+
+    done = followed(s, target, names, path, report, {} if before is None else before.backends)
     return Run(s, target, method, done, threads)
-
-
-def _with_divergence(target: ModesTarget, path: Path) -> Path:
-    """The path that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
-    estimate gives."""
-    kl = target.divergence(path.θ)
-    if kl is None:
-        return path
-    seen = path.seen | {"kl": kl}
-    if "log_Z" in path.seen:
-        log_Z = np.array([target.mixture.log_Z(θ) for θ in path.θ])
-        seen["kl_from_log_Z"] = kl + (path.seen["log_Z"] - log_Z)
-    return dataclasses.replace(path, seen=seen)
 
 
 def backend(name: str, target: ModesTarget, s: RunSettings, threads: int = 1) -> Any:
