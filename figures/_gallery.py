@@ -71,17 +71,9 @@ def page(out: Path, book: dict[str, Any]) -> str:
         f'<li><a href="#{escape(i)}">{_heading(i, made.get(i))}</a></li>' for i in all_ids
     )
     sections = "\n".join(_section(out, i, made.get(i), failed.get(i)) for i in all_ids)
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="toyflows">
-<title>toyflows: the figures</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<header>
+    return document(
+        "toyflows: the figures",
+        f"""<header>
 <h1>How generative models learn</h1>
 <p>Every figure states a claim, and the numbers that prove it were checked by code when the figure
 was made. Data are blue, the exact law is vermilion, walkers are green, the lecture’s formula is
@@ -98,7 +90,23 @@ again, on another class of CPU up to their last digits.</p>
 </main>
 <footer>
 <section><p class="made">Last run with {escape(versions)}.</p></section>
-</footer>
+</footer>""",
+    )
+
+
+def document(title: str, body: str, css: str = "") -> str:
+    """A whole page of HTML in our style; no file and no network is needed to show it."""
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="toyflows">
+<title>{title}</title>
+<style>{STYLE}{css}</style>
+</head>
+<body>
+{body}
 </body>
 </html>
 """

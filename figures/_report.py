@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toyflows.apart import judged
-from toyflows.figures._gallery import STYLE, shown
+from toyflows.figures._gallery import document, shown
 from toyflows.figures._signature import LINES, MATHTEXT, METADATA
 from toyflows.figures._style import (
     COLOUR,
@@ -243,20 +243,10 @@ def _plain(text: str) -> str:
 
 # ------------------------------------------------------------------ the page
 def page(book: Book) -> str:
-    """The whole document: no file and no network is needed to show it."""
+    """The whole document."""
     title = escape(headline(book))
     sections = "\n".join(_html(book, m, cells) for m, cells in _by_method(book).items())
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="generator" content="toyflows">
-<title>{title}</title>
-<style>{STYLE}{CSS}</style>
-</head>
-<body>
-<header>
+    body = f"""<header>
 <h1>{title}</h1>
 <p>θ* = {shown(book["theta_star"])}, q* = {shown(book["q_star"])} (weight of mode b; θ &gt; 0 makes
 mode b light), started at θ0 = {shown(book["theta0"])}; time {shown(book["time"])},
@@ -268,10 +258,8 @@ seed {book["seed"]}.</p>
 </main>
 <footer>
 <section><p class="made">Made by <code>toyflows check {escape(book["file"])}</code>.</p></section>
-</footer>
-</body>
-</html>
-"""
+</footer>"""
+    return document(title, body, CSS)
 
 
 def _html(book: Book, method: str, cells: list[Book]) -> str:

@@ -64,6 +64,12 @@ class Slider(Control):
         return str(int(value)) if self.integer else f"{value:.{DIGITS}g}"
 
 
+def seed(group: str = "") -> Slider:
+    """The seed, which every room has."""
+    return Slider(name="seed", label="seed", default=0, low=0, high=999_999, step=1, integer=True,
+                  group=group)  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Choice(Control):
     """One of some words."""

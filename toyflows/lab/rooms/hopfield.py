@@ -13,7 +13,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.lab import _memories as memories
-from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values
+from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values, seed
 from toyflows.lab._job import Job
 from toyflows.lab._look import Look
 from toyflows.lab._memories import BEGIN, CAPITALS, COINS, DRAWN, SETS, SIDES, drawn, printed
@@ -141,8 +141,7 @@ class HopfieldRoom(Room):
                    group="dynamics"),
             Slider(name="T", label="temperature T", default=0.0, low=0.0, high=2.0, step=0.02,
                    help="in units of the mean pull ⟨x a⟩ at a memory", group="dynamics"),
-            Slider(name="seed", label="seed", default=0, low=0, high=999_999, step=1,
-                   integer=True, group="dynamics"),
+            seed("dynamics"),
         )  # fmt: skip
 
     def _beginning(self, which: str) -> tuple[Control, ...]:

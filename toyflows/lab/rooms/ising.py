@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from toyflows.lab._controls import Choice, Control, Slider, Values
+from toyflows.lab._controls import Choice, Control, Slider, Values, seed
 from toyflows.lab._job import Job
 from toyflows.lab._lattice_track import MOST, STARTS, first, track
 from toyflows.lab._look import Look
@@ -140,8 +140,7 @@ class IsingRoom(Room):
                    group="chain"),
             Slider(name="burn", label="sweeps before measuring", default=100, low=0, high=5000,
                    step=50, integer=True, group="chain"),
-            Slider(name="seed", label="seed", default=0, low=0, high=999_999, step=1, integer=True,
-                   group="chain"),
+            seed("chain"),
         )  # fmt: skip
 
     def unit(self, values: Values) -> tuple[str, float]:
