@@ -55,8 +55,11 @@ class Table:
 
 
 def picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) -> list[int]:
-    """Places among k columns: those asked for, else all numeric ones with a name (row numbers have
-    none), if they are as many as there are to be."""
+    """The places, among k columns, of those that are read: those that are asked for, else all
+    `numeric` ones that have a name (row numbers have none).
+
+    Raises Unreadable where they are not as many as `choice` wants, or have no such name.
+    """
     if choice.columns:
         if choice.width not in (None, len(choice.columns)):
             raise Unreadable(f"{choice.width} columns are needed, not {len(choice.columns)}: "
@@ -87,11 +90,16 @@ def _place(column: str, names: Sequence[str], k: int) -> int:
 
 
 def names_of(names: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:
+    """The names of these columns, "" where there are none."""
     return tuple(names[j] if names else "" for j in columns)
 
 
 def cleaned(x: Array, names: tuple[str, ...], choice: Choice, place: Callable[[int], str]) -> Table:
-    """The rows x (n, columns) that hold numbers to compute with; place(i) says where one was."""
+    """The rows of x (n, columns) that can be computed with; place(i) says where row i stood.
+
+    Raises Unreadable for a number that is too large, and for a missing one or a code of it, unless
+    `choice` says what to do with them.
+    """
     if x.size and max(-x.min(), x.max()) < min(map(abs, CODES)):  # as most are; nan compares false
         return Table(x, names)
     size = np.abs(x).max(axis=1, initial=0.0, where=~np.isnan(x))  # (n,)
@@ -115,7 +123,7 @@ def cleaned(x: Array, names: tuple[str, ...], choice: Choice, place: Callable[[i
 
 
 def unusable(value: float) -> str:
-    """Why nothing can be computed with it."""
+    """Says why nothing can be computed with the value."""
     large = f"too large (must be up to {LARGEST:g} in size)"
     return f"{value:g} is {large if np.isfinite(value) else 'not finite'}"
 

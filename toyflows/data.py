@@ -26,12 +26,16 @@ __all__ = ["Fit", "Read", "Standardised", "fit", "load", "read", "standardise"]
 
 
 def load(source: Any, column: str | None = None, skip_missing: bool | None = None) -> Array:
-    """Data points (n,) of whatever `tables.read` reads. Raises InputError("data", source, why)."""
+    """Reads data points (n,) from whatever `tables.read` reads.
+
+    Raises InputError("data", source, why) where it cannot be read, or no mixture can be fitted.
+    """
     return read(source, column, skip_missing).x[:, 0]
 
 
 def read(source: Any, column: str | None = None, skip_missing: bool | None = None) -> Table:
-    """The same, with the name of the column and the number of rows that were left out."""
+    """Reads the same points, as a Table: with the name of the column and the number of rows that
+    were left out. Raises InputError("data")."""
     columns = () if column is None else (column,)
     found = tables.read(source, Choice(columns, skip_missing))
     check(found.x[:, 0], tables.told(source))
@@ -51,19 +55,19 @@ class Read:
 
     @classmethod
     def of(cls, source: str, table: Table, fit: Fit) -> Read:
-        """Of a column of `source` and the fit to it."""
+        """What was read of a column of `source`, and the fit to it."""
         name, modes = table.names[0] or source, (fit.mean_a, fit.mean_b)
         return cls(name, len(table.x), table.left_out, modes, fit.spread, table.point)
 
     @classmethod
     def from_dict(cls, told: dict[str, Any]) -> Read:
-        """That which `to_dict` told."""
+        """What `to_dict` told."""
         low, high = told["modes"]
         rest = (told["spread"], told.get("point", ""))
         return cls(told["name"], told["points"], told["left_out"], (low, high), *rest)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, and the line under "read"."""
+        """Plain numbers for JSON, and under "read" the line that is printed."""
         return {"name": self.name, "points": self.points, "left_out": self.left_out,
                 "modes": list(self.modes), "spread": self.spread, "point": self.point,
                 "read": str(self)}  # fmt: skip

@@ -41,9 +41,12 @@ GUARDED = ("extra", "init", "memory", "negatives", "store", "advance", "watch") 
 
 @dataclass(frozen=True)
 class Source:
-    """A user's file as it was read, `path` and all: what a plan or a saved run keeps of it and what
-    worker processes get. Only what is `trusted` is run: what this user has on his own disk or in
-    his session, and never what a file brings that somebody else may have made."""
+    """The text of a user's file, as it was read from `path`. A plan or a saved run keeps it, and
+    worker processes get it.
+
+    Only a `trusted` source is run: one that stands on this user's disk or in his session. What a
+    plan or a saved run brings along may be somebody else's; it is not run.
+    """
 
     file: str
     text: str = field(repr=False)
@@ -52,7 +55,7 @@ class Source:
 
     @classmethod
     def read(cls, path: Path) -> Source:
-        """The file of that name. Raises OwnFileError."""
+        """Reads the file. Raises OwnFileError where it is missing or is no Python."""
         with Place(path).blamed():
             ast.parse(path.read_bytes(), str(path))  # names the line where it is no text
             text = importlib.util.decode_source(path.read_bytes())
@@ -60,7 +63,8 @@ class Source:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, str], trust: bool = False) -> Source:
-        """What `to_dict` said; trusted if `trust`, or if it is what is on disk or in use here."""
+        """The source that `to_dict` told. It is trusted if `trust` says so, and if the same text is
+        on disk or in use here."""
         found = cls(str(told["file"]), str(told["text"]), str(told["path"]))
         here = Path(found.path) if found.path else Path(found.file)
         same = False
@@ -70,20 +74,25 @@ class Source:
         return found.known() if trust or same or found.sha256 in _KNOWN else found
 
     def to_dict(self) -> dict[str, str]:
-        """For JSON."""
+        """The source as plain text, for JSON."""
         return {"file": self.file, "path": self.path, "sha256": self.sha256, "text": self.text}
 
     def known(self) -> Source:
-        """The same, trusted."""
+        """The same source, trusted from now on in this process."""
         _KNOWN.add(self.sha256)
         return replace(self, trusted=True)
 
     @property
     def sha256(self) -> str:
+        """The hash of the text, in hexadecimal. It is part of the key of a sweep's run."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def methods(self, name: str | None = None) -> list[Method]:
-        """Its methods, or the one called `name`. Raises InputError, OwnFileError."""
+        """The methods of the text, or the one called `name`. The text is run, once in a process.
+
+        Raises OwnFileError where the source is not trusted or the text fails, InputError("name")
+        where it has no such method.
+        """
         if not self.trusted:
             why = "is not here as it was when this was saved; load(…, trust=True) runs the copy"
             raise OwnFileError(self.path or self.file, why)
@@ -99,13 +108,13 @@ _OF: WeakKeyDictionary[type[Flow], Method] = WeakKeyDictionary()
 
 
 def of(flow: Flow) -> Method | None:
-    """The method of a file that this flow is; None for any other."""
+    """The method of a user's file that this flow was made of; None for any other flow."""
     return _OF.get(type(flow))
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of the user's file: its name, and where it is defined."""
+    """A method of a user's file: its name, its flow, its equation, and the line that defines it."""
 
     name: str
     flow: Flow
@@ -114,7 +123,8 @@ class Method:
     source: Source | None = None
 
     def with_options(self, options: Mapping[str, Any]) -> Method:
-        """The same with these options. Raises InputError("p")."""
+        """The method with these options of its flow. Raises InputError("p") for one that it has
+        not."""
         if not options:
             return self
         with self.place.blamed():
@@ -123,14 +133,16 @@ class Method:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """Where it runs: what asks for single walkers has no exact law."""
+        """The backends it runs on. A method that asks for single walkers has no exact law, one that
+        needs the density of the data has no walkers."""
         if not self.flow.exact:
             return ("walkers",)
         return ("grid", "walkers") if self.flow.sampled else ("grid",)
 
     def guarded(self) -> Flow:
-        """The flow, whose mistakes are told by their line, and whose `velocity` is looked at before
-        it is used."""
+        """The flow, with its functions wrapped: a mistake inside is an OwnFileError that names its
+        line, and so is a `velocity` that is no number, nan, or of another shape than θ. The flow
+        raises Diverged where Python's numbers overflow."""
         flow, told, now = copy.copy(self.flow), self.flow.velocity, [0]
 
         def look(ops: Backend, state: State) -> Any:
@@ -194,7 +206,11 @@ def check_path(path: Path) -> None:
 
 
 def load(path: Path, name: str | None = None) -> list[Method]:
-    """The methods of the file, or the one called `name`. Raises InputError, OwnFileError."""
+    """Runs the user's file and returns its methods, or the one called `name`.
+
+    Raises OwnFileError where the file cannot be read, fails, or holds no method; InputError("name")
+    where it has no method of that name.
+    """
     return Source.read(path).methods(name)
 
 

@@ -31,12 +31,14 @@ class Place:
     line: int = 0
 
     def error(self, why: str) -> OwnFileError:
+        """The OwnFileError at this place, to be raised."""
         return OwnFileError(f"{self.path}:{self.line}" if self.line else str(self.path), why)
 
     @contextlib.contextmanager
     def blamed(self, *ours: type[BaseException]) -> Iterator[None]:
-        """Whatever goes wrong inside, but for `ours`, is told as an OwnFileError at the last line
-        of the user's file that was running, else at this place."""
+        """Turns what is raised inside into an OwnFileError at the last line of the user's file that
+        was running, or at this place. Errors of the classes `ours`, Diverged, and an InputError
+        that is not the file's pass unchanged."""
         try:
             yield
         except (OwnFileError, Diverged):
@@ -65,7 +67,7 @@ class Place:
 
 
 def place_of(path: Path, function: Any, line: int = 0) -> Place:
-    """Where a function of the file is defined; `line` where it comes from elsewhere."""
+    """The line of the file where a function is defined; `line` if it comes from elsewhere."""
     code = getattr(function, "__code__", None)
     return Place(path, code.co_firstlineno if code and code.co_filename == str(path) else line)
 

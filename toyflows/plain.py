@@ -136,7 +136,9 @@ def _given(
 
 
 def plain(path: Path, module: ModuleType) -> tuple[Plain, Place] | None:
-    """The function `velocity` of the file as a Flow named as the file, and where it is defined."""
+    """The function `velocity` of the file as a Flow with the file's name, and where it is defined;
+    None if there is none. Raises OwnFileError where the functions ask for what is not offered, or
+    contradict each other."""
     function, mover, keeper = (vars(module).get(n) for n in ("velocity", "advance", "memory"))
     place, mover_place, keeper_place = (place_of(path, f) for f in (function, mover, keeper))
     if function is None:

@@ -6,7 +6,7 @@ run(flow, backend, θ0, steps) → Trajectory,     t = step·dt with dt = backen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -178,6 +178,30 @@ def lecture(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate:
         flow.name, "theory", dt, rate, kept * dt, path[kept, 0], np.array(speeds), nothing, nothing,
         extra,
     )  # fmt: skip
+
+
+def followed(
+    length: int,
+    target: Any,
+    names: Sequence[str],
+    follow: Callable[..., Any],
+    report: Callable[[str, int, int], None] | None,
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The paths of `length` steps by backend, each from where that in `before` ends.
+
+    follow(name, steps, state, progress) computes one; it returns None where there is no theory.
+    """
+    done: dict[str, Any] = {}
+    for name in names:
+        earlier = None if name == "theory" else before.get(name)
+        state = None if earlier is None else earlier.state
+        steps = length - (0 if state is None else state.step)
+        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
+        if (later := follow(name, steps, state, progress)) is not None:
+            later = with_divergence(target, later)
+            done[name] = later if earlier is None else earlier.then(later)
+    return done
 
 
 def with_divergence(target: Any, run: Any) -> Any:

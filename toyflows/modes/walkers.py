@@ -47,6 +47,7 @@ class ModesWalkers(EnergyWalkers):
 
     @cached_property
     def model_arrays(self) -> tuple[Any, ...]:
+        """The modes as the kernels know them (`model_of`)."""
         return model_of(self.mixture)
 
     def _draw(self, θ: Any, stream: int) -> Cloud:
