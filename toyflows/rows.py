@@ -16,13 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from toyflows.archive import Unreadable
-from toyflows.numerals import (
-    is_missing,
-    like_number,
-    mistyped,
-    mostly_numbers,
-    not_a_number,
-)
+from toyflows.numerals import is_missing, like_number, mistyped, mostly_numbers, not_a_number
 
 SEPARATORS = (";", "\t", "|", None, ",")  # None: blanks
 TAIL = 20  # lines, the last ones, by which the separator is chosen

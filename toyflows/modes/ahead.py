@@ -19,15 +19,7 @@ from toyflows.flows.base import NEAR
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.outlook import NOISIEST, STOPS, by_equation, is_field
-from toyflows.path_ahead import (
-    DEVIATIONS,
-    RUNS,
-    Line,
-    Outlook,
-    jitter,
-    left_by_noise,
-    read,
-)
+from toyflows.path_ahead import DEVIATIONS, RUNS, Line, Outlook, jitter, left_by_noise, read
 
 
 def outlook(

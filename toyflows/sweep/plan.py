@@ -27,15 +27,7 @@ from toyflows.limits import NUMBERS, SETTINGS
 from toyflows.method import TWO_FILES, Given, label, method, methods, source_for, source_of, split
 from toyflows.own import OwnFileError, Source
 from toyflows.registry import options_of
-from toyflows.settings import (
-    BACKENDS,
-    USUAL_STAR,
-    RunSettings,
-    kind_of,
-    not_on,
-    settings,
-    star_of,
-)
+from toyflows.settings import BACKENDS, USUAL_STAR, RunSettings, kind_of, not_on, settings, star_of
 from toyflows.sweep.axis import Axis, Value, distinct
 from toyflows.sweep.settings import KEY, Run, with_options
 
