@@ -60,7 +60,7 @@ def into(axes: Axes, run: Run) -> Figure:
     """θ(t) on every backend in somebody else's axes, in their style; their figure."""
     _lines(axes, run)
     axes.set_title(f"{run.flow.title}: {run.verdict.kind}")
-    return axes.get_figure(root=True)  # type: ignore[return-value]
+    return axes.get_figure(root=True)  # type: ignore[return-value]  # None: removed axes
 
 
 def picture_png(run: Run) -> bytes:
