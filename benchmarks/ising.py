@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -81,17 +82,16 @@ CASES: dict[str, Callable[[int], Sweeps]] = {
 
 def measure(rounds: int) -> dict[str, dict[int, list[float]]]:
     """ns per attempt by case and size; the cases take turns."""
-    times: dict[str, dict[int, list[float]]] = {name: {L: [] for L in SIZES} for name in CASES}
+    times: dict[str, dict[int, list[float]]] = {name: {} for name in CASES}
     for L in SIZES:
-        cases = {name: make(L) for name, make in CASES.items()}
-        for sweeps in cases.values():
+        cases: dict[str, turns.Jobs] = {}
+        for name, make in CASES.items():
+            sweeps = make(L)
             sweeps(2)
-        for _ in range(rounds):
-            for name, sweeps in cases.items():
-                n = max(1, ATTEMPTS // (1 if name.startswith("ours") else SLOWER) // L**2)
-                start = time.thread_time()
-                sweeps(n)
-                times[name][L].append((time.thread_time() - start) / n / L**2 * 1e9)
+            n = max(1, ATTEMPTS // (1 if name.startswith("ours") else SLOWER) // L**2)
+            cases[name] = {"sweeps": (partial(sweeps, n), n * L**2)}
+        for name, ms in turns.in_turns(cases, rounds, time.thread_time)["sweeps"].items():
+            times[name][L] = [1e6 * t for t in ms]
     return times
 
 
