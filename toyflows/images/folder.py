@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import io
 import warnings
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -204,7 +204,7 @@ def _grey(path: Path, largest: int, white: int | None = None) -> Array:
 
 
 @contextlib.contextmanager
-def opened(source: Path | io.BytesIO, formats: Sequence[str], large: str) -> Iterator[Image]:
+def opened(source: Path | io.BytesIO, formats: tuple[str, ...], large: str) -> Iterator[Image]:
     """The picture of one of these formats. Raises Unreadable for anything else, and for whatever
     goes wrong inside; `large` says what a picture is that Pillow finds too large."""
     from PIL import Image, UnidentifiedImageError
