@@ -124,8 +124,7 @@ class Walkers:
         args: tuple[float, ...] = (),
         slope: Slope | None = None,
     ) -> Cloud:
-        if slope is not None:
-            check_tilted(kernel)
+        check_tilted(kernel, slope)
         y = self._moved(cloud.x, θ, substep, kernel, temperature, slope)
         if log_g is None:
             return Cloud(y, cloud.logw)
