@@ -10,16 +10,16 @@ is measured per flipped spin. Goal: an attempt of Metropolis or heat bath in at 
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any
 
 import numba
 import numpy as np
 import report
+import turns
 
 from toyflows.lattice.ising import Ising
 from toyflows.lattice.ising_chain import run
@@ -82,17 +82,16 @@ CASES: dict[str, Callable[[int], Sweeps]] = {
 
 def measure(rounds: int) -> dict[str, dict[int, list[float]]]:
     """ns per attempt by case and size; the cases take turns."""
-    times: dict[str, dict[int, list[float]]] = {name: {L: [] for L in SIZES} for name in CASES}
+    times: dict[str, dict[int, list[float]]] = {name: {} for name in CASES}
     for L in SIZES:
-        cases = {name: make(L) for name, make in CASES.items()}
-        for sweeps in cases.values():
+        cases: dict[str, turns.Jobs] = {}
+        for name, make in CASES.items():
+            sweeps = make(L)
             sweeps(2)
-        for _ in range(rounds):
-            for name, sweeps in cases.items():
-                n = max(1, ATTEMPTS // (1 if name.startswith("ours") else SLOWER) // L**2)
-                start = time.thread_time()
-                sweeps(n)
-                times[name][L].append((time.thread_time() - start) / n / L**2 * 1e9)
+            n = max(1, ATTEMPTS // (1 if name.startswith("ours") else SLOWER) // L**2)
+            cases[name] = {"sweeps": (partial(sweeps, n), n * L**2)}
+        for name, ms in turns.in_turns(cases, rounds, time.thread_time)["sweeps"].items():
+            times[name][L] = [1e6 * t for t in ms]
     return times
 
 
@@ -108,10 +107,7 @@ def wolff(L: int, rounds: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
-    options = parser.parse_args()
+    options = turns.arguments(__doc__, 5).parse_args()
     page, rounds = report.Page(__doc__, options.out), options.rounds
     times = measure(rounds)
     middle = {name: {L: median(t) for L, t in by.items()} for name, by in times.items()}

@@ -11,7 +11,6 @@ play, and visitors without browsers who all move sliders at once.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
@@ -20,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import report
+import turns
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
@@ -133,12 +133,7 @@ def measure(rounds: int) -> list[str]:
 
 def main() -> int:
     """Measures, prints, and writes what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
-    options = parser.parse_args()
+    options = turns.arguments(__doc__, 15).parse_args()
     page = report.Page(__doc__, options.out)
     page.publish(*measure(options.rounds))
     return 0

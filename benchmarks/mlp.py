@@ -9,28 +9,17 @@ or 50 sampling steps.
 
 from __future__ import annotations
 
-import os
-import random
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-import report
-from setting import MissingPeer
+import turns
+from turns import SEED, Jobs
 
-RATE, MOVE, SEED, SAMPLED = 1e-3, 1e-3, 20240229, 2048
+RATE, MOVE, SAMPLED = 1e-3, 1e-3, 2048
 GOALS = {"training step, 512 points": 1.35, "sampling step, 2048 points": 1.0}
-
-
-class Case(NamedTuple):
-    """`learn[N]()` is a training step with N points, `sample(t)` a step of the points at time t."""
-
-    learn: dict[int, Callable[[], Any]]
-    sample: Callable[[float], Any]
 
 
 class Batch(NamedTuple):
@@ -42,11 +31,22 @@ class Batch(NamedTuple):
     weight: Any
 
 
-Times = dict[str, dict[str, list[float]]]  # by job and case
+BATCHES, SAMPLING = {512: 100, 2048: 25}, 50  # training steps of a turn; sampling steps
 
-BATCHES = 512, 2048
-TURNS = {"training step, 512 points": 100, "training step, 2048 points": 25,
-         "sampling step, 2048 points": 50}  # fmt: skip
+
+def jobs(learn: dict[int, Callable[[], Any]], sample: Callable[[float], Any]) -> Jobs:
+    """`learn[N]()` is a training step with N points, `sample(t)` a step of the points at time t."""
+
+    def learned(n: int) -> None:
+        for _ in range(BATCHES[n]):
+            learn[n]()
+
+    def sampled() -> None:
+        for k in range(SAMPLING):
+            sample(1 - k / SAMPLING)
+
+    found: Jobs = {f"training step, {n} points": (partial(learned, n), BATCHES[n]) for n in learn}
+    return found | {f"sampling step, {SAMPLED} points": (sampled, SAMPLING)}
 
 
 def batch(n: int) -> Batch:
@@ -56,7 +56,7 @@ def batch(n: int) -> Batch:
     return Batch(*(a.astype(np.float32) for a in numbers))
 
 
-def ours() -> Case:
+def ours() -> Jobs:
     """toyflows.nn.fast_mlp."""
     from toyflows.nn.fast_mlp import FastMLP
     from toyflows.nn.network import mlp
@@ -72,10 +72,10 @@ def ours() -> Case:
     def sample(t: float) -> None:
         x[:] -= MOVE * fast.forward(θ, x, t)
 
-    return Case({n: partial(learn, batch(n)) for n in BATCHES}, sample)
+    return jobs({n: partial(learn, batch(n)) for n in BATCHES}, sample)
 
 
-def layers() -> Case:
+def layers() -> Jobs:
     """The NumPy layers, its reference."""
     from toyflows.nn.network import mlp
     from toyflows.nn.optimise import Adam
@@ -92,17 +92,13 @@ def layers() -> Case:
     def sample(t: float) -> None:
         x[:] -= MOVE * net.forward(θ, x, np.full(SAMPLED, t))[0]
 
-    return Case({n: partial(learn, batch(n)) for n in BATCHES}, sample)
+    return jobs({n: partial(learn, batch(n)) for n in BATCHES}, sample)
 
 
-def pytorch(compiled: bool) -> Case:
+def pytorch(compiled: bool) -> Jobs:
     """The same in PyTorch; a sampling step embeds its one time once."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingPeer("torch is not installed") from error
+    torch = turns.torch()
     torch.set_num_threads(1)
-    torch.manual_seed(SEED)
     net = _torch_network(torch)
     adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
     x = torch.from_numpy(batch(SAMPLED).x)
@@ -122,7 +118,7 @@ def pytorch(compiled: bool) -> Case:
             x.sub_(forward(x, torch.full((1,), t)), alpha=MOVE)
 
     tensors = {n: Batch(*map(torch.from_numpy, batch(n))) for n in BATCHES}
-    return Case({n: partial(learn, b) for n, b in tensors.items()}, sample)
+    return jobs({n: partial(learn, b) for n, b in tensors.items()}, sample)
 
 
 def _torch_network(torch: Any) -> Any:
@@ -145,7 +141,7 @@ def _torch_network(torch: Any) -> Any:
     return Denoiser()
 
 
-CASES: dict[str, Callable[[], Case]] = {
+CASES: dict[str, Callable[[], Jobs]] = {
     "ours": ours,
     "NumPy layers": layers,
     "PyTorch": partial(pytorch, compiled=False),
@@ -153,56 +149,15 @@ CASES: dict[str, Callable[[], Case]] = {
 }
 
 
-def measure(rounds: int) -> tuple[Times, dict[str, str]]:
-    """All cases in turns; milliseconds of CPU by job and case, and what could not run."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    times: Times = {job: {} for job in TURNS}
-    turns, missing = _cases()
-    shuffle = random.Random(SEED).shuffle
-    for _ in range(rounds):
-        shuffle(turns)
-        for name, case in turns:
-            for (job, steps), work in zip(TURNS.items(), _jobs(case), strict=True):
-                start = time.process_time()
-                for k in range(steps):
-                    work(k)
-                times[job].setdefault(name, []).append((time.process_time() - start) / steps * 1e3)
+def measure(rounds: int) -> tuple[turns.Times, dict[str, str]]:
+    """All cases in turns, and what could not run."""
+    clock = turns.clock_of(1)
+    missing: dict[str, str] = {}
+    times = turns.in_turns(turns.built(CASES, missing), rounds, clock)
     print("measured the MLP", file=sys.stderr, flush=True)
     return times, missing
 
 
-def _jobs(case: Case) -> list[Callable[[int], Any]]:
-    steps: list[Callable[[int], Any]] = [lambda _, f=f: f() for f in case.learn.values()]  # type: ignore[misc]
-    return [*steps, lambda k: case.sample(1 - k / 50)]
-
-
-def _cases() -> tuple[list[tuple[str, Case]], dict[str, str]]:
-    """Those that can run here, compiled and warm."""
-    found, missing = [], {}
-    for name, make in CASES.items():
-        try:
-            case = make()
-            for work in _jobs(case):
-                for k in range(3):
-                    work(k)
-        except Exception as reason:  # a compiler of PyTorch's may fail in any way
-            if name == "ours":
-                raise
-            missing[name] = str(reason).strip().splitlines()[0]
-            continue
-        found.append((name, case))
-    return found, missing
-
-
-def table(times: Times) -> str:
-    """Median (minimum) by job, the ratio to the best of PyTorch, and the goals."""
-    names = [name for name in CASES if any(name in series for series in times.values())]
-    rows = [["ms, threads: 1", *names, "times faster", "goal", "holds"]]
-    for job, series in times.items():
-        row = [job, *(f"{median(series[n]):.3f} ({min(series[n]):.3f})" for n in names)]
-        peers = [median(t) for name, t in series.items() if name.startswith("PyTorch")]
-        ratio, goal = min(peers, default=0) / median(series["ours"]), GOALS.get(job)
-        row += [f"{ratio:.2f}" if peers else "", f"≥ {goal:g}" if goal and peers else ""]
-        rows.append([*row, ("yes" if ratio >= goal else "NO") if goal and peers else ""])
-    return report.table(rows)
+def table(times: turns.Times) -> str:
+    """The times and the goals."""
+    return turns.table("ms, threads: 1", times, GOALS, 3)

@@ -8,16 +8,16 @@ own CPU time, the figure the median round. Building, compilation and warm-up are
 
 from __future__ import annotations
 
-import argparse
-import random
 import statistics
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import report
+import turns
+from turns import SEED
 
 from toyflows.backends.walkers import Walkers
 from toyflows.modes.family import Modes
@@ -25,7 +25,7 @@ from toyflows.modes.target import target_of
 from toyflows.modes.walkers import ModesWalkers
 from toyflows.target import Target
 
-SEED, SLICE = 20240229, 0.05
+SLICE = 0.05  # seconds
 CASES = "2x1,2x2,2x10,2x50,2x200,3x2,8x2,32x2,8x50,32x50"
 ALLOWED = 10.0  # times the two-mode kernel's walker-step, for each coordinate
 Run = Callable[[int], object]
@@ -50,32 +50,22 @@ def many_modes(K: int, D: int, n: int) -> Run:
 
 def measure(runs: dict[str, Run], n: int, rounds: int) -> dict[str, float]:
     """Median ns of a walker-step by case."""
-    steps = {}
+    cases: dict[str, turns.Jobs] = {}
     for name, run in runs.items():
         run(2)
         start = time.process_time()
         run(4)
-        steps[name] = max(2, round(4 * SLICE / max(time.process_time() - start, 1e-6)))
-    found: dict[str, list[float]] = {name: [] for name in runs}
-    order, shuffle = list(runs), random.Random(SEED).shuffle
-    for _ in range(rounds):
-        shuffle(order)
-        for name in order:
-            start = time.process_time()
-            runs[name](steps[name])
-            found[name].append((time.process_time() - start) / (steps[name] * n) * 1e9)
-    return {name: statistics.median(times) for name, times in found.items()}
+        steps = max(2, round(4 * SLICE / max(time.process_time() - start, 1e-6)))
+        cases[name] = {"step": (partial(run, steps), steps * n)}
+    found = turns.in_turns(cases, rounds)["step"]  # milliseconds
+    return {name: 1e6 * statistics.median(times) for name, times in found.items()}
 
 
 def main() -> int:
     """Prints the table; exit code 1 where a case costs more than it may."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=9)
+    parser = turns.arguments(__doc__, 9)
     parser.add_argument("--walkers", type=float, default=2e4)
     parser.add_argument("--cases", default=CASES, help="K x D, by commas")
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
     given = parser.parse_args()
     page = report.Page(__doc__, given.out)
     n = int(given.walkers)

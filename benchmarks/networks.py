@@ -15,38 +15,37 @@ as they are (NCHW) and once with channels last. The parts mlp and unet are told 
 
 from __future__ import annotations
 
-import argparse
-import os
-import random
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import mlp
 import numpy as np
 import report
+import turns
 import unet
-from setting import MissingPeer
-from walkers import ONE_THREAD, in_fresh_process
+from turns import ONE_THREAD, SEED, Jobs, in_fresh_process
 
 BATCH, CHAIN, TURN = 128, 60, 20
 STEP, NOISE, CLIP, RATE, SQUARES = 10.0, 0.005, 0.03, 1e-4, 0.1
-SEED = 20240229
-GOALS = {("Langevin step", 56): 3.0, ("full iteration", 56): 2.8}
+GOALS = {"Langevin step 56 × 56": 3.0, "full iteration 56 × 56": 2.8}
 
 
-class Case(NamedTuple):
+def jobs(size: int, langevin: Callable[[int], Any], learn: Callable[[], Any]) -> Jobs:
     """`langevin(steps)` moves the batch; `learn()` makes one weight step from it."""
 
-    langevin: Callable[[int], Any]
-    learn: Callable[[], Any]
+    def iteration() -> None:
+        langevin(CHAIN)
+        learn()
 
+    def weight_steps() -> None:
+        for _ in range(5):
+            learn()
 
-Times = dict[tuple[str, int, str], list[float]]
+    found: Jobs = {"full iteration": (iteration, 1), "weight step": (weight_steps, 5)}
+    found["Langevin step"] = partial(langevin, TURN), TURN
+    return {f"{job} {size} × {size}": work for job, work in found.items()}
 
 
 def images(size: int) -> np.ndarray[Any, Any]:
@@ -57,7 +56,7 @@ def images(size: int) -> np.ndarray[Any, Any]:
     return np.tanh(rough).astype(np.float32)
 
 
-def ours(size: int, threads: int) -> Case:
+def ours(size: int, threads: int) -> Jobs:
     """toyflows.nn.fast, the energy's mean over data less that over samples, and squares."""
     from toyflows.nn.fast import Fast
     from toyflows.nn.network import energy_network
@@ -83,17 +82,13 @@ def ours(size: int, threads: int) -> Case:
         both = np.concatenate((real, state["x"]))
         adam.step(θ, fast.gradients(θ, both, upstream, threads), RATE)
 
-    return Case(langevin, learn)
+    return jobs(size, langevin, learn)
 
 
-def pytorch(size: int, threads: int, channels_last: bool) -> Case:
+def pytorch(size: int, threads: int, channels_last: bool) -> Jobs:
     """The same in eager PyTorch."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingPeer("torch is not installed") from error
+    torch = turns.torch()
     torch.set_num_threads(threads)
-    torch.manual_seed(SEED)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     net = _torch_network(torch, size).to(memory_format=layout)
     adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
@@ -118,7 +113,7 @@ def pytorch(size: int, threads: int, channels_last: bool) -> Case:
         loss.backward()
         adam.step()
 
-    return Case(langevin, learn)
+    return jobs(size, langevin, learn)
 
 
 def _torch_network(torch: Any, size: int) -> Any:
@@ -132,93 +127,37 @@ def _torch_network(torch: Any, size: int) -> Any:
     )
 
 
-CASES: dict[str, Callable[[int, int], Case]] = {
+CASES: dict[str, Callable[[int, int], Jobs]] = {
     "ours": ours,
     "PyTorch": partial(pytorch, channels_last=False),
     "PyTorch channels last": partial(pytorch, channels_last=True),
 }
 
 
-def measure(sizes: list[int], rounds: int, threads: int) -> tuple[Times, dict[str, str]]:
-    """All cases in turns; milliseconds by (job, size, case), and what could not run."""
-    if threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    clock = time.process_time if threads == 1 else time.perf_counter
-    times: Times = {}
+def measure(sizes: list[int], rounds: int, threads: int) -> tuple[turns.Times, dict[str, str]]:
+    """All cases in turns, and what could not run."""
+    clock = turns.clock_of(threads)
+    times: turns.Times = {}
     missing: dict[str, str] = {}
-    shuffle = random.Random(SEED).shuffle
     for size in sizes:
-        turns = list(_cases(size, threads, missing).items())
-        for _ in range(rounds):
-            shuffle(turns)
-            for name, case in turns:
-                for job, (work, units) in _jobs(case).items():
-                    start = clock()
-                    work()
-                    ms = (clock() - start) / units * 1e3
-                    times.setdefault((job, size, name), []).append(ms)
+        times |= turns.in_turns(turns.built(CASES, missing, size, threads), rounds, clock)
         print(f"measured {size} × {size} on {threads}", file=sys.stderr, flush=True)
     return times, missing
 
 
-def _jobs(case: Case) -> dict[str, tuple[Callable[[], Any], int]]:
-    """Work and the number of units in it."""
-
-    def iteration() -> None:
-        case.langevin(CHAIN)
-        case.learn()
-
-    def weight_steps() -> None:
-        for _ in range(5):
-            case.learn()
-
-    return {
-        "full iteration": (iteration, 1),
-        "Langevin step": (lambda: case.langevin(TURN), TURN),
-        "weight step": (weight_steps, 5),
-    }
-
-
-def _cases(size: int, threads: int, missing: dict[str, str]) -> dict[str, Case]:
-    """Those that can run here, compiled and warm."""
-    found = {}
-    for name, make in CASES.items():
-        try:
-            found[name] = make(size, threads)
-        except MissingPeer as reason:
-            missing[name] = str(reason)
-            continue
-        found[name].langevin(3)
-        found[name].learn()
-    return found
-
-
-def table(times: Times, threads: int) -> str:
-    """Median (minimum) by job, the ratio to the best of PyTorch, and the goals on one thread."""
-    names = [name for name in CASES if any(case == name for _, _, case in times)]
-    head = [f"ms, batch {BATCH}, threads: {threads}", *names, "times faster", "goal", "holds"]
-    rows = [head]
-    for job, size in dict.fromkeys((job, size) for job, size, _ in times):
-        series = [times[job, size, name] for name in names]
-        row = [f"{job} {size} × {size}", *(f"{median(t):.2f} ({min(t):.2f})" for t in series)]
-        ratio = min(map(median, series[1:])) / median(series[0]) if len(series) > 1 else None
-        goal = GOALS.get((job, size)) if threads == 1 and ratio else None
-        row += [f"{ratio:.2f}" if ratio else "", f"≥ {goal:g}" if goal else ""]
-        rows.append([*row, ("yes" if ratio >= goal else "NO") if goal and ratio else ""])
-    return report.table(rows)
+def table(times: turns.Times, threads: int) -> str:
+    """The times, and the goals on one thread."""
+    goals = GOALS if threads == 1 else {}
+    return turns.table(f"ms, batch {BATCH}, threads: {threads}", times, goals, 2)
 
 
 def main() -> int:
     """Measures, prints, and writes what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = turns.arguments(__doc__, None)
     parser.add_argument("--quick", action="store_true", help="3 rounds of 28 × 28")
-    parser.add_argument("--rounds", type=int, help="default 9")
     parser.add_argument("--sizes", help="default 28,56")
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--only", default="energy,mlp,unet", help="parts, default all")
-    parser.add_argument("--out", type=Path, help="write the tables here, as Markdown")
     options = parser.parse_args()
     sizes = [int(s) for s in (options.sizes or ("28" if options.quick else "28,56")).split(",")]
     rounds = options.rounds or (3 if options.quick else 9)

@@ -11,20 +11,17 @@ each round; the clock is the process's CPU time. What is compiled is warm.
 
 from __future__ import annotations
 
-import argparse
-import random
-import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
 import report
-from walkers import ONE_THREAD, in_fresh_process
+import turns
+from turns import ONE_THREAD, SEED, in_fresh_process
 
-SEED, RATE = 20240229, 0.05
+RATE = 0.05
 GOAL = 1.0  # scikit-learn's float32 epoch over ours with CD-1, at least
 
 
@@ -88,18 +85,13 @@ def cases(size: Size) -> list[Epoch]:
 
 def measure(rounds: int) -> list[list[str]]:
     """Median (minimum) milliseconds of an epoch, and the ratio to ours."""
-    shuffle, rows = random.Random(SEED).shuffle, []
+    rows = []
     for size in SIZES:
-        turns = list(zip(NAMES, cases(size), strict=True))
-        times: dict[str, list[float]] = {name: [] for name, _ in turns}
-        for _, epoch in turns:
+        made: dict[str, turns.Jobs] = {}
+        for name, epoch in zip(NAMES, cases(size), strict=True):
             epoch()
-        for _ in range(rounds):
-            shuffle(turns)
-            for name, epoch in turns:
-                start = time.process_time()
-                epoch()
-                times[name].append((time.process_time() - start) * 1e3)
+            made[name] = {"epoch": (epoch, 1)}
+        times = turns.in_turns(made, rounds)["epoch"]
         ratio = median(times["scikit-learn float32"]) / median(times["ours CD-1"])
         told = [f"{median(times[n]):.0f} ({min(times[n]):.0f})" for n in NAMES]
         rows.append([f"{size.N} × {size.side}², {size.m} units, batch {size.batch}", *told,
@@ -109,10 +101,7 @@ def measure(rounds: int) -> list[list[str]]:
 
 def main() -> None:
     """Prints the table; --out writes it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
-    options = parser.parse_args()
+    options = turns.arguments(__doc__, 9).parse_args()
     page = report.Page(__doc__, options.out)
     # On one thread: CPU time counts all.
     rows = in_fresh_process(measure, options.rounds, env=ONE_THREAD) if peer() else None

@@ -11,29 +11,25 @@ start at the same points; with Heun, which has no noise, they must end in the sa
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import math
-import random
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 import report
-from setting import MissingPeer
-from walkers import ONE_THREAD, in_fresh_process
+import turns
+from turns import ONE_THREAD, SEED, in_fresh_process
 
-SEED, TURN = 20240229, 20
+TURN = 20
 SIZES = (2048, 20_000)
 METHODS = ("euler-maruyama", "ancestral", "ode-heun")
 LEAST = 2.0  # times faster than either
 Case = Callable[[], Any]
-Times = dict[tuple[str, str, int, str], list[float]]
+Times = dict[tuple[str, str, int], dict[str, list[float]]]  # microseconds a step by case
 FIRST, SPAN = 0.1, 19.9  # β(t) = FIRST + SPAN t
 
 
@@ -113,10 +109,7 @@ def plain(method: str, data: tuple[Any, Any, Any], start: Any, lib: Any = np) ->
 
 def torch(method: str, data: tuple[Any, Any, Any], start: Any) -> Case:
     """PyTorch, eager, without gradients."""
-    try:
-        import torch as library
-    except ImportError:
-        raise MissingPeer("PyTorch is not installed") from None
+    library = turns.torch()
     library.set_num_threads(1)
     turn = plain(method, data, start, library)
 
@@ -131,47 +124,34 @@ CASES: dict[str, Callable[..., Case]] = {"toyflows": ours, "NumPy": plain, "PyTo
 
 
 def measure(rounds: int) -> tuple[Times, dict[str, str]]:
-    """Microseconds a step by (method, mixture, points, case), and what could not run."""
+    """Microseconds a step by (method, mixture, points) and case, and what could not run."""
     times: Times = {}
     missing: dict[str, str] = {}
-    shuffle = random.Random(SEED).shuffle
-    for method in METHODS:
-        for mixture, data in mixtures().items():
-            for n in SIZES:
-                turns = list(_cases(method, data, n, missing).items())
-                for _ in range(rounds):
-                    shuffle(turns)
-                    for name, case in turns:
-                        start = time.process_time()
-                        case()
-                        spent = (time.process_time() - start) / TURN * 1e6
-                        times.setdefault((method, mixture, n, name), []).append(spent)
+    for method, (mixture, data), n in itertools.product(METHODS, mixtures().items(), SIZES):
+        start = np.random.default_rng(SEED).standard_normal((n, 2))
+        cases = turns.built({k: partial(_jobs, make) for k, make in CASES.items()}, missing,
+                            method, data, start)  # fmt: skip
+        if method == "ode-heun":
+            first, *others = (
+                np.asarray(work()) for case in cases.values() for work, _ in case.values()
+            )
+            assert all(np.allclose(first, end, rtol=0, atol=1e-9) for end in others), "not the same"
+        found = turns.in_turns(cases, rounds)["turn"]
+        times[method, mixture, n] = {name: [1e3 * t for t in ms] for name, ms in found.items()}
     return times, missing
 
 
-def _cases(method: str, data: Any, n: int, missing: dict[str, str]) -> dict[str, Case]:
-    """Those that can run here, warm; with Heun they agree."""
-    start = np.random.default_rng(SEED).standard_normal((n, 2))
-    found, ends = {}, []
-    for name, make in CASES.items():
-        try:
-            found[name] = make(method, data, start)
-        except MissingPeer as reason:
-            missing[name] = str(reason)
-            continue
-        ends.append(np.asarray(found[name]()))
-    if method == "ode-heun":
-        assert all(np.allclose(ends[0], end, rtol=0, atol=1e-9) for end in ends), "not the same"
-    return found
+def _jobs(make: Callable[..., Case], *given: Any) -> turns.Jobs:
+    return {"turn": (make(*given), TURN)}
 
 
 def table(times: Times) -> str:
     """Medians, and how many times faster than either peer."""
-    names = [name for name in CASES if any(case == name for *_, case in times)]
+    names = list(next(iter(times.values())))
     peers = names[1:]
     rows = [["µs a step", *names, *(f"× {peer}" for peer in peers), f"all ≥ {LEAST:g}"]]
-    for method, mixture, n in dict.fromkeys(key[:3] for key in times):
-        found = [median(times[method, mixture, n, name]) for name in names]
+    for (method, mixture, n), series in times.items():
+        found = [median(t) for t in series.values()]
         ratios = [t / found[0] for t in found[1:]]
         rows.append([f"{method}, {mixture}, n = {n}", *(f"{t:.0f}" for t in found),
                      *(f"{r:.2f}" for r in ratios),
@@ -181,12 +161,7 @@ def table(times: Times) -> str:
 
 def main() -> int:
     """Measures, prints, and writes what was asked for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, help="write the table here, as Markdown")
-    options = parser.parse_args()
+    options = turns.arguments(__doc__, 15).parse_args()
     page = report.Page(__doc__, options.out)
     times, missing = in_fresh_process(measure, options.rounds, env=ONE_THREAD)
     page.publish(table(times), *report.missing(missing))

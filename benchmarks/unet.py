@@ -9,32 +9,29 @@ steps and 12 sampling steps.
 
 from __future__ import annotations
 
-import os
-import random
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
-from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import report
-from setting import MissingPeer
+import turns
+from turns import SEED, Jobs
 
-BATCH, SIDE, RATE, MOVE, SEED = 64, 28, 1e-4, 1e-3, 20240229
+BATCH, SIDE, RATE, MOVE = 64, 28, 1e-4, 1e-3
 TURNS = {"training step": 6, "sampling step": 12}
 GOALS = {"training step": 1.6}
 
 
-class Case(NamedTuple):
-    """Both work on the batch."""
+def jobs(*works: Callable[[], Any]) -> Jobs:
+    """A training step and a sampling step, as many as a turn has."""
 
-    learn: Callable[[], Any]
-    sample: Callable[[], Any]
+    def turn(work: Callable[[], Any], steps: int) -> None:
+        for _ in range(steps):
+            work()
 
-
-Times = dict[str, dict[str, list[float]]]  # by job and case
+    named = zip(TURNS.items(), works, strict=True)
+    return {job: (partial(turn, work, steps), steps) for (job, steps), work in named}
 
 
 def batch() -> tuple[Any, Any, Any]:
@@ -44,7 +41,7 @@ def batch() -> tuple[Any, Any, Any]:
     return x, target, rng.uniform(0, 1000, BATCH).astype(np.float32)
 
 
-def ours(threads: int) -> Case:
+def ours(threads: int) -> Jobs:
     """toyflows.nn.fast_unet."""
     from toyflows.nn.fast_unet import FastUNet
     from toyflows.nn.optimise import Adam
@@ -62,17 +59,13 @@ def ours(threads: int) -> Case:
     def sample() -> None:
         moved[:] -= MOVE * fast.forward(θ, moved, 500.0, threads=threads)
 
-    return Case(learn, sample)
+    return jobs(learn, sample)
 
 
-def pytorch(threads: int, channels_last: bool, compiled: bool = False) -> Case:
+def pytorch(threads: int, channels_last: bool, compiled: bool = False) -> Jobs:
     """The same in PyTorch."""
-    try:
-        import torch
-    except ImportError as error:
-        raise MissingPeer("torch is not installed") from error
+    torch = turns.torch()
     torch.set_num_threads(threads)
-    torch.manual_seed(SEED)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     net = _torch_network(torch).to(memory_format=layout)
     adam = torch.optim.Adam(net.parameters(), lr=RATE, fused=True)
@@ -90,7 +83,7 @@ def pytorch(threads: int, channels_last: bool, compiled: bool = False) -> Case:
         with torch.inference_mode():
             moved.sub_(forward(moved, now), alpha=MOVE)
 
-    return Case(learn, sample)
+    return jobs(learn, sample)
 
 
 def _torch_network(
@@ -129,7 +122,7 @@ def _torch_network(
     return UNet()
 
 
-CASES: dict[str, Callable[[int], Case]] = {
+CASES: dict[str, Callable[[int], Jobs]] = {
     "ours": ours,
     "PyTorch": partial(pytorch, channels_last=False),
     "PyTorch channels last": partial(pytorch, channels_last=True),
@@ -137,60 +130,16 @@ CASES: dict[str, Callable[[int], Case]] = {
 }
 
 
-def measure(rounds: int, threads: int) -> tuple[Times, dict[str, str]]:
-    """All cases in turns; milliseconds by job and case, and what could not run."""
-    if threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    clock = time.process_time if threads == 1 else time.perf_counter
-    times: Times = {job: {} for job in TURNS}
-    turns, missing = _cases(threads)
-    shuffle = random.Random(SEED).shuffle
-    for _ in range(rounds):
-        shuffle(turns)
-        for name, case in turns:
-            for (job, steps), work in zip(TURNS.items(), case, strict=True):
-                start = clock()
-                for _ in range(steps):
-                    work()
-                times[job].setdefault(name, []).append((clock() - start) / steps * 1e3)
+def measure(rounds: int, threads: int) -> tuple[turns.Times, dict[str, str]]:
+    """All cases in turns, and what could not run."""
+    clock = turns.clock_of(threads)
+    missing: dict[str, str] = {}
+    times = turns.in_turns(turns.built(CASES, missing, threads), rounds, clock)
     print(f"measured the U-Net on {threads}", file=sys.stderr, flush=True)
     return times, missing
 
 
-def _cases(threads: int) -> tuple[list[tuple[str, Case]], dict[str, str]]:
-    """Those that can run here, compiled and warm."""
-    found, missing = [], {}
-    for name, make in CASES.items():
-        try:
-            case = make(threads)
-            for work in case:
-                work()
-                work()
-        except Exception as reason:  # a compiler of PyTorch's may fail in any way
-            if name == "ours":
-                raise
-            missing[name] = str(reason).strip().splitlines()[0]
-            continue
-        found.append((name, case))
-    return found, missing
-
-
-def table(times: Times, threads: int) -> str:
-    """Median (minimum) by job, the ratio to the best of PyTorch, and the goals on one thread."""
-    names = [name for name in CASES if any(name in series for series in times.values())]
-    head = [
-        f"U-Net, ms, batch {BATCH}, threads: {threads}",
-        *names,
-        "times faster",
-        "goal",
-        "holds",
-    ]
-    rows = [head]
-    for job, series in times.items():
-        row = [job, *(f"{median(series[n]):.1f} ({min(series[n]):.1f})" for n in names)]
-        peers = [median(t) for name, t in series.items() if name.startswith("PyTorch")]
-        ratio = min(peers, default=0) / median(series["ours"])
-        goal = GOALS.get(job) if peers and threads == 1 else None
-        row += [f"{ratio:.2f}" if peers else "", f"≥ {goal:g}" if goal else ""]
-        rows.append([*row, ("yes" if ratio >= goal else "NO") if goal else ""])
-    return report.table(rows)
+def table(times: turns.Times, threads: int) -> str:
+    """The times, and the goals on one thread."""
+    goals = GOALS if threads == 1 else {}
+    return turns.table(f"U-Net, ms, batch {BATCH}, threads: {threads}", times, goals, 1)

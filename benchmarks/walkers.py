@@ -19,11 +19,8 @@ import random
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 import report
 from check import check
@@ -31,21 +28,14 @@ from ours import Kind, ours
 from peers import PEERS, Peer
 from report import Result
 from setting import STANDARD, MissingPeer, Run, Setting
+from turns import ONE_THREAD, SEED, in_fresh_process
 
-ONE_THREAD = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
-    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1",
-}
 OURS: dict[str, Kind] = {
     "ours mixed": "mixed",
     "ours f32": "float32",
     "ours MALA": "mala",
     "ours Jarzynski": "jarzynski",
 }
-SEED = 20240229
 MEASURED = """\
 One step of persistent contrastive divergence on the two-mode model: noise, Langevin drift, mean
 responsibility and θ, every step. One thread, CPU time, all cases in turns in one process.
@@ -137,18 +127,6 @@ def more_threads(counts: list[int], sizes: list[int], rounds: int, slice_s: floa
         f"{count} threads": partial(_ours, kind="mixed", threads=count) for count in counts
     }
     return measure(peers, sizes, rounds, slice_s, wall=True)
-
-
-def in_fresh_process(phase: Callable[..., Any], *args: Any, env: dict[str, str]) -> Any:
-    """phase(*args) where the environment decides the threads of libraries not yet imported."""
-    saved = dict(os.environ)
-    os.environ.update(env)
-    try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(phase, *args).result()
-    finally:
-        os.environ.clear()
-        os.environ.update(saved)
 
 
 def arguments() -> argparse.Namespace:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refusing
-from toyflows.cli._lattice import number, picture, progress_bar
-from toyflows.cli._output import print_json
+from toyflows.cli._lattice import number, picture
+from toyflows.cli._output import print_json, progress_bar, say_saved
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def denoise(
     out: Annotated[
         Path | None, typer.Option(help="Save the images to a .png (side by side) or an .npz.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Flip pixels of a black-and-white image, and clean it by ICM, Gibbs and an exact minimal cut.
 
@@ -122,5 +123,4 @@ def _print_answers(rows: list[dict[str, Any]], out: Path | None) -> None:
     for row in rows:
         wrong = "" if row["wrong"] is None else f"{row['wrong']:8.2%} of the pixels wrong,"
         print(f"{row['answer']:12}{wrong} energy {number(row['energy'])}")
-    if out is not None:
-        print(f"saved   {out}")
+    say_saved([out] if out is not None else [])

@@ -2,31 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from toyflows.lattice.ising import Spins
-
-
-@contextlib.contextmanager
-def progress_bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar of `total` sweeps or the like, on stderr and only where that is a terminal.
-
-    It shows when the first is done: what needs none, as an exact sum, shows no bar.
-    """
-    if not sys.stderr.isatty():
-        yield lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(what, total=total, visible=False)
-        yield lambda done: bars.update(task, completed=done, visible=True)
 
 
 def number(x: float | None) -> str:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import json
 import math
 import os
 import sys
 import unicodedata
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 # What stands for a character where the terminal's encoding has none; further ones by their names.
 PLAIN = {
@@ -69,3 +76,44 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def screen(**how: Any) -> Console:
+    """What is printed in bold or colour; lines are as long as their words."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True, **how)
+
+
+def table(heads: Iterable[str], left: Collection[str] = (), **how: Any) -> Table:
+    """A table of columns with these heads, the numbers to the right, those named to the left."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False, **how)
+    for head in heads:
+        made.add_column(head, justify="left" if head in left else "right")
+    return made
+
+
+def say_saved(paths: Iterable[Path]) -> None:
+    """A line for each file."""
+    for path in paths:
+        print(f"saved   {path}")
+
+
+@contextlib.contextmanager
+def progress_bar(what: str, total: int) -> Iterator[Callable[[float], None]]:
+    """A progress bar of `total` sweeps or the like, on stderr and only where that is a terminal.
+
+    It shows when the first is done: what needs none, as an exact sum, shows no bar.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bars:
+        task = bars.add_task(what, total=total, visible=False)
+        yield lambda done: bars.update(task, completed=done, visible=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from toyflows.cli import _output
 from toyflows.cli._errors import say
 from toyflows.errors import InputError, nearest
 
@@ -174,10 +175,8 @@ def table(heads: list[str], every: int) -> Iterator[Callable[[int, list[str]], N
 
         yield line
         return
-    from rich import box
     from rich.console import Console
     from rich.live import Live
-    from rich.table import Table
 
     rows: deque[list[str]] = deque(maxlen=SHOWN)
     with Live(console=Console(stderr=True), refresh_per_second=4) as live:
@@ -186,9 +185,7 @@ def table(heads: list[str], every: int) -> Iterator[Callable[[int, list[str]], N
             if rows and step % max(1, every // 5):
                 rows.pop()  # the last row is the present one until a tenth row stays
             rows.append(cells)
-            shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-            for head in heads:
-                shown.add_column(head, justify="right")
+            shown = _output.table(heads, padding=(0, 1, 0, 0))
             for row in rows:
                 shown.add_row(*row)
             live.update(shown)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_typed, refusing
+from toyflows.cli._output import progress_bar
 from toyflows.errors import InputError
 from toyflows.limits import ONE_RUN
 from toyflows.registry import named_values
@@ -25,8 +26,6 @@ Seconds = Annotated[float, typer.Option(help="Length, 0.2 … 60.")]
 Fps = Annotated[int, typer.Option(help="Frames a second, 1 … 50.")]
 Width = Annotated[int, typer.Option(help="Pixels, an even number, 320 … 1920.")]
 Height = Annotated[int, typer.Option(help="Pixels, an even number, 240 … 1080.")]
-Seed = Annotated[int, typer.Option(help="Seed of all that is random.")]
-Threads = Annotated[int | None, typer.Option(help="Threads. Default: all cores, where it helps.")]
 
 
 @app.command()
@@ -49,8 +48,8 @@ def flow(
     fps: Fps = 20,
     width: Width = 1280,
     height: Height = 720,
-    seed: Seed = 0,
-    threads: Threads = None,
+    seed: _options.Seed = 0,
+    threads: _run.Threads = None,
 ) -> None:
     """Film a training run: θ(t), the densities and the walkers.
 
@@ -80,17 +79,14 @@ def cloud(
         str, typer.Option(help="Reverse sampler: euler-maruyama, ancestral, ddim, ode-heun, …")
     ] = "euler-maruyama",
     steps: Annotated[int | None, typer.Option(help="Steps of the sampler, up to 2000.")] = None,
-    spacing: Annotated[str, typer.Option(help="Spacing of times: log-snr or uniform.")] = "log-snr",
+    spacing: _options.Spacing = "log-snr",
     points: Annotated[int, typer.Option(help="Number of points, up to 20000.")] = 2000,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler or process."),
-    ] = None,
+    p: _options.SamplerOptions = None,
     seconds: Seconds = 6.0,
     fps: Fps = 20,
     width: Width = 1280,
     height: Height = 720,
-    seed: Seed = 0,
+    seed: _options.Seed = 0,
 ) -> None:
     """Film points that become noise, or noise that becomes points.
 
@@ -130,23 +126,16 @@ def images(
     temperature: Annotated[
         float | None, typer.Option(help="Temperature of an energy's chains. Default: as trained.")
     ] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="Diffusion sampler: ancestral, ddim, ode-heun, …")
-    ] = None,
-    spacing: Annotated[str, typer.Option(help="Spacing of times: log-snr or uniform.")] = "log-snr",
-    guidance: Annotated[
-        float, typer.Option(metavar="W", help="Guidance W: (1+W)·conditional − W·unconditional.")
-    ] = 0.0,
-    p: Annotated[
-        list[str] | None,
-        typer.Option("-p", metavar="NAME=VALUE", help="Option of the sampler; repeatable."),
-    ] = None,
+    sampler: _options.Sampler = None,
+    spacing: _options.Spacing = "log-snr",
+    guidance: _options.Guidance = 0.0,
+    p: _options.SamplerOptions = None,
     seconds: Seconds = 6.0,
     fps: Fps = 20,
     width: Width = 1280,
     height: Height = 720,
-    seed: Seed = 0,
-    threads: Threads = None,
+    seed: _options.Seed = 0,
+    threads: _run.Threads = None,
 ) -> None:
     """Film how noise becomes images: chains of an energy, or samples of a diffusion model.
 
@@ -172,7 +161,6 @@ def _given(steps: int | None) -> int:
 
 
 def _save(made: Film, out: Path) -> None:
-    from toyflows.cli._lattice import progress_bar
 
     with progress_bar("frames", made.frames) as tell:
         made.save(out, tell)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refusing, say
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, say_saved, screen
 from toyflows.errors import InputError
 from toyflows.limits import MANY_RUNS
 from toyflows.registry import named_values
@@ -25,11 +25,6 @@ SEPARATIONS = (4.0, 10.0, 20.0)
 LONGEST = 86_400.0  # seconds
 MOST_SEEDS = 100
 LAW = {"grid": "exact law", "walkers": "walkers"}
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(check)
 
 
 def check(
@@ -61,7 +56,7 @@ def check(
     out: Annotated[
         list[Path] | None, typer.Option(help="Save a report: .png .html or .json; repeatable.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Judge a training method in a file of your own: docs/add_a_method.md.
 
@@ -78,8 +73,7 @@ def check(
             file, name = told[1], name or told[2]
         path = Path(file)
         check_path(path)
-        for place in out or ():
-            _check_out(place)
+        _options.check_outs(out or (), SUFFIXES)
         if not 0 < time_limit <= LONGEST:
             raise InputError("time_limit", time_limit, f"must be 0 to {LONGEST:g} seconds")
         check_whole("seeds", seeds, 1, MOST_SEEDS)
@@ -113,14 +107,6 @@ def check(
         if late:
             say(late + "; no file is written" * bool(out))
             raise typer.Exit(1)
-
-
-def _check_out(path: Path) -> None:
-    from toyflows.files import check_writable
-
-    if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
-    check_writable(path)
 
 
 class _Status:
@@ -175,12 +161,11 @@ def _save(path: Path, book: dict[str, Any]) -> None:
 
 def _print_cell(book: dict[str, Any], separations: list[float]) -> None:
     """The last cell as a line, below the headings that it needs."""
-    from rich.console import Console
     from rich.markup import escape
 
     from toyflows.cli.verdicts import COLOUR
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     *before, told = book["cells"]
     wide = max(len(f"{d:g}") for d in separations)
     if not before:
@@ -223,9 +208,6 @@ def _print_verdict(console: Console, book: dict[str, Any], method: str) -> None:
 
 def _print_end(book: dict[str, Any], out: list[Path]) -> None:
     """The last method's verdict, and where the files are."""
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     _print_verdict(console, book, book["cells"][-1]["method"])
-    for path in out:
-        console.print(f"saved   {path}")
+    say_saved(out)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refusing
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
     from toyflows.images.train import Model
 
 CONFUSED = 8  # pairs of classes that are printed
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(classify)
 
 
 def classify(
@@ -37,10 +33,8 @@ def classify(
             help="Classify these images, sorted by class. Default: the test images.",
         ),
     ] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    threads: _options.Threads = None,
+    json: _options.Json = False,
 ) -> None:
     """Classify images: accuracy, cross-entropy, calibration and the confusion of classes.
 

@@ -14,11 +14,6 @@ if TYPE_CHECKING:
     from toyflows.state import Trajectory
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(doctor)
-
-
 def doctor() -> None:
     """Print versions, threads, SIMD and the cache folder, and check known answers (2 seconds)."""
     with refusing():

@@ -1,21 +1,19 @@
-"""`toyflows flow` runs one training method; `toyflows flows` lists them."""
+"""`toyflows flow` runs one training method."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_walkers, refusing, say
-from toyflows.cli._numbers import Column, SkipMissing
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, say_saved, screen, table
 from toyflows.limits import ONE_RUN
 from toyflows.registry import named_values
 
@@ -29,12 +27,6 @@ if TYPE_CHECKING:
     from toyflows.verdict import Verdict
 
     AnyRun = TypeVar("AnyRun", Run, RunOfModes)
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's commands."""
-    app.command()(flow)
-    app.command()(flows)
 
 
 def flow(
@@ -61,19 +53,16 @@ def flow(
         str | None,
         typer.Option(metavar="FILE|-|old-faithful", help="Learn these 1-D numbers; -: stdin."),
     ] = None,
-    column: Column = None,
-    skip_missing: SkipMissing = None,
+    column: _options.Column = None,
+    skip_missing: _options.SkipMissing = None,
     modes: Annotated[
         tuple[float, float] | None,
         typer.Option(metavar="A B", help="The modes of the data, instead of fitting them."),
     ] = None,
     resume: _run.Resume = None,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Open the picture in a window.")] = False,
+    out: _options.RunOut = None,
+    json: _options.Json = False,
+    show: _options.Show = False,
 ) -> None:
     """Follow θ under one training method: the lecture's formula, the exact law, the walkers.
 
@@ -94,42 +83,6 @@ def flow(
                 options=named_values(p or []),
             )  # fmt: skip
         told(done, out or [], json, show, _print)
-
-
-def flows(
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
-) -> None:
-    """List the training methods, each with its equation and its options."""
-    from toyflows.flows import equation, registry
-    from toyflows.registry import options_of
-
-    if markdown:
-        print(_markdown())
-        return
-    for name, method in registry().items():
-        print(f"{name:16}{equation(method)}")
-        fields = options_of(method)
-        if fields:
-            print(" " * 16 + "  ".join(f"-p {f.name}={f.default}" for f in fields))
-        if method.note:
-            print(textwrap.indent(textwrap.fill(method.note, 84), " " * 16))
-
-
-def _markdown() -> str:
-    """docs/methods.md: one row a method."""
-    from toyflows.flows import equation, registry
-    from toyflows.registry import options_of
-
-    rows = ["# Training methods", "", "Made by `toyflows flows --markdown`; one file each in"]
-    rows[-1] += " `toyflows/flows/`."
-    rows += ["", "The definitions are Coste's [C] where he has one; [G] is Gavves, lecture 8."]
-    rows += ["", "| method | | equation | options | remark |", "| --- | --- | --- | --- | --- |"]
-    for name, method in registry().items():
-        fields = options_of(method)
-        options = ", ".join(f"`{f.name}={f.default}`" for f in fields)
-        law, note = (text.replace("|", "\\|") for text in (equation(method), method.note))
-        rows.append(f"| `{name}` | {method.title} | {law} | {options} | {note} |")
-    return "\n".join(rows)
 
 
 @contextlib.contextmanager
@@ -160,16 +113,13 @@ def bars() -> Iterator[Callable[[str, int, int], None] | None]:
 
 def _print(run: Run, out: list[Path]) -> None:
     """The compact table, the verdict, and where the files are."""
-    from rich import box
-    from rich.console import Console
     from rich.markup import escape
-    from rich.table import Table
 
     from toyflows import linear
     from toyflows.flows import equation
 
     mix, target, s = run.target.mixture, run.target, run.settings
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     console.print(f"[bold]{s.loss}[/]   {escape(equation(type(run.flow)))}")
     if run.read is not None:
         console.print(f"data    {escape(str(run.read))}")
@@ -177,25 +127,19 @@ def _print(run: Run, out: list[Path]) -> None:
                   "(q: weight of mode b; θ > 0 makes mode b light)")  # fmt: skip
     console.print(f"start   θ0 = {s.theta0:+.4f}   q0 = {mix.weight_b(s.theta0):.4f}   "
                   f"d = {mix.d:g}, dt = {s.dt:g}, rate = {s.rate:g}, seed = {s.seed}")  # fmt: skip
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("t", justify="right")
-    for name in run.backends:
-        table.add_column(f"θ {name}", justify="right")
-        table.add_column("q", justify="right")
     negatives = next((tr for n, tr in run.backends.items() if n != "theory"), None)
     counted = negatives is not None and math.isfinite(negatives.mode_b[0])
-    if counted:
-        table.add_column("negatives in b", justify="right")
+    heads = ["t", *(head for name in run.backends for head in (f"θ {name}", "q"))]
+    shown = table([*heads, *["negatives in b"] * counted])
     for row in _rows(run, negatives.mode_b if counted and negatives else None):
-        table.add_row(*row)
-    console.print(table)
+        shown.add_row(*row)
+    console.print(shown)
     print_verdict(console, run.verdict)
     if run.eigenvalues is not None:
         console.print(f"eigenvalues at rest  {linear.in_words(run.eigenvalues)}")
     for alarm in run.alarms:
         console.print(f"[bold]alarm[/]   {alarm}")
-    for path in out:
-        console.print(f"saved   {path}")
+    say_saved(out)
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:

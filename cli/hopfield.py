@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refuse_typed, refusing
-from toyflows.cli._lattice import progress_bar
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, progress_bar, say_saved, screen, table
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".png", ".npz")
 RULES = ("hebb", "gradient")
 SHOWN = 8  # overlaps of a row of the table; the JSON has all
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(hopfield)
 
 
 def hopfield(
@@ -59,7 +54,7 @@ def hopfield(
         typer.Option(help="Save the path to .csv, .npz or .png (states); repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the flips and of the update order.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:  # fmt: skip
     """Store patterns in a Hopfield network and recall one: energy and overlaps along the way.
 
@@ -89,7 +84,6 @@ def _check(
 ) -> None:
     import math
 
-    from toyflows.files import check_writable
     from toyflows.limits import check_seed
 
     if rule not in RULES:
@@ -101,10 +95,7 @@ def _check(
     if not 1 <= sweeps <= 10_000:
         raise InputError("sweeps", sweeps, "must be 1 to 10000")
     check_seed(seed)
-    for file in out:
-        if file.suffix not in SUFFIXES:
-            raise InputError("out", file, f"the suffix must be one of {' '.join(SUFFIXES)}")
-        check_writable(file)
+    _options.check_outs(out, SUFFIXES)
 
 
 def _learned(rule: str, x: Array, decay: float) -> Any:
@@ -183,19 +174,12 @@ def _save(file: Path, stored: Patterns, path: Trace, found: dict[str, Any], W: A
 
 
 def _print(stored: Patterns, path: Trace, found: dict[str, Any], out: list[Path]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     names = stored.names[:SHOWN]
     heads = ["state", "nearest", "overlap"] if stored.text else [name[:12] for name in names]
     widest = 24 + 16 * len(heads) + 2 * stored.shape[0]  # no word is broken in a narrow terminal
-    console = Console(highlight=False, soft_wrap=True, markup=False, width=widest)
     print(f"{len(stored.names)} patterns of {found['units']} units, "
           f"{found['at_rest']} of them at rest")  # fmt: skip
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("step", "energy", *heads):
-        table.add_column(head, justify="right")
+    shown = table(["step", "energy", *heads])
     for step in found["steps"]:
         m = step["overlaps"]
         if stored.text:
@@ -203,13 +187,12 @@ def _print(stored: Patterns, path: Trace, found: dict[str, Any], out: list[Path]
             cells = [step["state"], stored.names[best], f"{m[best]:+.2f}"]
         else:
             cells = [f"{v:+.2f}" for v in m[:SHOWN]]
-        table.add_row(str(step["step"]), f"{step['energy']:.6g}", *cells)
-    console.print(table)
+        shown.add_row(str(step["step"]), f"{step['energy']:.6g}", *cells)
+    screen(markup=False, width=widest).print(shown)
     if not stored.text:
         _side_by_side([step["state"] for step in found["steps"]])
     print(_verdict(found))
-    for file in out:
-        print(f"saved   {file}")
+    say_saved(out)
 
 
 def _side_by_side(drawings: list[str], columns: int = 100) -> None:

@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refusing
 from toyflows.cli._output import print_json
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(inspect)
 
 
 def inspect(
@@ -24,7 +20,7 @@ def inspect(
             help="A checkpoint file, or the name of shipped weights such as ebm28.",
         ),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Print a checkpoint's kind, step, configuration, data and arrays; every byte is checked.
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._denoise import denoise
 from toyflows.cli._errors import refuse_typed, refusing, say, typed
-from toyflows.cli._lattice import number, picture, progress_bar
-from toyflows.cli._output import print_json
+from toyflows.cli._lattice import number, picture
+from toyflows.cli._output import print_json, progress_bar, say_saved, screen, table
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -43,15 +44,13 @@ def ising(
         int, typer.Option(help="Number of sweeps before that; all spins start up.")
     ] = 200,
     field: Annotated[float, typer.Option(help="Field h of the energy −h Σ s.")] = 0.0,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
+    seed: _options.Seed = 0,
+    threads: _options.Threads = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .npz (series), .csv or .png (last spins); repeatable."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Measure the Ising model, with error bars, beside the exact values.
 
@@ -99,7 +98,6 @@ def _check(
     sampler: str, sweeps: int, field: float, seed: int, threads: int | None, out: list[Path]
 ) -> None:
     """All that can be refused before numba is imported."""
-    from toyflows.files import check_writable
     from toyflows.lattice.ising import SAMPLERS
     from toyflows.limits import check_seed, check_workers
 
@@ -111,10 +109,7 @@ def _check(
         raise InputError("sweeps", sweeps, f"must be {FEWEST} or more")
     check_seed(seed)
     check_workers(threads=threads)
-    for path in out:
-        if path.suffix not in SUFFIXES:
-            raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
-        check_writable(path)
+    _options.check_outs(out, SUFFIXES)
 
 
 def _run(
@@ -151,32 +146,25 @@ def _observed(record: Record) -> Observed:
 
 
 def _print(records: list[Record], observed: list[Observed], out: list[Path]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     first = records[0]
     size = f"{first.model.L} × {first.model.L}"
     print(f"{size} spins, {first.sampler}, {len(first.M)} sweeps, field {first.model.h:g}")
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in ("T", "observable", "measured", "±", "exact", "off by", "L = ∞", "τ"):
-        left = head == "observable"
-        table.add_column(head, justify="left" if left else "right", no_wrap=True)
+    heads = ("T", "observable", "measured", "±", "exact", "off by", "L = ∞", "τ")
+    shown = table(heads, left=["observable"], padding=(0, 1, 0, 0))
     for record, rows in zip(records, observed, strict=True):
         for k, (name, row) in enumerate(rows.items()):
             numbers = [number(row[key]) for key in ("value", "error", "exact")]
             τ = row["tau"]
             cells = [_off(row), number(row["infinite"]), f"{τ:.1f}" if τ > 0.1 else f"{τ:.1g}"]
             T = "" if k else f"{record.model.T:g}"
-            table.add_row(T, name, *numbers, *cells, end_section=k == len(rows) - 1)
-    Console(highlight=False, soft_wrap=True).print(table)
+            shown.add_row(T, name, *numbers, *cells, end_section=k == len(rows) - 1)
+    screen().print(shown)
     print(f"exact: of {size} spins; off by: in standard errors; 2τ sweeps count as one")
     for record, rows in zip(records, observed, strict=True):
         for doubt in dict.fromkeys(row["doubt"] for row in rows.values() if row["doubt"]):
             of = ", ".join(name for name, row in rows.items() if row["doubt"] == doubt)
             say(f"T = {record.model.T:g}, {of}: sweeps: {doubt}")
-    for path in out:
-        print(f"saved   {path}")
+    say_saved(out)
 
 
 def _off(row: dict[str, float | None]) -> str:

@@ -7,16 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refuse_typed, refusing, say, typed
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
     from toyflows.lab._server import Hall
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(lab)
 
 
 def lab(
@@ -39,9 +35,7 @@ def lab(
     sessions: Annotated[
         int, typer.Option(help="Largest number of visitors at the same time.")
     ] = 30,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
+    threads: _options.Threads = None,
     browser: Annotated[bool, typer.Option(help="Open the page in the browser.")] = True,
     list_: Annotated[bool, typer.Option("--list", help="List rooms and lessons.")] = False,
 ) -> None:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _drawing
+from toyflows.cli import _drawing, _options
 from toyflows.cli._errors import refuse_typed, refusing
-from toyflows.cli._numbers import Columns, SkipMissing
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 LEARNED, EXACT = 1e-4, 1e-8  # tolerances of the solver: a network answers in single precision
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(likelihood)
-
-
 def likelihood(
     checkpoint: Annotated[
         Path | None,
@@ -35,23 +29,16 @@ def likelihood(
             help="Checkpoint of a diffusion model of points, made by toyflows train.",
         ),
     ] = None,
-    exact: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAW", help="Use the exact score of this law instead of a checkpoint."
-        ),
-    ] = None,
-    process: Annotated[
-        str | None, typer.Option(help="Noising process for --exact: vp, ve or ou. Default: vp.")
-    ] = None,
+    exact: _options.Exact = None,
+    process: _options.Process = None,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="FILE", help="File of the points. Default: fresh points of the target."
         ),
     ] = None,
-    columns: Columns = None,
-    skip_missing: SkipMissing = None,
+    columns: _options.Columns = None,
+    skip_missing: _options.SkipMissing = None,
     count: Annotated[int, typer.Option(help="Largest number of points.")] = 1000,
     class_: Annotated[
         str | None, typer.Option("--class", help="Print the density given this class.")
@@ -61,7 +48,7 @@ def likelihood(
         typer.Option("-p", metavar="NAME=VALUE", help="An option of the process; repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the fresh points.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Print the mean log density of points, found with the probability-flow ODE.
 

@@ -1,5 +1,5 @@
-"""The `toyflows` command. Each file beside this one is a command family: it has `app` (a group of
-commands) or `register(app)` (commands of the top level).
+"""The `toyflows` command. Each file beside this one is a command: it has `app` (a group of
+commands) or a function with the file's name.
 
 Nothing heavy is imported here or at the head of those files, so that `--help` is instant.
 """
@@ -66,10 +66,10 @@ def _assemble() -> None:
         if path.stem == "main":
             continue
         family = importlib.import_module(f"toyflows.cli.{path.stem}")
-        if hasattr(family, "register"):
-            family.register(app)
-        else:
+        if hasattr(family, "app"):
             app.add_typer(family.app, name=path.stem)
+        else:
+            app.command()(getattr(family, path.stem))
     _arrange()
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refusing
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, say_saved
 from toyflows.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,12 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".pdf", ".svg")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command("map")(draw)
-
-
-def draw(
+def map(
     result: Annotated[
         Path, typer.Argument(help="File that `toyflows sweep` wrote, finished or not.")
     ],
@@ -47,7 +43,7 @@ def draw(
         list[Path] | None,
         typer.Option(help="Save to .png .pdf or .svg; repeatable. Default: RESULT.png."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Draw a sweep as a phase diagram with the lines of the theory.
 
@@ -57,8 +53,7 @@ def draw(
         if not result.name:
             raise InputError("result", result, "must be a file that toyflows sweep wrote")
         places = out or ([] if json else [result.with_suffix(".png")])
-        for path in places:
-            _check_out(path)
+        _options.check_outs(places, SUFFIXES)
         from toyflows.sweep.chart import chart
         from toyflows.sweep.store import load_so_far
 
@@ -73,16 +68,7 @@ def draw(
     print(seen.message)
     if seen.missing:
         print(f"missing {seen.missing:,} of {seen.runs:,} runs, left blank")
-    for path in places:
-        print(f"saved   {path}")
-
-
-def _check_out(path: Path) -> None:
-    from toyflows.files import check_writable
-
-    if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
-    check_writable(path)
+    say_saved(places)
 
 
 def _fixed(text: str) -> tuple[str, Value]:

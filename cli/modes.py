@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_walkers, refusing
+from toyflows.cli._output import say_saved, screen, table
 from toyflows.cli.flow import bars, print_verdict, told
 from toyflows.errors import InputError
 from toyflows.registry import named_values
@@ -21,11 +22,6 @@ if TYPE_CHECKING:
     from toyflows.modes.result import Run
 
 SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz", ".gz")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(modes)
 
 
 def modes(
@@ -63,12 +59,9 @@ def modes(
     threads: _run.Threads = None,
     p: _run.Options = None,
     resume: _run.Resume = None,
-    out: Annotated[
-        list[Path] | None,
-        typer.Option(help="Save to .png .pdf .svg .json .csv or .npz; repeatable."),
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Open the picture in a window.")] = False,
+    out: _options.RunOut = None,
+    json: _options.Json = False,
+    show: _options.Show = False,
 ) -> None:
     """Follow the weights of K modes in D dimensions: the formula, the exact law, the walkers.
 
@@ -121,13 +114,12 @@ def _positions(text: str | None, dimension: int | None) -> list[list[float]]:
 
 def _print(run: Run, out: list[Path]) -> None:
     """The compact table, the verdict, and where the files are."""
-    from rich.console import Console
     from rich.markup import escape
 
     from toyflows.flows import equation
 
     mix, s, target = run.target.mixture, run.settings, run.target
-    console = Console(highlight=False, soft_wrap=True)
+    console = screen()
     console.print(f"[bold]{s.loss}[/]   {escape(equation(type(run.flow)))}")
     q_star = _shown(mix.weights(target.θ_star))
     console.print(f"target  θ* = {_shown([0, *target.θ_star])}   q* = {q_star} = softmax(−θ*)")
@@ -137,31 +129,23 @@ def _print(run: Run, out: list[Path]) -> None:
     print_verdict(console, run.verdict)
     for alarm in run.alarms:
         console.print(f"[bold]alarm[/]   {alarm}")
-    for path in out:
-        console.print(f"saved   {path}")
+    say_saved(out)
 
 
 def _table(run: Run) -> Table:
     """About ten rows: the weights of the first six modes, and on the last backend KL(ρ_* | ρ_θ)."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     paths, shown = run.backends, min(run.target.mixture.K, 6)
-    table.add_column("t", justify="right")
-    for name in paths:
-        for k in range(shown):
-            table.add_column(f"q_{k + 1} {name}" if k == 0 else f"q_{k + 1}", justify="right")
     first, most = next(iter(paths.values())), list(paths.values())[-1]
-    for title in _divergences(most).values():  # one of them: three would not fit the line
-        table.add_column(title, justify="right")
+    heads = ["t", *(f"q_{k + 1}" + f" {n}" * (k == 0) for n in paths for k in range(shown))]
+    heads += _divergences(most).values()  # one of them: three would not fit the line
+    made = table(heads)
     last = first.t.size - 1
     for i in sorted({round(j * last / 8) for j in range(9)}):
         row = [f"{first.t[i]:g}"]
         for path in paths.values():
             row += [f"{w:.4f}" for w in run.target.mixture.weights(path.θ[i])[:shown]]
-        table.add_row(*row, *(f"{most.seen[key][i]:.3g}" for key in _divergences(most)))
-    return table
+        made.add_row(*row, *(f"{most.seen[key][i]:.3g}" for key in _divergences(most)))
+    return made
 
 
 def _divergences(path: Recorded) -> dict[str, str]:

@@ -7,27 +7,17 @@ from typing import Annotated, Any
 
 import typer
 
+from toyflows.cli import _options
 from toyflows.cli._errors import refusing
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, screen, table
 from toyflows.errors import InputError
 
 SCORES = ("energy", "gradient", "probability")
 ALIASES = {"gradient-norm": "gradient", "approximate-mass": "gradient"}
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(ood)
-
-
 def ood(
-    checkpoint: Annotated[
-        Path,
-        typer.Argument(
-            metavar="CHECKPOINT",
-            help="Checkpoint of toyflows train, or shipped weights such as ebm28.",
-        ),
-    ],
+    checkpoint: _options.Checkpoint,
     score: Annotated[
         list[str] | None,
         typer.Option(help="Score: energy, gradient or probability; repeatable. Default: all."),
@@ -42,10 +32,8 @@ def ood(
     seed: Annotated[
         int, typer.Option(help="Seed of the choice of images and of the intervals.")
     ] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    threads: _options.Threads = None,
+    json: _options.Json = False,
 ) -> None:
     """Test how well a model detects images from outside its data: AUROC, AUPR and FPR95.
 
@@ -115,15 +103,10 @@ def _own(source: str, size: int) -> Any:
 
 
 def _print(rows: list[dict[str, Any]]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("score", "outsiders", "AUROC", "95 %", "AUPR", "FPR95"):
-        table.add_column(head, justify="left" if head in ("score", "outsiders") else "right")
+    words = ("score", "outsiders")
+    shown = table([*words, "AUROC", "95 %", "AUPR", "FPR95"], left=words)
     for row in sorted(rows, key=lambda row: str(row["score"])):
         interval = f"{row['low']:.3f} … {row['high']:.3f}"
         cells = [row["score"], row["set"], f"{row['auroc']:.3f}", interval]
-        table.add_row(*cells, f"{row['aupr']:.3f}", f"{row['fpr95']:.3f}")
-    Console(highlight=False, soft_wrap=True).print(table)
+        shown.add_row(*cells, f"{row['aupr']:.3f}", f"{row['fpr95']:.3f}")
+    screen().print(shown)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refusing, typed
+from toyflows.cli._output import progress_bar
 from toyflows.limits import MANY_RUNS
 
 OF_SAVED = ("out", "file", "title")  # what a page of saved runs may be told
 OF_LIVE = ("out", "live", "title")  # and one that computes itself
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(page)
 
 
 def page(
@@ -54,7 +47,7 @@ def page(
     live: Annotated[
         bool, typer.Option("--live", help="A page that computes the runs itself, in the browser.")
     ] = False,
-    jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
+    jobs: _options.Jobs = None,
 ) -> None:
     """Write runs as one page to open anywhere: θ(t), densities, walkers, and a time scrubber.
 
@@ -87,7 +80,7 @@ def page(
                 options=named_values(p or []), frames=frames,
             )  # fmt: skip
             count = len(asked.runs)
-            with _bar() as progress:
+            with progress_bar("running", 1) as progress:
                 pages.write(out, asked, title, jobs, progress)
         size = out.stat().st_size / 1e6
         print(f"saved   {out} ({size:.2f} MB, {count} run{'s' if count > 1 else ''})")
@@ -105,17 +98,3 @@ def _saved(out: Path, files: list[Path], title: str) -> int:
         out, [(n, load_two_modes(f)) for n, f in zip(names, files, strict=True)], title
     )
     return len(files)
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[float], None] | None]:
-    """A progress bar on stderr, only where that is a terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("running", total=1.0)
-        yield lambda share: bars.update(task, completed=share)

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _training
+from toyflows.cli import _options, _training
 from toyflows.cli._errors import refuse_typed, refusing, say
-from toyflows.cli._lattice import progress_bar
-from toyflows.cli._output import print_json
+from toyflows.cli._output import print_json, progress_bar
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -31,7 +30,6 @@ SHOWN = 0.25  # seconds between two looks at a run
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint made by toyflows rbm train.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object only.")]
 
 
 @app.callback()
@@ -61,21 +59,12 @@ def train(
         str | None, typer.Option(help="Sampler of the model term: cd, pcd, tempering or exact.")
     ] = None,
     steps: Annotated[int | None, typer.Option(help="Stop at this step. Default: 2000.")] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
-    p: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p",
-            metavar="NAME=VALUE",
-            help="A number of the training, for example k=10; repeatable.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in the file --out.")
-    ] = False,
-    out: Annotated[Path, typer.Option(help="File of the checkpoint, an .npz.")] = Path("rbm.npz"),
-    json: Json = False,
+    minutes: _options.Minutes = None,
+    seed: _options.NewSeed = None,
+    p: _options.Numbers = None,
+    resume: _options.Resume = False,
+    out: _options.CheckpointOut = Path("rbm.npz"),
+    json: _options.Json = False,
 ) -> None:
     """Train on binary images; the run is saved on the way, and --resume continues it.
 
@@ -208,8 +197,8 @@ def sample(
         str, typer.Option(help="Start of the chains: noise or data; exact draws without chains.")
     ] = "noise",
     temperature: Annotated[float, typer.Option(help="Temperature T of the law e^{−E/T}.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    json: Json = False,
+    seed: _options.Seed = 0,
+    json: _options.Json = False,
 ) -> None:
     """Draw images by Gibbs sampling; the last row shows each pixel's probability.
 
@@ -256,7 +245,7 @@ def score(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Save the curves of the training.")
     ] = None,
-    json: Json = False,
+    json: _options.Json = False,
 ) -> None:
     """Print log Z and the mean log p(v) of the data, exactly or by annealed sampling (AIS).
 

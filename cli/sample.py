@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _drawing
+from toyflows.cli import _drawing, _options
 from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._output import print_json
 from toyflows.cli.train import DIFFUSION
@@ -28,19 +28,10 @@ DIFFUSIONS = ("process", "sampler", "spacing", "guidance", "p", "json")
 NOISIEST = 1e6  # --denoise: pixels are within ±1
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(sample)
-
-
 def sample(
     out: Annotated[Path, typer.Option(help="File of the samples: .png or .npz; .csv for points.")],
     checkpoint: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="CHECKPOINT",
-            help="Checkpoint of toyflows train, or shipped weights such as ebm28.",
-        ),
+        Path | None, typer.Argument(metavar="CHECKPOINT", help=_options.CHECKPOINT)
     ] = None,
     count: Annotated[
         int | None, typer.Option(help="Number of samples. Default: 16 images or 1000 points.")
@@ -70,38 +61,15 @@ def sample(
     buffer: Annotated[
         bool, typer.Option("--buffer", help="Start at the chains of the training run.")
     ] = False,
-    exact: Annotated[
-        str | None,
-        typer.Option(
-            metavar="LAW", help="Use the exact score of this law instead of a checkpoint."
-        ),
-    ] = None,
-    process: Annotated[
-        str | None, typer.Option(help="Noising process for --exact: vp, ve or ou. Default: vp.")
-    ] = None,
-    sampler: Annotated[
-        str | None, typer.Option(help="Sampler of a diffusion model: ancestral, ddim, ode-heun, …")
-    ] = None,
-    spacing: Annotated[
-        str, typer.Option(help="Spacing of the diffusion times: uniform or log-snr.")
-    ] = "uniform",
-    guidance: Annotated[
-        float,
-        typer.Option(
-            metavar="W", help="Guidance weight W: score = (1+W)·conditional − W·unconditional."
-        ),
-    ] = 0.0,
-    p: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p", metavar="NAME=VALUE", help="An option of the sampler or process; repeatable."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 0,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    exact: _options.Exact = None,
+    process: _options.Process = None,
+    sampler: _options.Sampler = None,
+    spacing: _options.Spacing = "uniform",
+    guidance: _options.Guidance = 0.0,
+    p: _options.SamplerOptions = None,
+    seed: _options.Seed = 0,
+    threads: _options.Threads = None,
+    json: _options.Json = False,
 ) -> None:
     """Draw samples from an energy model (by Langevin steps) or from a diffusion model.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say, typed
 from toyflows.cli._output import print_json
 from toyflows.limits import MANY_RUNS
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from toyflows.sweep.run import Estimate
 
 BESIDE_A_PLAN = ("out", "plan", "engine", "scheduler", "jobs", "dry_run", "json")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(sweep)
 
 
 def sweep(
@@ -68,7 +63,7 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Measure a pilot, say what it takes, write nothing.")
     ] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Run methods at every combination of values; stopped or extended, the same command goes on.
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _training
+from toyflows.cli import _options, _training
 from toyflows.cli._errors import refuse_typed, refusing, say
-from toyflows.cli._numbers import Columns, SkipMissing
 from toyflows.errors import InputError, nearest
 from toyflows.registry import named_values
 
@@ -22,11 +21,6 @@ if TYPE_CHECKING:
 STEPS = 2000  # where neither --steps nor --minutes says when to stop
 SPELLED = ("kind", "size", "data", "sampler", "seed")  # options that are not given by -p
 DIFFUSION = ("ddpm", "ncsn")
-
-
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(train)
 
 
 def train(
@@ -51,8 +45,8 @@ def train(
             help="Data for ddpm and ncsn: a law's name, a file of points, a drawing or images.",
         ),
     ] = None,
-    columns: Columns = None,
-    skip_missing: SkipMissing = None,
+    columns: _options.Columns = None,
+    skip_missing: _options.SkipMissing = None,
     sampler: Annotated[
         str | None,
         typer.Option(help="Start of the chains: contrastive-divergence, persistent or short-run."),
@@ -61,25 +55,12 @@ def train(
         int | None,
         typer.Option(help="Stop at this step. Default: 2000, ddpm and ncsn 4000 or 20,000."),
     ] = None,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers.")] = None,
-    threads: Annotated[
-        int | None, typer.Option(help="Number of threads. Default: all cores.")
-    ] = None,
-    p: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-p",
-            metavar="NAME=VALUE",
-            help="A number of the training, for example batch=64; repeatable.",
-        ),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the run in the file --out.")
-    ] = False,
-    out: Annotated[Path, typer.Option(help="File of the checkpoint, an .npz.")] = Path(
-        "checkpoint.npz"
-    ),
+    minutes: _options.Minutes = None,
+    seed: _options.NewSeed = None,
+    threads: _options.Threads = None,
+    p: _options.Numbers = None,
+    resume: _options.Resume = False,
+    out: _options.CheckpointOut = Path("checkpoint.npz"),
 ) -> None:
     """Train an energy model, a classifier or a diffusion model; --resume continues a run.
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli import _run
+from toyflows.cli import _options, _run
 from toyflows.cli._errors import refuse_walkers, refusing
+from toyflows.cli._output import progress_bar, say_saved, screen, table
 from toyflows.errors import InputError
 from toyflows.limits import MANY_RUNS
 from toyflows.registry import named_values
@@ -31,11 +31,6 @@ COLOUR = {
 }
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(verdicts)
-
-
 def verdicts(
     loss: Annotated[
         list[str] | None, typer.Option(help=f"{_run.METHODS} Default: all built-in ones.")
@@ -53,12 +48,12 @@ def verdicts(
     walkers: _run.Walkers = MANY_RUNS,
     seed: _run.Seed = 0,
     p: _run.Options = None,
-    jobs: Annotated[int | None, typer.Option(help="Processes to use. Default: all cores.")] = None,
+    jobs: _options.Jobs = None,
     out: Annotated[
         list[Path] | None,
         typer.Option(help="Save to .png .pdf .svg .json .csv or .md; repeatable."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object only.")] = False,
+    json: _options.Json = False,
 ) -> None:
     """Judge every method at a list of separations; the exact law unless walkers are asked for.
 
@@ -72,8 +67,7 @@ def verdicts(
         from toyflows.method import methods
         from toyflows.settings import check_particles
 
-        for path in out or ():
-            _check_out(path)
+        _options.check_outs(out or (), SUFFIXES)
         if backend not in ("grid", "walkers"):
             raise InputError("backend", backend, "must be grid or walkers")
         check_workers(jobs=jobs)
@@ -98,22 +92,14 @@ def verdicts(
             _print(cells, out or [])
 
 
-def _check_out(path: Path) -> None:
-    from toyflows.files import check_writable
-
-    if path.suffix not in SUFFIXES:
-        raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
-    check_writable(path)
-
-
 def _watched(cells: Iterable[Cell], of: int) -> list[Cell]:
     """All cells, with a progress bar on stderr where that is a terminal."""
-    if not sys.stderr.isatty():
-        return list(cells)
-    from rich.console import Console
-    from rich.progress import track
-
-    return list(track(cells, "judging", of, console=Console(stderr=True), transient=True))
+    found = []
+    with progress_bar("judging", of) as tell:
+        for cell in cells:
+            found.append(cell)
+            tell(len(found))
+    return found
 
 
 def _save(path: Path, cells: list[Cell], setting: RunSettings) -> None:
@@ -133,22 +119,14 @@ def _save(path: Path, cells: list[Cell], setting: RunSettings) -> None:
 
 def _print(cells: list[Cell], out: list[Path]) -> None:
     """The table, the methods that learn at most separations first."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
     from toyflows.bench import rows
 
     separations = sorted({cell.separation for cell in cells})
     widest = 20 + 16 * len(separations)  # words are not broken, however narrow the terminal
-    console = Console(highlight=False, soft_wrap=True, width=widest)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("method")
-    for d in separations:
-        table.add_column(f"d = {d:g}")
+    heads = ["method", *(f"d = {d:g}" for d in separations)]
+    shown = table(heads, left=heads, padding=(0, 1))
     for method, row in rows(cells):
         words = [row[d].verdict.kind for d in separations]
-        table.add_row(method, *(f"[{COLOUR[word]}]{word}[/]" for word in words))
-    console.print(table)
-    for path in out:
-        console.print(f"saved   {path}")
+        shown.add_row(method, *(f"[{COLOUR[word]}]{word}[/]" for word in words))
+    screen(width=widest).print(shown)
+    say_saved(out)

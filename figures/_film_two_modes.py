@@ -12,25 +12,15 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 
 from toyflows.cloud import Array
+from toyflows.figures import _style as style
 from toyflows.figures._film import Moving, Pixels
-from toyflows.figures._signature import FORMULA, LINES, _apart, _sentence
-from toyflows.figures._style import (
-    COLOUR,
-    DATA,
-    EXACT,
-    INK,
-    NAME,
-    WALKERS,
-    message,
-    number,
-    style,
-)  # fmt: skip
+from toyflows.figures._signature import FORMULA, LINES, _apart, _sentence, mode_names
 from toyflows.mixture import Mixture
 from toyflows.state import Trajectory
 from toyflows.target import Target
 from toyflows.verdict import MESSAGE
 
-COLOURS = COLOUR | {"theory": FORMULA, "target": DATA}
+COLOURS = style.COLOUR | {"theory": FORMULA, "target": style.DATA}
 GAP = 0.075  # between the names of two lines, in heights of the picture
 
 
@@ -62,11 +52,11 @@ class TwoModes(Moving):
     """Draws the frame at a step: of one method, or of two, one above the other."""
 
     def __init__(self, told: Sequence[Told], size: tuple[int, int]):
-        with style():
+        with style.style():
             super().__init__(size)
             self.figure.set_layout_engine("constrained", w_pad=0.08)
             axes = self.figure.subplots(len(told), 2, squeeze=False, width_ratios=[1.7, 1])
-            message(self.figure, _headline(told))
+            style.message(self.figure, _headline(told))
             self.rows = [
                 Row(left, right, one, single=len(told) == 1)
                 for (left, right), one in zip(axes, told, strict=True)
@@ -109,7 +99,7 @@ class Row:
             self.heading = axes.set_title(told.title, fontsize=15)
             self.moving.append(self.heading)
             axes.set_ylabel(r"$\theta(t)$")
-        axes.axhline(told.target.θ_star, color=DATA, lw=2, zorder=1)
+        axes.axhline(told.target.θ_star, color=style.DATA, lw=2, zorder=1)
         self.lines = {name: axes.plot([], [], **LINES[name])[0] for name in _drawn(told)}
         self.head = axes.plot([], [], "o", ms=10, mec="white", clip_on=False)[0]
         self.head.set_in_layout(False)  # it is nowhere yet
@@ -123,7 +113,7 @@ class Row:
         }  # fmt: skip
         self.verdict = axes.annotate(
             _sentence(told.says) if self.single else "", (0, 0), xycoords="axes fraction",
-            xytext=(0, -50), textcoords="offset points", color=INK, va="top",
+            xytext=(0, -50), textcoords="offset points", color=style.INK, va="top",
         )  # fmt: skip
         self.moving += [*self.lines.values(), self.head, *self.names.values(), self.verdict]
 
@@ -131,28 +121,26 @@ class Row:
         told, mix = self.told, self.told.target.mixture
         self.x = np.linspace(told.edges[0], told.edges[-1], 1001)
         data = mix.density(self.x, told.target.θ_star)
-        axes.fill_between(self.x, data, color=DATA, alpha=0.25, lw=0)
+        axes.fill_between(self.x, data, color=style.DATA, alpha=0.25, lw=0)
         axes.set(xlabel="$x$" if self.single else "", xlim=(self.x[0], self.x[-1]), yticks=[])
-        axes.set_xticks(
-            [mix.a, mix.b], [f"a = {number(mix.a, '.3g')}", f"b = {number(mix.b, '.3g')}"]
-        )
+        axes.set_xticks([mix.a, mix.b], mode_names(mix))
         axes.set_ylim(0, (1.4 if self.single else 1.75) * _highest(mix, told))
         axes.spines["left"].set_visible(False)
         axes.grid(False)
-        self.model = axes.plot(self.x, data, color=EXACT)[0]
+        self.model = axes.plot(self.x, data, color=style.EXACT)[0]
         self.clock = axes.set_title("densities at t = 0")
         line = 0.07 if self.single else 0.13
         self.data, self.share, self.many = (
             axes.text(0.02, 0.99 - line * k, "", color=colour, transform=axes.transAxes, va="top",
                       fontweight="bold", fontsize=14)
-            for k, colour in enumerate((DATA, EXACT, WALKERS))
+            for k, colour in enumerate((style.DATA, style.EXACT, style.WALKERS))
         )  # fmt: skip
         self.data.set_text(f"data: {told.target.q_star:.3f} in b")
         self.moving += [self.model, self.clock, self.share, self.many]
         self.stairs = None
         if told.heights:
             empty = np.zeros(told.edges.size - 1)
-            self.stairs = axes.stairs(empty, told.edges, color=WALKERS, lw=1.6)
+            self.stairs = axes.stairs(empty, told.edges, color=style.WALKERS, lw=1.6)
             self.moving.append(self.stairs)
 
     def show(self, step: int) -> None:
@@ -210,8 +198,8 @@ def _drawn(told: Told) -> list[str]:
 
 
 def _named(name: str, θ: float) -> str:
-    said = "target θ⁎" if name == "target" else NAME[name]
-    return f"{said} {number(θ, '+.2f')}"
+    said = "target θ⁎" if name == "target" else style.NAME[name]
+    return f"{said} {style.number(θ, '+.2f')}"
 
 
 def _highest(mix: Mixture, told: Told) -> float:

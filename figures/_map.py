@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import (
-    BoundaryNorm,
-    Colormap,
-    ListedColormap,
-    LogNorm,
-    Normalize,
-    SymLogNorm,
-)
+from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, LogNorm, Normalize, SymLogNorm
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array

@@ -16,20 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from toyflows.apart import judged
+from toyflows.figures import _style as style
 from toyflows.figures._gallery import document, shown
 from toyflows.figures._signature import LINES, MATHTEXT, METADATA
-from toyflows.figures._style import (
-    COLOUR,
-    DATA,
-    EXACT,
-    GREY,
-    INK,
-    NAME,
-    message,
-    new_figure,
-    number,
-    style,
-)
 from toyflows.figures._table import COLOUR as VERDICT
 from toyflows.figures._table import ON_DARK
 
@@ -63,7 +52,7 @@ def save(book: Book, path: Path) -> None:
 
 def _png(draw: Callable[..., Figure], *args: Any) -> bytes:
     out = io.BytesIO()
-    with style(), warnings.catch_warnings():
+    with style.style(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # a file may have any name
         draw(*args).savefig(out, format="png", metadata=METADATA[".png"])
     return out.getvalue()
@@ -75,12 +64,12 @@ def picture(book: Book) -> Figure:
     heights = [_height(cells, len(parts) > 1) for cells in parts.values()]
     title = textwrap.wrap(headline(book), 72)
     head, height = HEAD + 0.35 * (len(title) - 1), sum(heights)
-    figure: Any = new_figure(figsize=(WIDTH, head + height + FOOT), layout="none")
+    figure: Any = style.new_figure(figsize=(WIDTH, head + height + FOOT), layout="none")
     bands = figure.subfigures(len(parts) + 2, 1, height_ratios=[head, *heights, FOOT], hspace=0)
-    message(figure, _safe("\n".join(title)))
+    style.message(figure, _safe("\n".join(title)))
     figure._suptitle.set(y=1 - 0.2 / figure.get_figheight(), x=MARGIN / WIDTH, va="top")
     _key(bands[0], head, book)
-    bands[-1].text(MARGIN / WIDTH, 0.3, _settings(book), color=GREY, fontsize=13)
+    bands[-1].text(MARGIN / WIDTH, 0.3, _settings(book), color=style.GREY, fontsize=13)
     for band, tall, (method, cells) in zip(bands[1:-1], heights, parts.items(), strict=True):
         _section(band, tall, "" if len(parts) == 1 else _safe(method), cells, book)
     return figure
@@ -89,7 +78,7 @@ def picture(book: Book) -> Figure:
 def paths(cells: list[Book], book: Book) -> Figure:
     """θ(t) of one method, without words. Call inside `style()`."""
     height = 0.5 + PANELS * math.ceil(len(_rows(cells)) / ABREAST)
-    figure = new_figure(figsize=(WIDTH, height), layout="none")
+    figure = style.new_figure(figsize=(WIDTH, height), layout="none")
     _key(figure, height, book, height - 0.45)
     _panels(figure, height, height - 0.45, cells, book)
     return figure
@@ -99,10 +88,15 @@ def _by_method(book: Book) -> dict[str, list[Book]]:
     return {m: [c for c in book["cells"] if c["method"] == m] for m in book["says"]}
 
 
+def _laws(cells: list[Book]) -> list[str]:
+    """The backends of the cells, in the order in which they are drawn."""
+    return [b for b in LINES if any(c["backend"] == b for c in cells)]
+
+
 def _key(band: Band, height: float, book: Book, y: float = 0.15) -> None:
     """The lines' names in their colours."""
-    words = [(NAME[b], COLOUR[b]) for b in LINES if any(c["backend"] == b for c in book["cells"])]
-    words.append((rf"target $\theta_*$ = {number(book['theta_star'], '.4g')}", DATA))
+    words = [(style.NAME[b], style.COLOUR[b]) for b in _laws(book["cells"])]
+    words.append((rf"target $\theta_*$ = {style.number(book['theta_star'], '.4g')}", style.DATA))
     x = MARGIN
     for text, colour in words:
         band.text(x / WIDTH, y / height, text, color=colour, fontweight="bold", va="bottom")
@@ -135,7 +129,7 @@ def _rows(cells: list[Book]) -> list[Row]:
 def _alarms(cells: list[Book]) -> list[str]:
     """What each backend warns of, once."""
     found = [
-        f"d = {c['separation']:g}, {NAME[c['backend']]}: {alarm}"
+        f"d = {c['separation']:g}, {style.NAME[c['backend']]}: {alarm}"
         for c in cells
         for alarm in c["alarms"]
     ]
@@ -165,7 +159,7 @@ def _section(band: Band, height: float, heading: str, cells: list[Book], book: B
     box = (MARGIN / WIDTH, y / height, 1 - 2 * MARGIN / WIDTH, LINE * lines / height)
     _table(band.add_axes(box), rows, cells, lines)
     text = "\n".join(textwrap.fill(f"Alarm: {a}", 105) for a in _alarms(cells))
-    band.text(MARGIN / WIDTH, (y - 0.1) / height, _plain(text), color=EXACT, fontsize=13,
+    band.text(MARGIN / WIDTH, (y - 0.1) / height, _plain(text), color=style.EXACT, fontsize=13,
               va="top", linespacing=1.3)  # fmt: skip
 
 
@@ -186,7 +180,7 @@ def _panel(axes: Axes, d: float, told: Book, runs: dict[str, Book], book: Book) 
     for name, how in LINES.items():
         if name in runs:
             axes.plot(runs[name]["t"], runs[name]["theta"], **how)
-    axes.axhline(book["theta_star"], color=DATA, lw=2, zorder=1)
+    axes.axhline(book["theta_star"], color=style.DATA, lw=2, zorder=1)
     low, high = axes.get_ylim()
     if high - low < 1.0:  # a path that does not move is drawn as one
         axes.set_ylim((low + high) / 2 - 0.5, (low + high) / 2 + 0.5)
@@ -194,13 +188,13 @@ def _panel(axes: Axes, d: float, told: Book, runs: dict[str, Book], book: Book) 
     axes.set_title(f"d = {d:g}")
     kind = told["verdict"]["kind"]
     axes.text(0.99, 1.085, kind, transform=axes.transAxes, ha="right", fontsize=14,
-              fontweight="bold", color="white" if kind in ON_DARK else INK,
+              fontweight="bold", color="white" if kind in ON_DARK else style.INK,
               bbox={"facecolor": VERDICT[kind], "lw": 0, "pad": 5})  # fmt: skip
     if not runs:
         t = told["verdict"]["number"]
         axes.axvline(t, color=VERDICT[kind], lw=2, ls=(0, (4, 3)))
         axes.text(0.97, 0.75, f"θ runs to infinity\nby t = {t:g}", transform=axes.transAxes,
-                  color=INK, ha="right", va="center")  # fmt: skip
+                  color=style.INK, ha="right", va="center")  # fmt: skip
     axes.set_ylabel(r"$\theta$", rotation=0, labelpad=6)
 
 
@@ -208,24 +202,26 @@ def _table(axes: Axes, rows: list[Row], cells: list[Book], lines: float) -> None
     """A row a separation: verdict, θ at the end on each backend, the sentence."""
     axes.set(xlim=(0, 1), ylim=(lines, 0))
     axes.axis("off")
-    laws = [b for b in LINES if any(c["backend"] == b for c in cells)]
-    heads = [("d", INK), ("verdict", INK), *((f"θ, {NAME[b]}", COLOUR[b]) for b in laws)]
+    laws = _laws(cells)
+    heads = [("d", style.INK), ("verdict", style.INK)]
+    heads += [(f"θ, {style.NAME[b]}", style.COLOUR[b]) for b in laws]
     for x, (text, colour) in zip(COLUMNS, heads, strict=False):
         axes.text(x, 0.7, text, color=colour, fontweight="bold", fontsize=13, va="baseline")
-    axes.text(COLUMNS[4], 0.7, "what it shows", color=INK, fontweight="bold", fontsize=13)
+    axes.text(COLUMNS[4], 0.7, "what it shows", color=style.INK, fontweight="bold", fontsize=13)
     y = 1.0
     for d, told, words in rows:
         ends = {c["backend"]: c.get("theta_end") for c in cells if c["separation"] == d}
-        told_ends = [
-            "" if b not in ends else "diverges" if (θ := ends[b]) is None else number(θ, "+.4f")
-            for b in laws
-        ]
+        told_ends = [_end(ends[b]) if b in ends else "" for b in laws]
         axes.axhline(y, color="#d9d9d6", lw=1)
         for x, text in zip(COLUMNS, (f"{d:g}", told["verdict"]["kind"], *told_ends), strict=False):
-            axes.text(x, y + 0.95, text, color=INK, fontsize=13)
+            axes.text(x, y + 0.95, text, color=style.INK, fontsize=13)
         for k, text in enumerate(words):
-            axes.text(COLUMNS[4], y + 0.95 + k, _plain(text), color=INK, fontsize=13)
+            axes.text(COLUMNS[4], y + 0.95 + k, _plain(text), color=style.INK, fontsize=13)
         y += max(1, len(words)) + 0.5
+
+
+def _end(θ: float | None) -> str:
+    return "diverges" if θ is None else style.number(θ, "+.4f")
 
 
 def _safe(text: str) -> str:
@@ -291,7 +287,7 @@ def _html_row(told: Book) -> str:
     kind, says = told["verdict"]["kind"], told["verdict"]["says"]
     ends = [shown(told[k]) if k in told else "" for k in ("theta_end", "q_end")]
     dot = f'<span class="dot" style="background:{VERDICT[kind]}"></span>'
-    texts = (NAME[told["backend"]], *ends, f"{dot}{kind}")
+    texts = (style.NAME[told["backend"]], *ends, f"{dot}{kind}")
     middle = "".join(f"<td>{text}</td>" for text in texts)
     minus = escape(says).replace("-", "−")
     return (

@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from toyflows.figures._style import (
-    COLOUR,
-    DATA,
-    EXACT,
-    INK,
-    NAME,
-    WALKERS,
-    message,
-    new_figure,
-    number,
-    style,
-)
+from toyflows.figures import _style as style
 from toyflows.verdict import MESSAGE, Verdict
 
 if TYPE_CHECKING:
@@ -28,14 +17,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from toyflows.flows import Flow
+    from toyflows.mixture import Mixture
     from toyflows.state import Trajectory
     from toyflows.target import Target
 
 FORMULA = "#4d4d4d"  # the lecture's grey, dark enough to be seen on the walkers' green
 # All three often coincide: each is drawn thinner than the one below it.
 LINES: dict[str, dict[str, Any]] = {
-    "grid": {"color": EXACT, "lw": 8, "alpha": 0.55, "solid_capstyle": "butt"},
-    "walkers": {"color": WALKERS, "lw": 3.5},
+    "grid": {"color": style.EXACT, "lw": 8, "alpha": 0.55, "solid_capstyle": "butt"},
+    "walkers": {"color": style.WALKERS, "lw": 3.5},
     "theory": {"color": FORMULA, "ls": (0, (4, 3)), "lw": 1.6},
 }
 MATHTEXT = {"p_b(θ0)": r"$p_b(\theta_0)$", "q*": "$q_*$", "θ*": r"$\theta_*$", "θ̇": r"$\dot\theta$"}
@@ -57,10 +47,10 @@ class Run(Protocol):
 
 def picture(run: Run) -> Figure:
     """The run as one figure."""
-    with style():
-        figure = new_figure()
+    with style.style():
+        figure = style.new_figure()
         left, right = figure.subplots(1, 2, width_ratios=[1.7, 1])
-        message(figure, MESSAGE[run.verdict.kind].format(run.flow.title))
+        style.message(figure, MESSAGE[run.verdict.kind].format(run.flow.title))
         _paths(left, run)
         _densities(right, run)
         return figure
@@ -70,14 +60,14 @@ def into(axes: Axes, run: Run) -> Figure:
     """θ(t) on every backend in somebody else's axes, in their style; their figure."""
     _lines(axes, run)
     axes.set_title(f"{run.flow.title}: {run.verdict.kind}")
-    return axes.get_figure(root=True)  # type: ignore[return-value]
+    return axes.get_figure(root=True)  # type: ignore[return-value]  # None: removed axes
 
 
 def picture_png(run: Run) -> bytes:
     """The run's figure as a file, of 1920 pixels."""
     file = io.BytesIO()
     figure = picture(run)
-    with style():
+    with style.style():
         figure.savefig(file, format="png", metadata=METADATA[".png"])
     return file.getvalue()
 
@@ -86,7 +76,7 @@ def save_picture(figure: Figure, path: Path, told: dict[str, str] | None = None)
     """Writes the figure; the same drawing gives the same bytes. A PDF holds what is told of it:
     Title, Subject, Keywords, Creator."""
     more = told or {} if path.suffix == ".pdf" else {}
-    with style():
+    with style.style():
         figure.savefig(path, metadata=METADATA[path.suffix] | more)
 
 
@@ -94,7 +84,9 @@ def _paths(axes: Axes, run: Run) -> None:
     """The left panel: θ(t), and below it the verdict."""
     _lines(axes, run)
     axes.set_title(r"$\theta(t)$")
-    axes.text(0, -0.17, _sentence(run.verdict.says), transform=axes.transAxes, color=INK, va="top")
+    axes.text(
+        0, -0.17, _sentence(run.verdict.says), transform=axes.transAxes, color=style.INK, va="top"
+    )
 
 
 def _lines(axes: Axes, run: Run) -> None:
@@ -103,12 +95,12 @@ def _lines(axes: Axes, run: Run) -> None:
         if name in run.backends:
             axes.plot(run.backends[name].t, run.backends[name].θ, **how)
     star = run.target.θ_star
-    axes.axhline(star, color=DATA, lw=2, zorder=1)
+    axes.axhline(star, color=style.DATA, lw=2, zorder=1)
     end = next(iter(run.backends.values())).t[-1]
     axes.set(xlabel="time $t$", xlim=(0, end))
     ends = {name: float(tr.θ[-1]) for name, tr in run.backends.items()} | {"target": star}
-    names = NAME | {"target": rf"target $\theta_*$ = {number(star, '.4g')}"}
-    colours = COLOUR | {"target": DATA, "theory": FORMULA}
+    names = style.NAME | {"target": rf"target $\theta_*$ = {style.number(star, '.4g')}"}
+    colours = style.COLOUR | {"target": style.DATA, "theory": FORMULA}
     low, high = axes.get_ylim()
     for name, y in zip(ends, _apart(list(ends.values()), 0.075 * (high - low)), strict=True):
         axes.annotate(
@@ -151,22 +143,22 @@ def _densities(axes: Axes, run: Run) -> None:
     mix, target = run.target.mixture, run.target
     x = np.linspace(mix.a - 4, mix.b + 4, 1001)
     if target.empirical:
-        axes.hist(target.data.x, 40, density=True, color=DATA, alpha=0.25)
+        axes.hist(target.data.x, 40, density=True, color=style.DATA, alpha=0.25)
     else:
-        axes.fill_between(x, mix.density(x, target.θ_star), color=DATA, alpha=0.25, lw=0)
+        axes.fill_between(x, mix.density(x, target.θ_star), color=style.DATA, alpha=0.25, lw=0)
     judged = run.backends.get("grid") or list(run.backends.values())[-1]
     q = mix.weight_b(float(judged.θ[-1]))
-    axes.plot(x, mix.density(x, float(judged.θ[-1])), color=EXACT)
-    names = [(f"data: {target.q_star:.3f} in b", DATA), (f"model: {q:.3f} in b", EXACT)]
+    axes.plot(x, mix.density(x, float(judged.θ[-1])), color=style.EXACT)
+    names = [(f"data: {target.q_star:.3f} in b", style.DATA), (f"model: {q:.3f} in b", style.EXACT)]
     walkers = run.backends.get("walkers")
     if walkers is not None and walkers.state is not None and run.flow.has_negatives:
         chains = walkers.state.cold
         if chains is not None:
             heights, edges = np.histogram(chains.x, 90, (x[0], x[-1]), density=True)
-            axes.stairs(heights, edges, color=WALKERS, lw=1.6)
-            names.append((f"walkers: {walkers.mode_b[-1]:.3f} in b", WALKERS))
-    axes.set(xlabel="$x$", xlim=(x[0], x[-1]), yticks=[], xticks=[mix.a, mix.b])
-    axes.set_xticklabels([f"a = {number(mix.a, '.3g')}", f"b = {number(mix.b, '.3g')}"])
+            axes.stairs(heights, edges, color=style.WALKERS, lw=1.6)
+            names.append((f"walkers: {walkers.mode_b[-1]:.3f} in b", style.WALKERS))
+    axes.set(xlabel="$x$", xlim=(x[0], x[-1]), yticks=[])
+    axes.set_xticks([mix.a, mix.b], mode_names(mix))
     axes.set_ylim(0, 1.3 * axes.get_ylim()[1])
     axes.spines["left"].set_visible(False)
     axes.grid(False)
@@ -174,3 +166,8 @@ def _densities(axes: Axes, run: Run) -> None:
     for k, (text, colour) in enumerate(names):
         axes.text(0.02, 0.99 - 0.07 * k, text, transform=axes.transAxes, color=colour, va="top",
                   fontweight="bold", fontsize=14)  # fmt: skip
+
+
+def mode_names(mix: Mixture) -> list[str]:
+    """The words below the two modes on the axis of x."""
+    return [f"{name} = {style.number(at, '.3g')}" for name, at in (("a", mix.a), ("b", mix.b))]

@@ -7,7 +7,7 @@ Colours are Okabe & Ito's, safe for colour-blind eyes. The message is the title,
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,16 @@ def new_figure(**size: Any) -> Figure:
 def message(figure: Figure, sentence: str) -> None:
     """The figure's message, as a sentence above everything."""
     figure.suptitle(sentence, fontsize=20, fontweight="bold", x=0.01, ha="left")
+
+
+def panels(
+    figure: Figure, data: Any, drawn: Sequence[Callable[[Axes, Any], None]], **how: Any
+) -> list[Axes]:
+    """Panels side by side, each drawn by its function of (axes, data)."""
+    made = list(figure.subplots(1, len(drawn), **how))
+    for axes, draw in zip(made, drawn, strict=True):
+        draw(axes, data)
+    return made
 
 
 def label(axes: Axes, x: float, y: float, text: str, colour: str, **how: Any) -> None:

@@ -6,18 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from toyflows.bench import rows
-from toyflows.figures._style import (
-    ACCENT,
-    EXACT,
-    INK,
-    SECOND,
-    THIRD,
-    WALKERS,
-    message,
-    new_figure,
-    number,
-    style,
-)
+from toyflows.figures import _style as style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,13 +16,13 @@ if TYPE_CHECKING:
     from toyflows.settings import RunSettings
 
 COLOUR = {
-    "converges": WALKERS,
-    "on its way": THIRD,
-    "biased": SECOND,
+    "converges": style.WALKERS,
+    "on its way": style.THIRD,
+    "biased": style.SECOND,
     "no learning": "#c8c8c8",
-    "mode collapse": EXACT,
-    "oscillates": ACCENT,
-    "diverges": INK,
+    "mode collapse": style.EXACT,
+    "oscillates": style.ACCENT,
+    "diverges": style.INK,
 }
 ON_DARK = ("converges", "mode collapse", "diverges")
 
@@ -41,14 +30,14 @@ ON_DARK = ("converges", "mode collapse", "diverges")
 def picture(cells: Sequence[Cell], setting: RunSettings) -> Figure:
     """The whole figure, as high as it has methods."""
     methods = len({c.method for c in cells})
-    with style():
-        figure = new_figure(figsize=(13.0, 1.6 + 0.36 * max(methods, 3)))
-        message(figure, "Which methods learn the weight, and up to which separation")
+    with style.style():
+        figure = style.new_figure(figsize=(13.0, 1.6 + 0.36 * max(methods, 3)))
+        style.message(figure, "Which methods learn the weight, and up to which separation")
         axes = figure.subplots()
         table(axes, [(m, {d: c.verdict.kind for d, c in r.items()}) for m, r in rows(cells)])
         axes.set_xlabel(
-            rf"$\theta_*$ = {number(setting.target.θ_star)}, "
-            rf"$\theta_0$ = {number(setting.theta0, 'g')}, "
+            rf"$\theta_*$ = {style.number(setting.target.θ_star)}, "
+            rf"$\theta_0$ = {style.number(setting.theta0, 'g')}, "
             f"time {setting.time:g}, dt = {setting.dt:g}, rate {setting.rate:g}", loc="left",
         )  # fmt: skip
         return figure
@@ -63,7 +52,7 @@ def table(axes: Axes, words: Sequence[tuple[str, dict[float, str]]]) -> None:
             if word is None:
                 continue
             axes.barh(y, 0.94, 0.86, left=x - 0.47, color=COLOUR[word], lw=0)
-            ink = "white" if word in ON_DARK else INK
+            ink = "white" if word in ON_DARK else style.INK
             axes.text(x, y, word, color=ink, ha="center", va="center", fontsize=12)
     axes.set_yticks(range(len(words)), [method for method, _ in words])
     axes.set_xticks(range(len(separations)), [f"d = {d:g}" for d in separations])

@@ -75,9 +75,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Share of ML's drift against k; CD-1's ratio against h."""
-    left, right = fig.subplots(1, 2, width_ratios=[1.35, 1])
-    _shares(left, data)
-    _ratio(right, data)
+    style.panels(fig, data, [_shares, _ratio], width_ratios=[1.35, 1])
 
 
 def _shares(axes: Axes, data: dict[str, Array]) -> None:

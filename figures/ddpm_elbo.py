@@ -85,9 +85,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The terms over k with their sum; the gaps over T."""
-    left, right = fig.subplots(1, 2)
-    _terms(left, data)
-    _gaps(right, data)
+    style.panels(fig, data, [_terms, _gaps])
 
 
 def _terms(axes: Axes, data: dict[str, Array]) -> None:

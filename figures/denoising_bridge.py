@@ -107,10 +107,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Noised densities, the rate over the noise, θ(t)."""
-    densities, rates, paths = fig.subplots(1, 3, width_ratios=[0.85, 1.2, 1])
-    _densities(densities, data)
-    _rates(rates, data)
-    _paths(paths, data)
+    style.panels(fig, data, [_densities, _rates, _paths], width_ratios=[0.85, 1.2, 1])
 
 
 def _methods() -> list[tuple[Flow, float]]:

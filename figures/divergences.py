@@ -102,9 +102,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The divergences over θ; θ(t) down the slope of each."""
-    left, right = fig.subplots(1, 2, width_ratios=[1, 1.35])
-    _values(left, data)
-    _paths(right, data)
+    style.panels(fig, data, [_values, _paths], width_ratios=[1, 1.35])
 
 
 def _values(axes: Axes, data: dict[str, Array]) -> None:

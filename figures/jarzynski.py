@@ -107,11 +107,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), error of log Z, effective share."""
-    left, middle, right = fig.subplots(1, 3)
-    _paths(left, data)
-    _log_Z(middle, data)
-    _shares(right, data)
-    for axes in (left, middle, right):
+    for axes in style.panels(fig, data, [_paths, _log_Z, _shares]):
         axes.set(xlabel="time $t$", xlim=(0, 50))
 
 

@@ -173,10 +173,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """τ over d²/8; bias over h; what two noises sample."""
-    left, middle, right = fig.subplots(1, 3, width_ratios=[1.15, 1, 1])
-    _times(left, data)
-    _biases(middle, data)
-    _noises(right, data)
+    style.panels(fig, data, [_times, _biases, _noises], width_ratios=[1.15, 1, 1])
 
 
 def _times(axes: Axes, data: dict[str, Array]) -> None:

@@ -97,10 +97,7 @@ def _rate(data: dict[str, Array]) -> float:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), the phase line, and the gap on a log axis."""
-    paths, line, gaps = fig.subplots(1, 3, width_ratios=[1.25, 1, 1])
-    _paths(paths, data)
-    _phase_line(line, data)
-    _gaps(gaps, data)
+    style.panels(fig, data, [_paths, _phase_line, _gaps], width_ratios=[1.25, 1, 1])
 
 
 def _paths(axes: Axes, data: dict[str, Array]) -> None:

@@ -79,10 +79,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), the speeds in time, and the speed against the separation."""
-    paths, speeds, separations = fig.subplots(1, 3, width_ratios=[1, 1, 1.15])
-    _paths(paths, data)
-    _speeds(speeds, data)
-    _separations(separations, data)
+    style.panels(fig, data, [_paths, _speeds, _separations], width_ratios=[1, 1, 1.15])
 
 
 def _paths(axes: Axes, data: dict[str, Array]) -> None:

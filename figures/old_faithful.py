@@ -108,9 +108,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The eruptions with two fits, and the learned share of the short ones over time."""
-    left, right = fig.subplots(1, 2, width_ratios=[1, 1.7])
-    _eruptions(left, data)
-    _shares(right, data)
+    style.panels(fig, data, [_eruptions, _shares], width_ratios=[1, 1.7])
 
 
 def _eruptions(axes: Axes, data: dict[str, Array]) -> None:

@@ -113,9 +113,7 @@ def _agreement(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t), and the loop of θ and the fraction of walkers in b."""
-    path, loop = fig.subplots(1, 2, width_ratios=[1.35, 1])
-    _path(path, data)
-    _loop(loop, data)
+    style.panels(fig, data, [_path, _loop], width_ratios=[1.35, 1])
 
 
 def _path(axes: Axes, data: dict[str, Array]) -> None:

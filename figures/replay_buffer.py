@@ -101,9 +101,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t) for each spread of the noise; where θ ends against the spread."""
-    left, right = fig.subplots(1, 2, width_ratios=[1.35, 1], sharey=True)
-    _paths(left, data)
-    _ends(right, data)
+    style.panels(fig, data, [_paths, _ends], width_ratios=[1.35, 1], sharey=True)
 
 
 def _paths(axes: Axes, data: dict[str, Array]) -> None:

@@ -69,10 +69,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """ᾱ, signal to noise, spread of the samples."""
-    left, middle, right = fig.subplots(1, 3, width_ratios=[0.9, 0.9, 1.35])
-    _shares(left, data)
-    _ratios(middle, data)
-    _spreads(right, data)
+    style.panels(fig, data, [_shares, _ratios, _spreads], width_ratios=[0.9, 0.9, 1.35])
 
 
 def _cut(steps: int) -> Ladder:

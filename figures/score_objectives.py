@@ -132,9 +132,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """The losses over the model's distance; their spreads over the noise."""
-    left, right = fig.subplots(1, 2, width_ratios=[1.1, 1])
-    _losses(left, data)
-    _spreads(right, data)
+    style.panels(fig, data, [_losses, _spreads], width_ratios=[1.1, 1])
 
 
 def _losses(axes: Axes, data: dict[str, Array]) -> None:

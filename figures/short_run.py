@@ -114,9 +114,7 @@ def _weight(θ: Array) -> Array:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ at rest against k; the weight learned against time over the mixing time."""
-    left, right = fig.subplots(1, 2, width_ratios=[1.3, 1])
-    _ends_of(left, data)
-    _learned(right, data)
+    style.panels(fig, data, [_ends_of, _learned], width_ratios=[1.3, 1])
 
 
 def _ends_of(axes: Axes, data: dict[str, Array]) -> None:

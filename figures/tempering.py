@@ -115,9 +115,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """θ(t) of both methods; time to half of b against the number of temperatures."""
-    left, right = fig.subplots(1, 2, width_ratios=[1.2, 1])
-    _paths(left, data)
-    _ladders(right, data)
+    style.panels(fig, data, [_paths, _ladders], width_ratios=[1.2, 1])
 
 
 def _paths(axes: Axes, data: dict[str, Array]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from test_cli import call
 from test_drop_in import ROOT, copy, run  # noqa: F401  (a fixture)
 
-from toyflows import own, verdict
+from toyflows import plain, verdict
 
 PAGE = (ROOT / "docs" / "add_a_method.md").read_text("utf-8")
 FILES = dict(re.findall(r"^```python (\S+)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL))
@@ -57,9 +57,9 @@ def _number(word: str) -> float | None:
 def test_every_argument_kind_and_verdict_is_on_the_page() -> None:
     rows = re.findall(r"^\| (`.*?) \| ", PAGE, re.MULTILINE)
     words = {word.strip('"') for row in rows for word in re.findall(r"`([^`=]*)`", row)}
-    assert words == {*own.OFFERED, *own.OFFERED_TO_ADVANCE, *own.NEGATIVES}
+    assert words == {*plain.OFFERED, *plain.OFFERED_TO_ADVANCE, *plain.NEGATIVES}
     (memory,) = re.findall(r"it may ask for (.*?)\.", PAGE)
-    assert set(re.findall(r"`(\w+)`", memory)) == set(own.OFFERED_TO_MEMORY)
+    assert set(re.findall(r"`(\w+)`", memory)) == set(plain.OFFERED_TO_MEMORY)
     assert ", ".join(verdict.KINDS) in PAGE
 
 

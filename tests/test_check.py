@@ -19,7 +19,7 @@ from processes import MAIN, PATIENCE, running, wait_for
 from test_cli import call
 from test_gallery_page import CHROMIUM, FLAGS, PROBE
 
-from toyflows import apart, bench, own, solve, stats
+from toyflows import apart, bench, own, places, plain, solve, stats
 from toyflows.backends.grid import Grid
 from toyflows.backends.walkers import Walkers
 from toyflows.errors import InputError
@@ -119,7 +119,7 @@ class Sampled(Flow):
         return None if chains is None else ops.move(chains, θ)
 
 
-@pytest.mark.parametrize("kind", own.NEGATIVES)
+@pytest.mark.parametrize("kind", plain.NEGATIVES)
 def test_each_kind_of_negatives_is_what_it_says(kind, tmp_path, monkeypatch) -> None:
     """The same θ as a Flow that asks the backend for them, up to the order of sums; and works in
     place on its copies, which harms nothing."""
@@ -293,7 +293,7 @@ def test_a_broken_file_is_told_in_one_line_with_its_place(text, said, tmp_path) 
         judged()
     assert re.search(said, f"{caught.value.value}: {caught.value.why}"), caught.value
     assert "\n" not in str(caught.value)
-    assert len(caught.value.why) <= own.LONGEST
+    assert len(caught.value.why) <= places.LONGEST
 
 
 def test_a_helper_beside_the_file_is_found_and_shadows_nothing(tmp_path) -> None:

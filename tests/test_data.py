@@ -21,6 +21,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from toyflows import data
+from toyflows import fit as fitting
 from toyflows.cloud import Array
 from toyflows.errors import InputError
 from toyflows.numerics import expit
@@ -279,13 +280,13 @@ def test_em_never_lowers_the_likelihood(sample: Array) -> None:
     """EM alone, from a bad start, with and without held means; independent likelihood."""
     low, high = map(float, np.quantile(sample, [0.02, 0.8]))
     for held in (False, True):
-        mixture = data._Mixture(low, high, 2 * float(np.std(sample)), -2.0)
+        mixture = fitting._Mixture(low, high, 2 * float(np.std(sample)), -2.0)
         values = [log_likelihood(sample, low, high, mixture.s, 1 / (1 + math.exp(2.0)))]
         for _ in range(60):
-            mixture = data._em_step(sample, mixture, held)
+            mixture = fitting._em_step(sample, mixture, held)
             a, b, s, η = mixture
             values.append(log_likelihood(sample, a, b, s, 1 / (1 + math.exp(-η))))
-            assert sample.size * data._log_likelihood(sample, mixture) == pytest.approx(
+            assert sample.size * fitting._log_likelihood(sample, mixture) == pytest.approx(
                 values[-1], rel=1e-12
             )
         assert np.all(np.diff(values) >= -1e-12 * abs(values[-1]))
@@ -329,12 +330,12 @@ def test_score_and_information_are_derivatives(sample: Array) -> None:
     """Louis' formula against differences of the likelihood, away from its maximum."""
     s = float(np.std(sample))
     mean = float(np.mean(sample))
-    base = data._Mixture(mean - 0.7 * s, mean + 0.9 * s, 0.8 * s, 0.3)
-    gradient, information = data._score(sample, base)
+    base = fitting._Mixture(mean - 0.7 * s, mean + 0.9 * s, 0.8 * s, 0.3)
+    gradient, information = fitting._score(sample, base)
     h = 1e-4
 
     def value(step: Array) -> float:
-        return data._log_likelihood(sample, data._moved(base, step))
+        return fitting._log_likelihood(sample, fitting._moved(base, step))
 
     e = h * np.eye(4)
     slopes = [(value(e[k]) - value(-e[k])) / (2 * h) for k in range(4)]
@@ -432,7 +433,7 @@ def test_split_start_is_the_best_of_all_splits() -> None:
         within = [np.sum((u[:k] - u[:k].mean()) ** 2) + np.sum((u[k:] - u[k:].mean()) ** 2)
                   for k in range(1, 12)]  # fmt: skip
         k = int(np.argmin(within)) + 1
-        start = data._split_starts(u)[0]
+        start = fitting._split_starts(u)[0]
         assert start.a == pytest.approx(u[:k].mean(), rel=1e-13)
         assert start.b == pytest.approx(u[k:].mean(), rel=1e-13)
         assert start.s == pytest.approx(math.sqrt(min(within) / 12), rel=1e-12)
@@ -482,12 +483,12 @@ def against_random_starts(seed: int) -> data.Fit:
     with np.errstate(under="ignore"):
         for _ in range(50):
             a, b = np.sort(rng.uniform(0, 1, 2)).tolist()
-            start = data._Mixture(a, b, u.std() * rng.uniform(0.2, 1), 2 * rng.standard_normal())
+            start = fitting._Mixture(a, b, u.std() * rng.uniform(0.2, 1), 2 * rng.standard_normal())
             try:
-                found = data._maximise(u, start, False, 1e-13, 3000)[0]
-            except data._Degenerate:
+                found = fitting._maximise(u, start, False, 1e-13, 3000)[0]
+            except fitting._Degenerate:
                 continue
-            best = max(best, data._log_likelihood(u, found))
+            best = max(best, fitting._log_likelihood(u, found))
     fit = data.fit(x)
     assert fit.log_likelihood >= x.size * (best - math.log(x.max() - x.min())) - 1e-6
     return fit

@@ -13,7 +13,7 @@ from toyflows.diffusion import denoisers
 from toyflows.diffusion.denoisers import LearnedScore
 from toyflows.diffusion.drawing import Exact, Plan, guided
 from toyflows.diffusion.gaussians import Gaussians
-from toyflows.diffusion.guidance import Classified, Classifier, Guided
+from toyflows.diffusion.guidance import Classifier, Guided
 from toyflows.diffusion.processes import VE, VP, ExactScore
 from toyflows.diffusion.sources import Points, Units
 from toyflows.diffusion.targets import Target
@@ -112,9 +112,11 @@ def test_both_guidances_are_one_field(w: float) -> None:
     classifier, x = Classifier(free, [0, 1, 1]), rng.standard_normal((40, 2))
     for y in (0, 1):
         by_scores = Guided(classifier.of_class(y), free, w)
-        by_classes = Classified(free, classifier, y, 1 + w)
-        assert np.allclose(by_scores(x, t), by_classes(x, t), atol=1e-12)
-        assert np.allclose(by_scores.divergence(x, t), by_classes.divergence(x, t), atol=1e-11)
+        by_classes = free(x, t) + (1 + w) * classifier.slope(x, t, y)
+        assert np.allclose(by_scores(x, t), by_classes, atol=1e-12)
+        bend = classifier.of_class(y).divergence(x, t) - free.divergence(x, t)
+        divergence = free.divergence(x, t) + (1 + w) * bend
+        assert np.allclose(by_scores.divergence(x, t), divergence, atol=1e-11)
         h = 1e-4
         slope = np.stack([
             (np.log(classifier.probabilities(x + h * e, t)[:, y])

@@ -66,7 +66,7 @@ def test_links_of_the_documents_exist() -> None:
 
 def test_the_table_of_methods_is_current() -> None:
     """Each row of docs/methods.md is what `toyflows flows --markdown` prints (`make docs`)."""
-    from toyflows.cli.flow import _markdown
+    from toyflows.cli.flows import _markdown
 
     printed = _markdown().splitlines()
     rows = (ROOT / "docs" / "methods.md").read_text("utf-8").splitlines()

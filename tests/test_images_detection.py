@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import ndtr, ndtri
 
-from toyflows.images.detection import aupr, auroc, detect, fpr95, interval, roc
+from toyflows.images.detection import aupr, auroc, detect, fpr95, interval
 from toyflows.stats import at_least, close
 
 SCORES = st.lists(st.integers(-4, 4), min_size=1, max_size=12)  # many ties
@@ -49,13 +49,12 @@ def test_measures_are_those_of_counting_pairs(x, y) -> None:
 @settings(max_examples=100, deadline=None)
 @given(SCORES, SCORES, st.randoms())
 def test_invariances(x, y, random) -> None:
-    """Order of the lists, increasing functions, exchange of the two sides, the curve's area."""
+    """Order of the lists, increasing functions, exchange of the two sides."""
     mixed = random.sample(x, len(x)), random.sample(y, len(y))
     grown = np.exp(np.array(x, float)), np.exp(np.array(y, float))
     for measure in MEASURES:
         assert measure(*mixed) == measure(*grown) == measure(x, y)
     assert auroc(y, x) == pytest.approx(1 - auroc(x, y), abs=1e-12)
-    assert np.trapezoid(*roc(x, y)[::-1]) == pytest.approx(auroc(x, y), abs=1e-12)
 
 
 @pytest.mark.parametrize("δ", [0.0, 0.5, 1.0, 2.0, 4.0])

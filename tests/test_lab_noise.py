@@ -30,8 +30,8 @@ from toyflows.lab import _noise_marks as marks
 from toyflows.lab import _noise_scenes as scenes
 from toyflows.lab import _noise_training as training
 from toyflows.lab._job import Cancelled, Job
-from toyflows.lab._look import Look
-from toyflows.lab._noise_view import NoiseView, mixed
+from toyflows.lab._look import Look, mixed
+from toyflows.lab._noise_view import NoiseView
 from toyflows.lab._packed import pack_points, unpack_points
 from toyflows.lab.rooms.noise import ACTS, Noise
 

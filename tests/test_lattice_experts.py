@@ -10,12 +10,9 @@ from scipy.stats import norm
 
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.errors import InputError
-from toyflows.images.energy import energy
-from toyflows.images.sgld import Plain
 from toyflows.lattice import experts
 from toyflows.lattice.experts import Expert, Product
 from toyflows.mixture import Mixture
-from toyflows.nn.network import energy_network
 from toyflows.stats import mean, same_law
 
 LINE = [
@@ -131,20 +128,6 @@ def test_langevin_has_the_product_as_its_law() -> None:
     assert all_ == pytest.approx(1.0)
     with pytest.raises(AssertionError):
         same_law("x", rough[:, 0], cdf)
-
-
-def test_classes_of_a_joint_model() -> None:
-    """The product of two classes' energies is the composition that images/uses samples."""
-    network = energy_network(12, 6)
-    engine, θ = Plain(network), network.init(np.random.default_rng(0))
-    x = np.random.default_rng(0).uniform(-1, 1, (3, 12, 12)).astype(np.float32)
-    both = Product([experts.image_class(engine, θ, k) for k in (2, 5)])
-    f = engine.outputs(θ, x)
-    pair = np.repeat([[2, 5]], 3, axis=0)
-    assert both.energy(x) == pytest.approx(energy(f, pair)[0], rel=1e-5)
-    assert both.slope(x) == pytest.approx(engine.input_gradient(θ, x, pair), abs=1e-5)
-    alone = Product([experts.image_class(engine, θ, None)])
-    assert alone.energy(x) == pytest.approx(energy(f)[0], rel=1e-5)
 
 
 @pytest.mark.parametrize(

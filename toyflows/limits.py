@@ -68,3 +68,12 @@ def check_whole(name: str, value: int, least: int, most: int) -> None:
     """Raises InputError unless least ≤ value ≤ most."""
     if not least <= value <= most:
         raise InputError(name, value, f"must be {least} to {most}")
+
+
+class Demanding:
+    """Settings of a training, whose numbers are options -p."""
+
+    def _demand(self, name: str, good: bool, allowed: str) -> None:
+        """Raises InputError("p") unless the number of this name is good."""
+        if not good:
+            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")

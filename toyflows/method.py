@@ -102,7 +102,8 @@ def with_more(
     more: Mapping[str, Any],
     front: Any,
 ) -> dict[str, Any]:
-    """The options, and those that were given as further arguments of the function `front`."""
+    """The options together with those that were given as further arguments of the function `front`.
+    Raises InputError for a name that is neither a setting nor an option of a method."""
     if more:
         flows = map(method, _listed(given))
         known = [f.name for flow in flows for f in options_of(type(flow))]

@@ -1,13 +1,6 @@
 """A method in a file of the user's own: loaded, made a Flow, its mistakes told by their line.
 
-The file holds subclasses of `toyflows.flows.Flow`, or a plain function
-
-    velocity(theta, data, negatives, rng)  →  θ̇
-
-which asks by name for any of OFFERED and runs on walkers: `data` and `negatives` are points (n,),
-fresh at each step. Which negatives: the constant NEGATIVES of the file, or its own sampler
-`advance(theta, walkers, rng)` → the walkers' new positions, with their log weights if it asks for
-`logw`. What it keeps of its own begins as `memory(walkers)` → {name: array} (docs/add_a_method.md).
+The file holds subclasses of `toyflows.flows.Flow`, or plain functions (`plain`).
 """
 
 from __future__ import annotations
@@ -18,94 +11,42 @@ import copy
 import functools
 import hashlib
 import importlib.util
-import inspect
 import itertools
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged, InputError, nearest
 from toyflows.files import reads
 from toyflows.flows.base import Flow, equation
+from toyflows.places import OwnFileError, Place, described, place_of
+from toyflows.plain import plain
 from toyflows.registry import made
 
 if TYPE_CHECKING:
     from toyflows.backends.base import Backend
     from toyflows.state import State
 
-# The truth, θ*, is not among them: a method that learns does not know it.
-OFFERED = ("theta", "data", "negatives", "weights", "rng", "mixture", "dt", "step", "memory")
-OFFERED_TO_ADVANCE = (
-    "theta", "theta_new", "walkers", "logw", "rng", "mixture", "dt", "step", "memory",
-)  # fmt: skip
-OFFERED_TO_MEMORY = ("theta", "walkers", "rng", "mixture", "dt")
-NEGATIVES = ("model", "data", "persistent", "noise")
+__all__ = ["Method", "OwnFileError", "Place", "Source", "check_path", "load", "of"]
+
 NUMBER = "a number is needed"
-LONGEST = 300  # characters of somebody else's error message
 GUARDED = ("extra", "init", "memory", "negatives", "store", "advance", "watch")  # and velocity
-
-
-class OwnFileError(InputError):
-    """The user's file cannot be used: where (file:line), and why in one line."""
-
-    def __init__(self, where: str, why: str):
-        super().__init__("path", where, " ".join(why.split())[:LONGEST])
-
-
-@dataclass(frozen=True)
-class Place:
-    """A line of the user's file (0: none), for messages."""
-
-    path: Path
-    line: int = 0
-
-    def error(self, why: str) -> OwnFileError:
-        return OwnFileError(f"{self.path}:{self.line}" if self.line else str(self.path), why)
-
-    @contextlib.contextmanager
-    def blamed(self, *ours: type[BaseException]) -> Iterator[None]:
-        """Whatever goes wrong inside, but for `ours`, is told as an OwnFileError at the last line
-        of the user's file that was running, else at this place."""
-        try:
-            yield
-        except (OwnFileError, Diverged):
-            raise
-        except BaseException as error:  # the file may raise anything, SystemExit too
-            if isinstance(error, ours) or (
-                isinstance(error, InputError) and not self._own_lines(error)
-            ):
-                raise
-            raise self._told(error) from None
-
-    def _told(self, error: BaseException) -> OwnFileError:
-        kind = type(error).__name__
-        if isinstance(error, SyntaxError) and error.filename is not None:
-            return Place(Path(error.filename), error.lineno or 0).error(f"{kind}: {error.msg}")
-        own = self._own_lines(error)
-        why = traceback.format_exception_only(error)[-1]
-        if isinstance(error, SystemExit):
-            why = f"{why.strip()}: the file ends the program"
-        return Place(self.path, own[-1] if own else self.line).error(why)
-
-    def _own_lines(self, error: BaseException) -> list[int]:
-        """The lines of the user's file in the error's traceback, the innermost last."""
-        frames = traceback.extract_tb(error.__traceback__)
-        return [f.lineno or 0 for f in frames if f.filename == str(self.path)]
 
 
 @dataclass(frozen=True)
 class Source:
-    """A user's file as it was read, `path` and all: what a plan or a saved run keeps of it and what
-    worker processes get. Only what is `trusted` is run: what this user has on his own disk or in
-    his session, and never what a file brings that somebody else may have made."""
+    """The text of a user's file, as it was read from `path`. A plan or a saved run keeps it, and
+    worker processes get it.
+
+    Only a `trusted` source is run: one that stands on this user's disk or in his session. What a
+    plan or a saved run brings along may be somebody else's; it is not run.
+    """
 
     file: str
     text: str = field(repr=False)
@@ -114,7 +55,7 @@ class Source:
 
     @classmethod
     def read(cls, path: Path) -> Source:
-        """The file of that name. Raises OwnFileError."""
+        """Reads the file. Raises OwnFileError where it is missing or is no Python."""
         with Place(path).blamed():
             ast.parse(path.read_bytes(), str(path))  # names the line where it is no text
             text = importlib.util.decode_source(path.read_bytes())
@@ -122,7 +63,8 @@ class Source:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, str], trust: bool = False) -> Source:
-        """What `to_dict` said; trusted if `trust`, or if it is what is on disk or in use here."""
+        """The source that `to_dict` told. It is trusted if `trust` says so, and if the same text is
+        on disk or in use here."""
         found = cls(str(told["file"]), str(told["text"]), str(told["path"]))
         here = Path(found.path) if found.path else Path(found.file)
         same = False
@@ -132,20 +74,25 @@ class Source:
         return found.known() if trust or same or found.sha256 in _KNOWN else found
 
     def to_dict(self) -> dict[str, str]:
-        """For JSON."""
+        """The source as plain text, for JSON."""
         return {"file": self.file, "path": self.path, "sha256": self.sha256, "text": self.text}
 
     def known(self) -> Source:
-        """The same, trusted."""
+        """The same source, trusted from now on in this process."""
         _KNOWN.add(self.sha256)
         return replace(self, trusted=True)
 
     @property
     def sha256(self) -> str:
+        """The hash of the text, in hexadecimal. It is part of the key of a sweep's run."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def methods(self, name: str | None = None) -> list[Method]:
-        """Its methods, or the one called `name`. Raises InputError, OwnFileError."""
+        """The methods of the text, or the one called `name`. The text is run, once in a process.
+
+        Raises OwnFileError where the source is not trusted or the text fails, InputError("name")
+        where it has no such method.
+        """
         if not self.trusted:
             why = "is not here as it was when this was saved; load(…, trust=True) runs the copy"
             raise OwnFileError(self.path or self.file, why)
@@ -161,13 +108,13 @@ _OF: WeakKeyDictionary[type[Flow], Method] = WeakKeyDictionary()
 
 
 def of(flow: Flow) -> Method | None:
-    """The method of a file that this flow is; None for any other."""
+    """The method of a user's file that this flow was made of; None for any other flow."""
     return _OF.get(type(flow))
 
 
 @dataclass(frozen=True)
 class Method:
-    """A method of the user's file: its name, and where it is defined."""
+    """A method of a user's file: its name, its flow, its equation, and the line that defines it."""
 
     name: str
     flow: Flow
@@ -176,7 +123,8 @@ class Method:
     source: Source | None = None
 
     def with_options(self, options: Mapping[str, Any]) -> Method:
-        """The same with these options. Raises InputError("p")."""
+        """The method with these options of its flow. Raises InputError("p") for one that it has
+        not."""
         if not options:
             return self
         with self.place.blamed():
@@ -185,14 +133,16 @@ class Method:
 
     @property
     def backends(self) -> tuple[str, ...]:
-        """Where it runs: what asks for single walkers has no exact law."""
+        """The backends it runs on. A method that asks for single walkers has no exact law, one that
+        needs the density of the data has no walkers."""
         if not self.flow.exact:
             return ("walkers",)
         return ("grid", "walkers") if self.flow.sampled else ("grid",)
 
     def guarded(self) -> Flow:
-        """The flow, whose mistakes are told by their line, and whose `velocity` is looked at before
-        it is used."""
+        """The flow, with its functions wrapped: a mistake inside is an OwnFileError that names its
+        line, and so is a `velocity` that is no number, nan, or of another shape than θ. The flow
+        raises Diverged where Python's numbers overflow."""
         flow, told, now = copy.copy(self.flow), self.flow.velocity, [0]
 
         def look(ops: Backend, state: State) -> Any:
@@ -209,7 +159,7 @@ class Method:
             if len(rates) != 1 + len(extra):
                 names = ", ".join(["θ", *extra])
                 needed = f"a tuple of {1 + len(extra)} is needed ({names})" if extra else NUMBER
-                raise self.place.error(f"velocity returned {_described(value)}, {needed}")
+                raise self.place.error(f"velocity returned {described(value)}, {needed}")
             seen = tuple(self._number(rate, θ, t) for rate in rates)
             return seen if extra else seen[0]
 
@@ -236,119 +186,11 @@ class Method:
             array = np.empty(0, object)
         if array.shape != np.shape(θ) or array.dtype.kind not in "iuf":
             needed = f"an array of shape {np.shape(θ)} is needed" if np.ndim(θ) else NUMBER
-            raise self.place.error(f"velocity returned {_described(value)}, {needed}")
+            raise self.place.error(f"velocity returned {described(value)}, {needed}")
         if np.isnan(array).any():
             at = f"θ = {θ:.6g}" if not np.ndim(θ) else f"θ = {np.round(θ, 6)}"
             raise self.place.error(f"velocity returned nan at {at}, t = {t:g}")
         return np.asarray(array, float) if array.ndim else float(array)
-
-
-def _described(value: Any) -> str:
-    if value is None:
-        return "None"
-    if isinstance(value, np.ndarray) and value.ndim:
-        return f"an array of shape {value.shape}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
-    return f"a value of type {type(value).__name__}"
-
-
-@dataclass(frozen=True)
-class Plain(Flow):
-    """θ̇ = velocity(theta, data, negatives, rng, …), the function of a user's file.
-
-    Both functions get copies: they may work in place.
-    """
-
-    title: ClassVar[str] = "A function of one's own"
-    exact: ClassVar[bool] = False
-    function: Callable[..., Any]
-    asks: tuple[str, ...]
-    kind: str
-    mover: Callable[..., Any] | None
-    mover_asks: tuple[str, ...]
-    mover_place: Place
-    keeper: Callable[..., Any] | None
-    keeper_asks: tuple[str, ...]
-    keeper_place: Place
-
-    @property
-    def weighted(self) -> bool:
-        """Does its sampler give the walkers weights?"""
-        return "logw" in self.mover_asks
-
-    def init(self, ops: Backend, θ0: float) -> Cloud | None:
-        if not self.has_negatives or self.kind != "persistent":
-            return None
-        return ops.model(θ0).of_mass(ops.mixture.log_Z(θ0)) if self.weighted else ops.model(θ0)
-
-    def memory(self, ops: Backend, θ0: float, chains: Any) -> dict[str, Any]:
-        if self.keeper is None:
-            return {}
-        points = None if chains is None else chains.x
-        told = self.keeper(**_given(self.keeper_asks, ops, θ0, 2, walkers=points))
-        if not isinstance(told, dict):
-            needed = "a dict of arrays by name is needed"
-            raise self.keeper_place.error(f"memory returned {_described(told)}, {needed}")
-        return told
-
-    def negatives(self, ops: Backend, θ: float, chains: Any) -> Cloud | None:
-        if not self.has_negatives or self.kind == "persistent":
-            return cast("Cloud | None", chains)
-        if self.kind == "noise":
-            return ops.noise(1.0)
-        return ops.model(θ) if self.kind == "model" else ops.data_particles()
-
-    def velocity(self, ops: Backend, θ: float, negatives: Any, **extra: float) -> Any:
-        points = None if negatives is None else negatives.x
-        weights = negatives.weights if negatives is not None and "weights" in self.asks else None
-        return self.function(**_given(self.asks, ops, θ, 0, negatives=points, weights=weights))
-
-    def watch(self, ops: Backend, θ: float, chains: Any) -> dict[str, float]:
-        if not self.weighted:
-            return {}
-        return {"log_Z": chains.log_mass, "effective_size": ops.effective_size(chains)}
-
-    def advance(self, ops: Backend, θ: float, θ_new: float, chains: Any) -> Any:
-        if chains is None or self.mover is None:
-            return chains if chains is None else ops.move(chains, θ)
-        moved = self.mover(**_given(self.mover_asks, ops, θ, 1, walkers=chains.x,
-                                    logw=chains.logw, theta_new=θ_new))  # fmt: skip
-        if not self.weighted:
-            return Cloud(self._checked(moved, chains.x.shape, "positions", θ))
-        if not isinstance(moved, tuple) or len(moved) != 2:
-            needed = "it asks for logw: a tuple (walkers, logw) is needed"
-            raise self.mover_place.error(f"advance returned {_described(moved)}, {needed}")
-        told = zip(moved, ("positions", "log weights"), strict=True)
-        return Cloud(*(self._checked(part, chains.x.shape, what, θ) for part, what in told))
-
-    def _checked(self, moved: Any, shape: tuple[int, ...], what: str, θ: float) -> Array:
-        """A copy, or OwnFileError where the array has not the walkers' shape, or is not finite."""
-        x = np.asarray(moved, dtype=np.float64)
-        if x.shape != shape:
-            needed = f"the walkers' shape {shape} is needed"
-            raise self.mover_place.error(f"advance returned {_described(moved)}, {needed}")
-        if not np.isfinite(x).all():
-            bad = f"{np.count_nonzero(~np.isfinite(x)):,} {what} that are not finite"
-            raise self.mover_place.error(f"advance returned {bad} at θ = {θ:.6g}")
-        return x.copy()
-
-
-def _given(
-    asks: tuple[str, ...], ops: Any, θ: float, stream: int, **more: Array | float | None
-) -> dict[str, Any]:
-    """The arguments a function asks for; its rng is a function of (seed, step, stream)."""
-    made: dict[str, Callable[[], Any]] = {
-        "theta": lambda: θ,
-        "data": lambda: ops.data_particles().x.copy(),
-        "rng": lambda: ops.rng(stream),
-        "mixture": lambda: ops.mixture,
-        "dt": lambda: ops.h,
-        "step": lambda: ops.step,
-        "memory": lambda: ops.memory,
-    }
-    made |= {name: functools.partial(copy.copy, x) for name, x in more.items() if x is not None}
-    return {name: made[name]() for name in asks}
 
 
 # ------------------------------------------------------------------ loading
@@ -364,7 +206,11 @@ def check_path(path: Path) -> None:
 
 
 def load(path: Path, name: str | None = None) -> list[Method]:
-    """The methods of the file, or the one called `name`. Raises InputError, OwnFileError."""
+    """Runs the user's file and returns its methods, or the one called `name`.
+
+    Raises OwnFileError where the file cannot be read, fails, or holds no method; InputError("name")
+    where it has no method of that name.
+    """
     return Source.read(path).methods(name)
 
 
@@ -379,7 +225,9 @@ def _methods(where: str, source: Source) -> list[Method]:
             for node in reversed(list(ast.walk(ast.parse(source.text))))
             if isinstance(node, ast.ClassDef)
         }
-    found = _classes(path, module, lines) + _functions(path, module)
+    found = _classes(path, module, lines)
+    if (own := plain(path, module)) is not None:
+        found.append(Method(path.stem, *own, equation(type(own[0]))))
     if not found:
         raise Place(path).error("holds no method: neither a function `velocity` nor a subclass of "
                                 "toyflows.flows.Flow with a velocity of its own")  # fmt: skip
@@ -420,58 +268,6 @@ def _classes(path: Path, module: ModuleType, lines: dict[str, int]) -> list[Meth
         place = Place(path, lines.get(cls.__name__, 0))
         with place.blamed():
             flow = cls()
-        place = _place(path, cls.velocity, place.line)
+        place = place_of(path, cls.velocity, place.line)
         methods.append(Method(named.get(cls, cls.__name__), flow, place, equation(cls)))
     return methods
-
-
-def _functions(path: Path, module: ModuleType) -> list[Method]:
-    """The function `velocity` of the file, as a Flow named as the file."""
-    function, mover, keeper = (vars(module).get(n) for n in ("velocity", "advance", "memory"))
-    place, mover_place, keeper_place = (_place(path, f) for f in (function, mover, keeper))
-    if function is None:
-        return []
-    asks = _asked(function, OFFERED, "velocity", place)
-    mover_asks = () if mover is None else _asked(mover, OFFERED_TO_ADVANCE, "advance", mover_place)
-    keeper_asks = () if keeper is None else _asked(keeper, OFFERED_TO_MEMORY, "memory",
-                                                   keeper_place)  # fmt: skip
-    if keeper is None and "memory" in (*asks, *mover_asks):
-        raise place.error("memory is asked for, but the file has no function `memory` that returns "
-                          "what it begins with")  # fmt: skip
-    kind = vars(module).get("NEGATIVES", "model" if mover is None else "persistent")
-    if kind not in NEGATIVES:
-        allowed = "must be " + ", ".join(map(repr, NEGATIVES))
-        raise Place(path).error(f"NEGATIVES = {kind!r}: {allowed}")
-    if mover is not None and kind != "persistent":
-        raise mover_place.error(f"advance moves persistent particles, NEGATIVES = {kind!r} has "
-                                "none: keep one of the two")  # fmt: skip
-    own: dict[str, Any] = {"name": path.stem, "has_negatives": "negatives" in asks,
-                           "__doc__": function.__doc__}  # fmt: skip
-    cls: Any = type("Own", (Plain,), own)
-    flow = cls(function, asks, kind, mover, mover_asks, mover_place, keeper, keeper_asks,
-               keeper_place)  # fmt: skip
-    return [Method(path.stem, flow, place, equation(cls))]
-
-
-def _place(path: Path, function: Any, line: int = 0) -> Place:
-    """Where a function of the file is defined; `line` where it comes from elsewhere."""
-    code = getattr(function, "__code__", None)
-    return Place(path, code.co_firstlineno if code and code.co_filename == str(path) else line)
-
-
-def _asked(function: Any, offered: tuple[str, ...], name: str, place: Place) -> tuple[str, ...]:
-    """The names of the arguments that the function asks for."""
-    if not callable(function):
-        raise place.error(f"{name} is {_described(function)}, a function is needed")
-    with place.blamed():
-        parameters = inspect.signature(function).parameters.values()
-    asks = []
-    for p in parameters:
-        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            continue
-        if p.name in offered and p.kind is not p.POSITIONAL_ONLY:
-            asks.append(p.name)
-        elif p.default is p.empty:
-            raise place.error(f"{name} asks for {p.name!r}; by name it may ask for "
-                              + ", ".join(offered))  # fmt: skip
-    return tuple(asks)

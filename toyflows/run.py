@@ -53,13 +53,18 @@ Report = Callable[[str, int, int], None]  # backend, steps done, steps in all
 
 
 def crossed(sentence: str, walkers: Trajectory) -> str:
-    """A sentence on the exact law, and how often the walkers beside it changed mode."""
+    """The sentence on the exact law, followed by how often the walkers beside it changed mode."""
     return sentence.removesuffix(".") + f"{changes(walkers)}."
 
 
 @dataclass(frozen=True)
 class Run(Frames):
-    """The trajectories of one method by backend name, and the verdict on them."""
+    """What `flow` returns: one trajectory for each backend, and the verdict on them.
+
+    `backends` maps "theory", "grid" and "walkers" to `state.Trajectory`s: t, θ, θ̇, the share of the
+    negatives in b and the crossings, each (n,). `settings`, `target` and `flow` say what was run;
+    `read` says what was read where the target are data.
+    """
 
     settings: RunSettings
     target: Target
@@ -99,7 +104,8 @@ class Run(Frames):
 
     @cached_property
     def verdict(self) -> Verdict:
-        """On the exact law where it was followed, else on the walkers, else on the theory."""
+        """The word, its number and the sentences (`verdict.judge`). The exact law is judged where
+        it was followed, else the walkers, else the closed form."""
         name = next(n for n in ("grid", "walkers", "theory") if n in self.backends)
         judged = self.backends[name]
         ops = None if self.flow.exact else _walkers(self.target, self.settings, self.threads)
@@ -116,21 +122,25 @@ class Run(Frames):
 
     @cached_property
     def eigenvalues(self) -> NDArray[np.complex128] | None:
-        """Of the run linearised where it rests, on the exact law and in the run's own time: `rate`
-        times the flow's (linear.py)."""
+        """The eigenvalues λ of the run linearised at its rest, δ̇ = λδ, on the exact law and in the
+        run's own time: `rate` times those of the flow (`linear`). None where nothing rests."""
         λ = linear.eigenvalues(self.flow, Grid(self.target, self.settings.dt))
         with np.errstate(under="ignore"):  # far from θ* both may be tiny
             return None if λ is None else self.settings.rate * λ
 
     @property
     def alarms(self) -> list[str]:
-        """Why not to trust the particles, from the walkers where they ran, else from the grid."""
+        """Sentences that say why the particles cannot be trusted (`toyflows.alarms`). They are
+        about the walkers where these ran, else about the grid; [] where there is nothing to say."""
         name = next((n for n in ("walkers", "grid") if n in self.backends), None)
         return [] if name is None else alarms(self.flow, self.target, self.backends[name])
 
     def resume(self, time: float, report: Report | None = None) -> Run:
-        """The same run continued to `time`: bit for bit what an uninterrupted run would be, up to
-        how densely it is recorded."""
+        """The same run, continued to `time`. Its bits are those of an uninterrupted run; only the
+        times that are recorded may differ.
+
+        Raises InputError("time") unless `time` is more than what is done, and Diverged.
+        """
         settings = resumed(self.settings, time)
         names = list(self.backends)
         done = _run(settings, self.target, self.flow, names, self.threads, report, self)
@@ -138,12 +148,12 @@ class Run(Frames):
 
     @property
     def theta_star(self) -> float:
-        """θ* of the target."""
+        """θ* of the target, under a name without Greek letters."""
         return self.target.θ_star
 
     def plot(self, ax: Axes | None = None) -> Figure:
-        """The signature picture: θ(t) on all backends, as a matplotlib Figure; θ(t) alone into the
-        Axes `ax` of a figure of yours, which is then returned."""
+        """Draws the run and returns the matplotlib Figure: θ(t) on all backends, and the densities
+        at the end. With `ax`, only θ(t) is drawn, into these Axes of a figure of yours."""
         from toyflows.figures._signature import into, picture
 
         return picture(self) if ax is None else into(ax, self)
@@ -159,7 +169,7 @@ class Run(Frames):
         return columns, self.settings.to_dict()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON (docs/notation.md names the keys)."""
+        """The run as plain numbers and lists, ready for JSON. docs/notation.md names the keys."""
         s = self.settings
         out: dict[str, Any] = {
             "loss": s.loss,
@@ -184,9 +194,11 @@ class Run(Frames):
         return out
 
     def save(self, path: str | Path) -> Path:
-        """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz (which `load` reads).
+        """Writes the run to a file, and returns its path. The suffix decides what is written: a
+        picture (.png .pdf .svg), numbers (.json .csv), or all (.npz, which `toyflows.load` reads).
 
-        Raises InputError for another suffix or a place that cannot be written.
+        Raises InputError("out") for another suffix, for a place that cannot be written, and for an
+        .npz of a model of one's own, which is a function.
         """
         if Path(path).suffix == ".npz" and self.settings.model is not None:
             raise InputError("out", path, "a model is a function, which .npz cannot hold; must be "
@@ -195,7 +207,8 @@ class Run(Frames):
 
 
 def resumed(settings: RunSettings, time: float) -> RunSettings:
-    """The settings of a run that goes on to `time`. Raises InputError."""
+    """The settings of a run that goes on to `time`. Raises InputError("time") unless that is more
+    than what is done."""
     later = replace(settings, time=check_number("time", time))
     if later.steps <= settings.steps:
         raise InputError("time", time, f"must be more than the {settings.time:g} done")
@@ -268,13 +281,14 @@ def flow(
 
 
 def exact(s: RunSettings, method: Flow, threads: int, report: Report | None = None) -> Run:
-    """The closed form and the exact law of the method, those of them that it has."""
+    """Runs the method on "theory" and "grid", as far as it has a closed form and an exact law."""
     names = [name for name in ("theory", "grid") if not not_on(method, name)]
     return _run(of_method(s, method), s.target, method, names, threads, report, at_least=0)
 
 
 def of_method(s: RunSettings, method: Flow) -> RunSettings:
-    """A class whose text is not to be found runs, but cannot be saved to be loaded."""
+    """The settings with the method's name in words, and its text where it stands in a file. A class
+    whose text is not found gets its label only: such a run cannot be loaded again."""
     try:
         return s.with_method(method)
     except InputError:
@@ -291,41 +305,23 @@ def _run(
     before: Run | None = None,
     at_least: int = 1,
 ) -> Run:
-    done: dict[str, Trajectory] = {}
     s = settings
-    for name in names:
+
+    def follow(name: str, steps: int, state: Any, progress: Any) -> Trajectory | None:
         if name == "theory":
-            told = solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
-            if told is not None:
-                done[name] = _with_divergence(target, told)
-            continue
+            return solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
         backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
-        earlier = None if before is None else before.backends[name]
-        state = None if earlier is None else earlier.state
-        steps = s.steps - (0 if state is None else state.step)
-        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
         try:
-            later = solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
+            return solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
         except Diverged as error:
             raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
-        later = _with_divergence(target, later)
-        done[name] = later if earlier is None else earlier.then(later)
+
+    done = solve.followed(
+        s.steps, target, names, follow, report, {} if before is None else before.backends
+    )
     if len(done) < at_least:
         raise InputError("backend", "theory", f"{s.loss} has no closed form; take grid or walkers")
     return Run(settings, target, method, done, threads)
-
-
-def _with_divergence(target: Target, run: Trajectory) -> Trajectory:
-    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
-    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
-    kl = target.divergence(run.θ)
-    if kl is None:
-        return run
-    seen = run.seen | {"kl": kl}
-    if "log_Z" in run.seen:
-        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
-        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
-    return replace(run, seen=seen)
 
 
 def _walkers(target: Target, s: RunSettings, threads: int) -> Any:

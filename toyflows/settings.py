@@ -63,6 +63,7 @@ class RunSettings:
 
     @property
     def steps(self) -> int:
+        """Number of steps of dt that make up the time."""
         return round(self.time / self.dt)
 
     @property
@@ -146,7 +147,8 @@ def check_one_target(theta_star: Any, q_star: Any) -> None:
 
 
 def check_number(name: str, value: Any) -> Any:
-    """The number, or InputError where it is none, is not finite, or must be whole."""
+    """The value as a number. Raises InputError(name) where it is none, is not finite, or is not
+    whole although it must be."""
     kind = kind_of(name)
     try:
         number = kind(value)

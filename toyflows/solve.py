@@ -6,8 +6,8 @@ run(flow, backend, θ0, steps) → Trajectory,     t = step·dt with dt = backen
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -178,3 +178,40 @@ def lecture(flow: Flow, target: Target, θ0: float, dt: float, steps: int, rate:
         flow.name, "theory", dt, rate, kept * dt, path[kept, 0], np.array(speeds), nothing, nothing,
         extra,
     )  # fmt: skip
+
+
+def followed(
+    length: int,
+    target: Any,
+    names: Sequence[str],
+    follow: Callable[..., Any],
+    report: Callable[[str, int, int], None] | None,
+    before: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The paths of `length` steps by backend, each from where that in `before` ends.
+
+    follow(name, steps, state, progress) computes one; it returns None where there is no theory.
+    """
+    done: dict[str, Any] = {}
+    for name in names:
+        earlier = None if name == "theory" else before.get(name)
+        state = None if earlier is None else earlier.state
+        steps = length - (0 if state is None else state.step)
+        progress = None if report is None else (lambda k, n=name, of=steps: report(n, k, of))
+        if (later := follow(name, steps, state, progress)) is not None:
+            later = with_divergence(target, later)
+            done[name] = later if earlier is None else earlier.then(later)
+    return done
+
+
+def with_divergence(target: Any, run: Any) -> Any:
+    """The run that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
+    estimate gives: E_*[U_θ − U_*] + log_Z − log Z_*."""
+    kl = target.divergence(run.θ)
+    if kl is None:
+        return run
+    seen = run.seen | {"kl": kl}
+    if "log_Z" in run.seen:
+        log_Z = np.array([target.mixture.log_Z(θ) for θ in run.θ.tolist()])
+        seen["kl_from_log_Z"] = kl + (run.seen["log_Z"] - log_Z)
+    return replace(run, seen=seen)

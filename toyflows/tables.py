@@ -7,13 +7,12 @@ where the user says so. See `rows` for the forms of text. A long plain text is r
 from __future__ import annotations
 
 import contextlib
-import csv
 import io
 import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,9 @@ from numpy.typing import NDArray
 from toyflows import archive, files, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
+from toyflows.columns import LARGEST, ONE, Choice, Table, cleaned, names_of, picked, unusable
 from toyflows.errors import InputError, near
 from toyflows.numerals import (
-    LARGEST,
     Marks,
     beside_whole,
     foreign,
@@ -37,12 +36,12 @@ from toyflows.numerals import (
     surely_decimal,
 )
 
+__all__ = ["LARGEST", "Choice", "Table", "check_goes_with", "content", "read", "told", "unusable"]
+
 PACKAGED = "old-faithful"
 STDIN = "-"
 HEAD = 1000  # lines that decide the layout of a plain text
 ALL = "all"  # as a column: every number, in reading order
-# Codes of missing values, asked about where they lie farther off than the others reach.
-CODES = (-9999.0, -999.0, -99.0, -99999.0, -32768.0, 999.0, 9999.0, 99999.0)
 ARRAYS = ("x", "X", "data")  # of several in an .npz, the one that is read
 PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture",
             b"GIF8": "a GIF picture", b"RIFF": "a WebP picture", b"BM": "a BMP picture",
@@ -54,40 +53,6 @@ TEXTS = {b"<svg": "an SVG picture", b"<?xml": "XML", b"%PDF-": "a PDF", b"<!": "
          b"(": "a list of Python", b"array(": "an array as Python prints it"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What is asked of numbers: `columns` by name or number (from 1), or "all"; whether values that
-    are missing are left out, with their row (None: they are refused, and codes such as −999 are
-    asked about); how many columns there are to be (None: any); the option that gives the numbers,
-    and how the user can say which columns."""
-
-    columns: tuple[str, ...] = ()
-    skip_missing: bool | None = None
-    width: int | None = 1
-    option: str = "data"
-    way: str = "--column NAME|N"
-
-    @classmethod
-    def of_points(cls, columns: str | None, skip_missing: bool | None, option: str) -> Choice:
-        """Of points in the plane, whose coordinates a text such as A,B names."""
-        return cls(named(columns), skip_missing, 2, option, "--columns A,B")
-
-
-def named(columns: str | None) -> tuple[str, ...]:
-    """The columns that a text such as A,B names; "A,1",B for a name with a comma."""
-    return tuple(c.strip() for c in next(csv.reader([columns]))) if columns else ()
-
-
-@dataclass(frozen=True, eq=False)
-class Table:
-    """Values x (n, columns), all finite; names of the columns, "" for none; rows left out."""
-
-    x: Array
-    names: tuple[str, ...]
-    left_out: int = 0
-    point: str = ""  # a cell such as 1.234 where its point was taken for decimal, and might not be
-
-
 def check_goes_with(source: object, name: str, **given: Any) -> None:
     """Raises InputError for options of a file where there is none; `name` is the file's option."""
     for option, value in given.items():
@@ -97,13 +62,13 @@ def check_goes_with(source: object, name: str, **given: Any) -> None:
             raise InputError(option, shown, f"goes with numbers of your own, --{name}")
 
 
-def read(source: object, choice: Choice = Choice()) -> Table:
+def read(source: object, choice: Choice = ONE) -> Table:
     """The numbers of a file, of stdin ("-"), of the packaged set, or of arrays, lists, Series and
     DataFrames. Raises InputError(choice.option, source, why)."""
     shown = source if isinstance(source, str | Path) else told(source)
     try:
         if isinstance(source, str | Path):
-            if source == PACKAGED and choice == Choice():
+            if source == PACKAGED and choice == ONE:
                 choice = Choice(("eruptions",))
             return content(_bytes(str(source)), str(source), choice)
         return _of_python(source, choice)
@@ -210,8 +175,8 @@ def _plain(text: str, choice: Choice) -> Table | None:
         return None
     columns = _chosen(head, choice)
     marks = Marks() if sure else _marks(head)
-    names = _names(head.names, columns)
-    found = _cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
+    names = names_of(head.names, columns)
+    found = cleaned(x[:, columns], names, choice, lambda i: f"row {i + 1}")
     return replace(found, point=marks.doubtful)
 
 
@@ -245,8 +210,8 @@ def _of_sheet(sheet: rows.Sheet, choice: Choice) -> Table:
             x[i] = [marks.value(cells[j]) for j in columns]
         except Unreadable as error:
             raise Unreadable(f"line {line}: {error}") from None
-    names = _names(sheet.names, columns)
-    found = _cleaned(x, names, choice, lambda i: f"line {sheet.rows[i][0]}")
+    names = names_of(sheet.names, columns)
+    found = cleaned(x, names, choice, lambda i: f"line {sheet.rows[i][0]}")
     return replace(found, point=marks.doubtful)
 
 
@@ -285,44 +250,7 @@ def _chosen(sheet: rows.Sheet, choice: Choice) -> list[int]:
     # A column of numbers with their units is asked about, not passed over.
     meant = [j for j in range(k) if mostly_measured(sheet.column(j))]
     numeric = sorted({*_numeric(sheet), *meant}) if k > 1 else [0]
-    return _picked(sheet.names, numeric, k, choice)
-
-
-def _picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) -> list[int]:
-    """Places among k columns: those asked for, else all numeric ones with a name (row numbers have
-    none), if they are as many as there are to be."""
-    if choice.columns:
-        if choice.width not in (None, len(choice.columns)):
-            raise Unreadable(f"{choice.width} columns are needed, not {len(choice.columns)}: "
-                             f"{choice.way}")  # fmt: skip
-        return [_place(column, names, k) for column in choice.columns]
-    named = [j for j in numeric if names and names[j] and not names[j].startswith("Unnamed: ")]
-    found = named or [j for j in numeric if j or not any(names)]  # not the row numbers alone
-    if not found:
-        raise Unreadable(f"holds no column of numbers (write digits and one decimal point, "
-                         f"or say which column: {choice.way})")  # fmt: skip
-    if choice.width is None or len(found) <= choice.width:
-        return found
-    listed = ", ".join(names[j] if names else str(j + 1) for j in found[:12])
-    every = ", or --column all for every number" * (choice.width == 1 and not names)
-    raise Unreadable(f"has {len(found)} columns of numbers ({listed}{', …' * (len(found) > 12)}); "
-                     f"say which: {choice.way}{every}")  # fmt: skip
-
-
-def _place(column: str, names: Sequence[str], k: int) -> int:
-    """The place of the column of this name, or of this number from 1."""
-    places = [j for j, name in enumerate(names) if name == column]
-    if column.isdecimal() and 1 <= int(column[:9]) <= k and int(column) - 1 not in places:
-        places.append(int(column) - 1)
-    if len(places) == 1:
-        return places[0]
-    there = ", ".join(name or f"number {j + 1}" for j, name in enumerate(names)) or f"1 to {k}"
-    why = "is the name or the number of more than one" if places else "is none of them"
-    raise Unreadable(f"has the columns {there[:200]}; {column} {why}")
-
-
-def _names(names: Sequence[str], columns: Sequence[int]) -> tuple[str, ...]:
-    return tuple(names[j] if names else "" for j in columns)
+    return picked(sheet.names, numeric, k, choice)
 
 
 # ---- arrays
@@ -371,8 +299,8 @@ def _of_array(array: NDArray[Any], choice: Choice, names: Sequence[str] = ()) ->
     if x.ndim != 2:
         wanted = "(n,)" if choice.width == 1 else "(n, columns)"
         raise Unreadable(f"has shape {array.shape}; must be {wanted}")
-    columns = _picked(names, list(range(x.shape[1])), x.shape[1], choice)
-    return _cleaned(x[:, columns], _names(names, columns), choice, _entry_told(array.ndim))
+    columns = picked(names, list(range(x.shape[1])), x.shape[1], choice)
+    return cleaned(x[:, columns], names_of(names, columns), choice, _entry_told(array.ndim))
 
 
 def _entry_told(axes: int) -> Callable[[int], str]:
@@ -385,11 +313,11 @@ def _of_columns(columns: Mapping[str, Any], choice: Choice) -> Table:
     arrays = {name: x for name, x in found.items() if x is not None and x.ndim == 1}
     names, k = list(found), len(found)
     numeric = [j for j, name in enumerate(names) if name in arrays]
-    chosen = _picked(names, numeric, k, choice)
+    chosen = picked(names, numeric, k, choice)
     if unfit := next((names[j] for j in chosen if j not in numeric), None):
         raise Unreadable(f"the column {unfit} is not of real numbers")
     x = np.column_stack([arrays[names[j]] for j in chosen])
-    return _cleaned(x, _names(names, chosen), choice, _entry_told(2))
+    return cleaned(x, names_of(names, chosen), choice, _entry_told(2))
 
 
 def _of_python(source: Any, choice: Choice) -> Table:
@@ -427,48 +355,3 @@ def _float(value: Any) -> float:
     if isinstance(value, str | bytes | bool):
         raise TypeError
     return float(value)
-
-
-# ---- values
-
-
-def _cleaned(
-    x: Array, names: tuple[str, ...], choice: Choice, place: Callable[[int], str]
-) -> Table:
-    """The rows x (n, columns) that hold numbers to compute with; place(i) says where one was."""
-    if x.size and max(-x.min(), x.max()) < min(map(abs, CODES)):  # as most are; nan compares false
-        return Table(x, names)
-    size = np.abs(x).max(axis=1, initial=0.0, where=~np.isnan(x))  # (n,)
-    if (beyond := np.flatnonzero(~(size <= LARGEST))).size:
-        i = int(beyond[0])
-        value = x[i][np.abs(x[i]) > LARGEST][0]
-        raise Unreadable(f"{place(i)}: {unusable(value)}")
-    gone = np.isnan(x).any(axis=1)
-    if gone.any() and not choice.skip_missing:
-        raise Unreadable(f"{place(int(gone.argmax()))}: a value is missing; --skip-missing leaves "
-                         "such rows out")  # fmt: skip
-    if choice.skip_missing is not False:
-        coded = np.stack([_coded(column) for column in x.T], axis=1).any(axis=1)
-        if coded.any() and not choice.skip_missing:
-            i = int(coded.argmax())
-            code = x[i][np.isin(x[i], CODES)][0]
-            raise Unreadable(f"{place(i)}: does {code:g} stand for a missing value? --skip-missing "
-                             "leaves such rows out, --no-skip-missing keeps them")  # fmt: skip
-        gone |= coded
-    return Table(x[~gone], names, int(gone.sum()))
-
-
-def unusable(value: float) -> str:
-    """Why nothing can be computed with it."""
-    large = f"too large (must be up to {LARGEST:g} in size)"
-    return f"{value:g} is {large if np.isfinite(value) else 'not finite'}"
-
-
-def _coded(x: Array) -> NDArray[np.bool_]:
-    """Which of x (n,) are codes of missing values that lie apart from all the others."""
-    code = np.isin(x, CODES)
-    rest = x[~code & ~np.isnan(x)]
-    if not code.any() or rest.size < 2:
-        return np.zeros(x.shape, np.bool_)
-    low, high = rest.min(), rest.max()
-    return code & ((x < low - (high - low)) | (x > high + (high - low)))

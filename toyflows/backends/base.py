@@ -37,9 +37,9 @@ def check_start(start: str) -> None:
         raise InputError("p", f"start={start}", f"unknown; {nearest(start, STARTS)}")
 
 
-def check_tilted(kernel: str) -> None:
-    """Raises InputError unless a tilted step is one of ULA."""
-    if kernel != "ula":
+def check_tilted(kernel: str, slope: Slope | None) -> None:
+    """Raises InputError unless a step that `slope` tilts is one of ULA."""
+    if slope is not None and kernel != "ula":
         raise InputError("p", f"kernel={kernel}", "must be ula where `slope` tilts the energy")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from toyflows.backends.base import LogG, Slope, check_tilted
+from toyflows.backends.base import Slope
 from toyflows.backends.walkers import Walkers
-from toyflows.cloud import Cloud
+from toyflows.cloud import Array, Cloud
 from toyflows.kernels import random, sample
 
 
@@ -29,43 +29,31 @@ class EnergyWalkers(Walkers):
         sample.uniforms(u, self.seed, self.step, stream)
         return Cloud(family.quantile(u, θ))
 
-    def move(
-        self,
-        cloud: Cloud,
-        θ: float,
-        *,
-        substep: int = 0,
-        kernel: str = "ula",
-        temperature: float = 1.0,
-        log_g: LogG | None = None,
-        args: tuple[float, ...] = (),
-        slope: Slope | None = None,
-    ) -> Cloud:
-        x, family, h, T = cloud.x, self.mixture, self.h, temperature
-        ξ = self._normals_of(cloud.size, random.substream(random.MOVE, substep))
-        F = family.dU_dx(x, θ)
-        if slope is not None:
-            check_tilted(kernel)
-            F = F + slope(x)
-        y = x - h * F + np.sqrt(2 * h * T) * ξ
-        if kernel == "mala":
-            u = self._uniform(cloud.size, random.ACCEPT, substep)
-            with np.errstate(under="ignore"):
-                ratio = np.exp(np.minimum(family.work(x, y, θ, θ, h) / T, 0.0))
-            y = np.where(u < ratio, y, x)
-        if log_g is None:
-            return Cloud(y, cloud.logw)
-        before = np.zeros(y.size) if cloud.logw is None else cloud.logw
-        return Cloud(y, before + log_g(x, y, *args))
+    def _moved(
+        self, x: Array, θ: Any, substep: int, kernel: str, T: float, slope: Slope | None
+    ) -> Array:
+        ξ = self._normals_of(x.size, random.substream(random.MOVE, substep))
+        F = self.mixture.dU_dx(x, θ)
+        F = F if slope is None else F + slope(x)
+        y = x - self.h * F + np.sqrt(2 * self.h * T) * ξ
+        return self._accepted(x, y, θ, substep, T) if kernel == "mala" else y
+
+    def _accepted(self, x: Array, y: Array, θ: Any, substep: int, T: float) -> Array:
+        """y where Metropolis accepts it, else x."""
+        n, work = x.shape[-1], self.mixture.work
+        u = self._uniform(n, random.ACCEPT, substep)
+        with np.errstate(under="ignore"):
+            ratio = self._pieces(n, lambda i: work(x[..., i], y[..., i], θ, θ, self.h)) / T
+            return np.where(u < np.exp(np.minimum(ratio, 0.0)), y, x)
 
     def swap(
-        self, cold: Cloud, hot: Cloud, θ: float, T_cold: float, T_hot: float, substep: int = 0
+        self, cold: Cloud, hot: Cloud, θ: Any, T_cold: float, T_hot: float, substep: int = 0
     ) -> tuple[Cloud, Cloud]:
         """As Walkers.swap: partners are a random rotation apart."""
-        u = self._uniform(1, random.SWAP, 2 * substep)[0]
-        x, z = cold.x, np.roll(hot.x, int(u * hot.size))
-        coin, U = self._uniform(cold.size, random.SWAP, 2 * substep + 1), self.mixture.energy
+        u, n = self._uniform(1, random.SWAP, 2 * substep)[0], cold.size
+        x, z = cold.x, np.roll(hot.x, int(u * hot.size), axis=-1)
+        coin, U = self._uniform(n, random.SWAP, 2 * substep + 1), self.mixture.energy
         with np.errstate(under="ignore"):
-            rise = (1 / T_cold - 1 / T_hot) * (U(x, θ) - U(z, θ))
-            swapped = coin < np.exp(np.minimum(rise, 0.0))
+            rise = self._pieces(n, lambda i: U(x[..., i], θ) - U(z[..., i], θ))
+            swapped = coin < np.exp(np.minimum((1 / T_cold - 1 / T_hot) * rise, 0.0))
         return Cloud(np.where(swapped, z, x)), Cloud(np.where(swapped, x, z))

@@ -213,7 +213,7 @@ class Grid:
         args: tuple[float, ...], slope: Slope,
     ) -> Cloud:  # fmt: skip
         """A step of ULA in the energy U_θ + V, `slope` V', to nodes as far as it takes mass."""
-        check_tilted(kernel)
+        check_tilted(kernel, slope)
         to, w = self._pushed(cloud.x, θ) - self.h * slope(cloud.x), cloud.weights
         some = to[w > LIGHTEST * w.max()]
         reach = REACH * math.sqrt(2 * self.h * T)

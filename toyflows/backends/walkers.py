@@ -124,7 +124,18 @@ class Walkers:
         args: tuple[float, ...] = (),
         slope: Slope | None = None,
     ) -> Cloud:
-        x, y, mix, T = cloud.x, cloud.x.copy(), self.mixture, temperature
+        check_tilted(kernel, slope)
+        y = self._moved(cloud.x, θ, substep, kernel, temperature, slope)
+        if log_g is None:
+            return Cloud(y, cloud.logw)
+        gain = self._pieces(cloud.size, lambda i: log_g(cloud.x[..., i], y[..., i], *args))
+        return Cloud(y, gain if cloud.logw is None else cloud.logw + gain)
+
+    def _moved(
+        self, x: Array, θ: float, substep: int, kernel: str, T: float, slope: Slope | None
+    ) -> Array:
+        """Where the walkers are after a step of the kernel."""
+        y, mix = x.copy(), self.mixture
         seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
         model = self.h, T, mix.a, mix.b, θ
         if kernel == "mala":
@@ -134,13 +145,11 @@ class Walkers:
             )
         else:
             self._share(y.size, lambda lo, hi: langevin(y, lo, hi, seed, step, stream, *model))
-        if slope is not None:  # the drift is linear in the slope
-            check_tilted(kernel)
-            y -= self.h * slope(x)
-        if log_g is None:
-            return Cloud(y, cloud.logw)
-        before = np.zeros(y.size) if cloud.logw is None else cloud.logw
-        return Cloud(y, before + log_g(x, y, *args))
+        return y if slope is None else y - self.h * slope(x)  # the drift is linear in the slope
+
+    def _pieces(self, n: int, f: Callable[[slice], Array]) -> Array:
+        """f of all n points."""
+        return f(slice(n))
 
     def underdamped(
         self,

@@ -80,22 +80,3 @@ class Classifier:
         """∇log p_t(x|y)."""
         law = of_class(self.score.mixture, self.owner, y)
         return ExactScore(law, self.score.process)
-
-
-@dataclass(frozen=True, eq=False)
-class Classified:
-    """score + γ ∇log p_t(y|x)."""
-
-    score: Score
-    classifier: Classifier
-    y: int
-    γ: float
-
-    def __call__(self, x: Array, t: Time) -> Array:
-        return self.score(x, t) + self.γ * self.classifier.slope(x, t, self.y)
-
-    def divergence(self, x: Array, t: Time) -> Array:
-        """∇·s (n,)."""
-        mine, all_ = self.classifier.of_class(self.y), self.classifier.score
-        bend = mine.divergence(x, t) - all_.divergence(x, t)
-        return self.score.divergence(x, t) + self.γ * bend

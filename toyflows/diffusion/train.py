@@ -27,7 +27,7 @@ from toyflows.diffusion.processes import VE, Process, process
 from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.images.base import checked_size
-from toyflows.limits import FASTEST, check_seed, check_workers
+from toyflows.limits import FASTEST, Demanding, check_seed, check_workers
 from toyflows.nn import training
 from toyflows.nn.fast_mlp import FastMLP
 from toyflows.nn.fast_unet import FastUNet
@@ -46,7 +46,7 @@ IMAGES = {"batch": 64, "rate": 1e-3, "average": 0.999, "width": 32, "levels": 10
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Demanding):
     """All settings of a run except its length. A number 0 means the default of points or images:
     see POINTS and IMAGES."""
 
@@ -97,10 +97,6 @@ class Config:
             self._demand("width", self.width % 32 == 0, "a multiple of 32 for images")
         check_seed(self.seed)
         _ = self.process
-
-    def _demand(self, name: str, good: bool, allowed: str) -> None:
-        if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def idle(self) -> dict[str, str]:

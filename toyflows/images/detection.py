@@ -60,12 +60,6 @@ def fpr95(inside: ArrayLike, outside: ArrayLike) -> float:
     return float(_fpr95(*_tallies(inside, outside)))
 
 
-def roc(inside: ArrayLike, outside: ArrayLike) -> tuple[Array, Array]:
-    """False and true positive rates at every threshold, from (0, 0) to (1, 1)."""
-    x, y = (np.append(0, np.cumsum(tally)) for tally in _tallies(inside, outside))
-    return x / x[-1], y / y[-1]
-
-
 def interval(
     measure: Callable[[ArrayLike, ArrayLike], float],
     inside: ArrayLike,

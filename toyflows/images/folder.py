@@ -10,8 +10,10 @@ to `size` by a filter that averages (Lanczos), the rest filled with the grey of 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -186,7 +188,7 @@ def picture(source: str, option: str, largest: int) -> Array:
 
 def _grey(path: Path, largest: int, white: int | None = None) -> Array:
     """The picture's grey (h, w) in [0, 1], turned as its camera says."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import ImageOps
 
     if path.suffix.lower() not in SUFFIXES:
         raise Unreadable(f"is not named {', '.join(SUFFIXES)}")
@@ -194,20 +196,30 @@ def _grey(path: Path, largest: int, white: int | None = None) -> Array:
         raise Unreadable("is not a file")
     if not path.stat().st_size:
         raise Unreadable("is empty")
+    large = f"has more than {largest:,} pixels"
+    with opened(path, FORMATS, large) as picture:
+        if picture.width * picture.height > largest:
+            raise Unreadable(large)
+        return luma(ImageOps.exif_transpose(picture), white)
+
+
+@contextlib.contextmanager
+def opened(source: Path | io.BytesIO, formats: tuple[str, ...], large: str) -> Iterator[Image]:
+    """The picture of one of these formats. Raises Unreadable for anything else, and for whatever
+    goes wrong inside; `large` says what a picture is that Pillow finds too large."""
+    from PIL import Image, UnidentifiedImageError
+
     try:
         with warnings.catch_warnings():
-            # Of metadata that do not matter; a picture that is too large is refused below.
-            warnings.simplefilter("ignore")
-            with Image.open(path, formats=FORMATS) as picture:
-                if picture.width * picture.height > largest:
-                    raise Unreadable(f"has more than {largest:,} pixels")
-                return luma(ImageOps.exif_transpose(picture), white)
+            warnings.simplefilter("ignore")  # of metadata; what is too large is refused
+            with Image.open(source, formats=formats) as picture:
+                yield picture
     except Unreadable:
         raise
     except Image.DecompressionBombError:
-        raise Unreadable(f"has more than {largest:,} pixels") from None
+        raise Unreadable(large) from None
     except UnidentifiedImageError:
-        raise Unreadable("is no PNG, JPEG or TIFF") from None
+        raise Unreadable(f"is no {', '.join(formats[:-1])} or {formats[-1]}") from None
     except PermissionError:
         raise Unreadable("may not be read (permission denied)") from None
     except Exception as error:  # Pillow and its decoders raise a dozen kinds on a damaged file

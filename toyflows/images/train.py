@@ -30,7 +30,7 @@ from toyflows.images import energy, folder, glyphs
 from toyflows.images.base import SIZES, Images, Parts
 from toyflows.images.engines import engine_of
 from toyflows.images.sgld import Chain, Engine, noise
-from toyflows.limits import FASTEST, check_seed
+from toyflows.limits import FASTEST, Demanding, check_seed
 from toyflows.nn import checkpoint, training
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, energy_network
@@ -47,7 +47,7 @@ STEP = {"ebm": 10.0, "jem": 2.0}  # the exercise's 10; with it two of three jems
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Demanding):
     """All settings of a run except its length."""
 
     kind: str = "ebm"
@@ -101,10 +101,6 @@ class Config:
         if not 8 <= self.size <= SIZES[1]:
             raise InputError("size", self.size, f"must be 8 … {SIZES[1]} pixels")
         _ = self.chain
-
-    def _demand(self, name: str, good: bool, allowed: str) -> None:
-        if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def idle(self) -> dict[str, str]:

@@ -12,10 +12,9 @@ from bokeh.layouts import column, row
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.models.annotations import Span
 
-from toyflows.cloud import Array
 from toyflows.lab import _memories as memories
 from toyflows.lab._images_parts import note
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, mixed
 from toyflows.lab._recall import signed
 from toyflows.lab._room import Change, Frame
 
@@ -46,7 +45,7 @@ class View:
         look = self.look
         self.grid = p = look.picture(look.figure("…", name="state"))
         p.x_range.range_padding = p.y_range.range_padding = 0.02
-        half = mixed(look.exact, look.paper)
+        half = mixed(look.paper, look.exact, 0.45)
         colours = [look.faint, look.data, half, look.exact, look.paper]
         self.cells = ColumnDataSource({"image": [], "dw": [], "dh": []})
         p.image("image", x=0, y=0, dw="dw", dh="dh", source=self.cells,
@@ -242,10 +241,3 @@ class View:
         self._show_memories(frame)
         self._show_energy(frame)
         self.frame = frame
-
-
-def mixed(colour: str, paper: str, share: float = 0.45) -> str:
-    """The colour on the paper, as if it were thin."""
-    a, b = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) for c in (colour, paper))
-    mixed: Array = share * a + (1 - share) * b
-    return "#" + "".join(f"{round(v):02x}" for v in mixed)

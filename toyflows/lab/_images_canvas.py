@@ -6,7 +6,6 @@ Level 0 is paper and 7 is ink, as light on dark as the letters are (`glyphs.PAPE
 from __future__ import annotations
 
 import io
-import warnings
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.images.folder import FORMATS, SUFFIXES, fitted, luma
+from toyflows.images.folder import FORMATS, SUFFIXES, fitted, luma, opened
 from toyflows.images.glyphs import INK, PAPER
 from toyflows.lab._packed import pack_bits, unpack_bits
 from toyflows.pictures import Levels, Pixels
@@ -106,28 +105,15 @@ def of_picture(content: bytes) -> Levels:
 
 def _grey(content: bytes) -> NDArray[np.float64]:
     """The picture's grey (h, w) in [0, 1]."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    def refuse(why: str) -> InputError:
-        return InputError("pattern", "the picture", why)
+    from PIL import ImageOps
 
     large = f"has more than {LARGEST} × {LARGEST} pixels"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata; what is too large is refused below
-            with Image.open(io.BytesIO(content), formats=(*FORMATS, "BMP")) as picture:
-                if max(picture.size) > LARGEST:
-                    raise refuse(large)
-                if picture.mode[0] not in "IF":
-                    picture.thumbnail((ENOUGH, ENOUGH))
-                return luma(ImageOps.exif_transpose(picture))
-    except InputError:
-        raise
+        with opened(io.BytesIO(content), (*FORMATS, "BMP"), large) as picture:
+            if max(picture.size) > LARGEST:
+                raise Unreadable(large)
+            if picture.mode[0] not in "IF":
+                picture.thumbnail((ENOUGH, ENOUGH))
+            return luma(ImageOps.exif_transpose(picture))
     except Unreadable as error:
-        raise refuse(str(error)) from None
-    except Image.DecompressionBombError:
-        raise refuse(large) from None
-    except UnidentifiedImageError:
-        raise refuse("is no PNG, JPEG, TIFF or BMP") from None
-    except Exception as error:  # Pillow and its decoders raise a dozen kinds on a damaged file
-        raise refuse(f"is damaged ({' '.join(str(error).split())[:60]})") from None
+        raise InputError("pattern", "the picture", str(error)) from None

@@ -7,14 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.events import Pan, PanEnd, PanStart, Tap
 from bokeh.layouts import column, row
-from bokeh.models import (
-    Button,
-    ColumnDataSource,
-    FixedTicker,
-    InlineStyleSheet,
-    Span,
-    Toggle,
-)
+from bokeh.models import Button, ColumnDataSource, FixedTicker, InlineStyleSheet, Span, Toggle
 
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab._images_judge import READERS, TOP, percent

@@ -9,9 +9,8 @@ from bokeh.layouts import column, row
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.models.annotations import Span
 
-from toyflows.lab._hopfield_view import mixed
 from toyflows.lab._images_parts import note
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, mixed
 from toyflows.lab._room import Frame
 from toyflows.lattice.ising_exact import T_c, onsager_curve
 
@@ -37,7 +36,7 @@ class View:
         self.lattice = p = look.picture(look.figure())
         p.x_range.range_padding = p.y_range.range_padding = 0.01
         self.spins = ColumnDataSource({"image": []})
-        palette = [mixed(look.data, look.paper, 0.06 + 0.94 * k / 4) for k in range(5)]
+        palette = [mixed(look.paper, look.data, 0.06 + 0.94 * k / 4) for k in range(5)]
         p.image("image", x=0, y=0, dw=1, dh=1, source=self.spins,
                 color_mapper=LinearColorMapper(palette=palette, low=-0.5, high=4.5))  # fmt: skip
         self.note = note(look, p)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+import numpy as np
 from bokeh.models import Div, Label
 from bokeh.plotting import figure
 
@@ -112,3 +113,9 @@ class Look:
         p.grid.visible = False
         p.match_aspect = True
         return p
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """A colour between two, #rrggbb."""
+    a, b = (np.array([int(c[k : k + 2], 16) for k in (1, 3, 5)]) for c in (one, other))
+    return "#" + "".join(f"{round(v):02x}" for v in a + share * (b - a))

@@ -20,16 +20,7 @@ from toyflows.diffusion.samplers import run
 from toyflows.diffusion.train import Config
 from toyflows.diffusion.trained import Model
 from toyflows.lab._job import Job
-from toyflows.lab._noise_act import (
-    BLANK,
-    EVERY,
-    LENGTH,
-    MEMORY,
-    Act,
-    arrows,
-    box,
-    lattice,
-)
+from toyflows.lab._noise_act import BLANK, EVERY, LENGTH, MEMORY, Act, arrows, box, lattice
 from toyflows.lab._noise_laws import DRAWN, Law, law
 from toyflows.lab._room import Frame
 from toyflows.nn.training import State

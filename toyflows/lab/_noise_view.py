@@ -12,7 +12,7 @@ from bokeh import events
 from bokeh.models import ColumnDataSource, DataRange1d, LinearColorMapper
 
 from toyflows.lab import _noise_marks as marks
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, mixed
 from toyflows.lab._noise_laws import DRAWN, MOST, REACH
 from toyflows.lab._packed import pack_points
 from toyflows.lab._room import Change, Frame
@@ -180,9 +180,3 @@ class Pen:
     def _inside(self, event: Any) -> bool:
         known = event.x is not None and event.y is not None
         return known and abs(event.x - self.left) <= REACH and abs(event.y) <= REACH
-
-
-def mixed(one: str, other: str, share: float) -> str:
-    """A colour between two, #rrggbb."""
-    a, b = (np.array([int(c[k : k + 2], 16) for k in (1, 3, 5)]) for c in (one, other))
-    return "#" + "".join(f"{round(v):02x}" for v in a + share * (b - a))

@@ -75,16 +75,12 @@ class Visit:
         self.want(quietly=bool(refused))
 
     def _number(self, name: str, default: int, low: int, high: int, refused: list[str]) -> int:
-        if name not in self.given:
-            return default
         control = _controls.Slider(
             name=name, label=name, default=default, low=low, high=high, integer=True
         )
-        try:
-            return int(control.read(self.given[name]))
-        except InputError as error:
-            refused.append(str(error))
-            return default
+        values, bad = _controls.read([control], self.given)
+        refused += bad
+        return int(values[name])
 
     @property
     def controls(self) -> tuple[_controls.Control, ...]:
@@ -155,9 +151,8 @@ class Visit:
         else:
             self._tell_address()
             self._later(CALM, self._settle)
-        self.transport.play(
-            self.playing
-        )  # last: when "Play" can be read, the picture already stands still
+        # Last: when "Play" can be read, the picture already stands still.
+        self.transport.play(self.playing)
 
     def _settle(self) -> None:
         """After a pause, shows what a playing page shows too seldom."""

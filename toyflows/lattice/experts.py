@@ -19,10 +19,7 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.errors import InputError
-from toyflows.images.energy import energy as class_energy
-from toyflows.images.sgld import Engine
 from toyflows.mixture import Mixture
-from toyflows.pictures import Labels, Pixels
 
 MOST_COMPONENTS = 100_000
 MOST_NODES = 4_000_000
@@ -46,21 +43,6 @@ def two_modes(mixture: Mixture, θ: float) -> Expert:
     """U_θ of the laboratory's mixture, D = 1."""
     return Expert(
         lambda x: mixture.energy(x[:, 0], θ), lambda x: mixture.dU_dx(x[:, 0], θ)[:, None]
-    )
-
-
-def image_class(engine: Engine, θ: Array, k: int | None) -> Expert:
-    """E(x|class k) of a JEM's images (n, size, size), or E(x) with None."""
-
-    def classes(x: Array) -> Labels | None:
-        return None if k is None else np.full((len(x), 1), k)
-
-    def pixels(x: Array) -> Pixels:
-        return np.asarray(x, np.float32)
-
-    return Expert(
-        lambda x: class_energy(engine.outputs(θ, pixels(x)), classes(x))[0].astype(float),
-        lambda x: engine.input_gradient(θ, pixels(x), classes(x)).astype(float),
     )
 
 

@@ -13,13 +13,13 @@ from toyflows.errors import InputError, nearest
 from toyflows.images.base import checked_size
 from toyflows.lattice import enumeration
 from toyflows.lattice.binary import BARS, LINES, Data, load
-from toyflows.limits import FASTEST, check_seed
+from toyflows.limits import FASTEST, Demanding, check_seed
 
 SAMPLERS = ("cd", "pcd", "tempering", "exact")
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Demanding):
     """All that decides a run, but its length. The rate falls, as in Tieleman (2008): at a constant
     one the chains of pcd stay behind, and cd ends with the better likelihood. 0: for bars and
     stripes 4 × 4, 16 hidden units, all in one batch, at the rate 0.2; for pictures 28 × 28, 256,
@@ -69,10 +69,6 @@ class Config:
     def _default(self, name: str, value: float) -> None:
         if not getattr(self, name):
             object.__setattr__(self, name, value)
-
-    def _demand(self, name: str, good: bool, allowed: str) -> None:
-        if not good:
-            raise InputError("p", f"{name}={getattr(self, name)}", f"must be {allowed}")
 
     @property
     def idle(self) -> dict[str, str]:

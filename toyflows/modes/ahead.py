@@ -20,15 +20,7 @@ from toyflows.followed import NOISIEST, STOPS, is_field
 from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.outlook import by_equation
-from toyflows.path_ahead import (
-    DEVIATIONS,
-    RUNS,
-    Line,
-    Outlook,
-    jitter,
-    left_by_noise,
-    read,
-)
+from toyflows.path_ahead import DEVIATIONS, RUNS, Line, Outlook, jitter, left_by_noise, read
 
 
 def outlook(

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from toyflows import solve
 from toyflows.alarms import few_count, never_crossed
 from toyflows.cloud import Array
 from toyflows.flows import Flow
@@ -41,7 +42,8 @@ SAYS = {
 
 @dataclass(frozen=True)
 class Run(Frames):
-    """The paths of one method by backend name, and the verdict on them."""
+    """What `modes.flow` returns: one path for each backend, and the verdict on them. Among K modes
+    θ has K − 1 free coordinates, θ_2 … θ_K; θ_1 is 0."""
 
     settings: RunSettings
     target: ModesTarget
@@ -58,17 +60,18 @@ class Run(Frames):
 
     @property
     def judged(self) -> Path:
-        """The exact law where it was followed, else the walkers, else the theory."""
+        """The path that is judged: the exact law where it was followed, else the walkers, else the
+        closed form."""
         return next(self.backends[n] for n in ("grid", "walkers", "theory") if n in self.backends)
 
     @property
     def θ(self) -> Array:
-        """θ_1 = 0, θ_2 … θ_K of the judged path (n, K)."""
+        """θ (n, K) of the judged path at its n times, the first column 0."""
         return np.pad(self.judged.θ, ((0, 0), (1, 0)))
 
     @property
     def theta(self) -> Array:
-        """θ."""
+        """θ (n, K), under a name without Greek letters."""
         return self.θ
 
     @property
@@ -78,20 +81,20 @@ class Run(Frames):
 
     @property
     def weights(self) -> Array:
-        """softmax(−θ) of the judged path (n, K)."""
+        """The weights softmax(−θ) (n, K) of the judged path."""
         return self.target.mixture.weights(self.judged.θ)
 
     @property
     def walkers(self) -> Array | None:
-        """Where the walkers are at the end (D, N); None for a method that keeps none."""
+        """The places of the walkers at the end (D, N); None for a method that keeps none."""
         path = self.backends.get("walkers")
         cold = None if path is None or path.state is None else path.state.cold
         return None if cold is None else cold.x
 
     @cached_property
     def verdict(self) -> Verdict:
-        """By the rules of verdict.py, of all coordinates together. The number is max |θ_k − θ*_k|
-        at the end."""
+        """The verdict by the rules of `toyflows.verdict`, on all coordinates together. Its number
+        is max_k |θ_k − θ*_k| at the end."""
         with np.errstate(under="ignore"):  # θ̇ may be 1e−304
             return self._verdict()
 
@@ -131,27 +134,31 @@ class Run(Frames):
 
     @property
     def alarms(self) -> list[str]:
-        """Why not to trust the particles (toyflows.alarms), of what K modes can be told."""
+        """Sentences that say why the walkers cannot be trusted (`toyflows.alarms`), as far as they
+        hold for K modes; [] without walkers."""
         path = self.backends.get("walkers")
         if path is None or path.state is None:
             return []
         return [*never_crossed(self.flow, path, self.settings.walkers), *few_count(path)]
 
     def resume(self, time: float, report: Report | None = None) -> Run:
-        """The same run continued to `time`, as toyflows.run.Run.resume."""
+        """The same run, continued to `time`, as `toyflows.Run.resume`.
+
+        Raises InputError("time") unless `time` is more than what is done.
+        """
         settings = resumed(self.settings, time)
         names = list(self.backends)
         return follow_all(settings, self.target, self.flow, names, self.threads, report, self)
 
     def plot(self) -> Any:
-        """The weights' path, in the triangle where K = 3, and where the walkers are: a matplotlib
-        Figure."""
+        """Draws the path of the weights, for K = 3 in a triangle, and the walkers at the end;
+        returns the matplotlib Figure."""
         from toyflows.figures._modes import picture
 
         return picture(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers and lists, ready for JSON; θ has K entries, the first 0."""
+        """The run as plain numbers and lists, ready for JSON; θ has K entries, the first 0."""
         s, mix = self.settings, self.target.mixture
         θ_star = [0.0, *self.target.θ_star.tolist()]
         return {
@@ -186,8 +193,11 @@ class Run(Frames):
         return out | path.seen
 
     def save(self, path: str | FilePath) -> FilePath:
-        """Writes the run; the suffix decides: .png .pdf .svg .json .csv .npz (which toyflows.load
-        reads). Raises InputError."""
+        """Writes the run to a file, and returns its path. The suffix decides: a picture (.png .pdf
+        .svg), numbers (.json .csv), or all (.npz, which `toyflows.load` reads).
+
+        Raises InputError("out") for another suffix or a place that cannot be written.
+        """
         return save(self, path, Run._csv, Run._arrays)
 
     def _csv(self) -> str:
@@ -224,7 +234,8 @@ class Run(Frames):
 
     @classmethod
     def from_arrays(cls, a: Mapping[str, Any], trust: bool = False) -> Run:
-        """What `save` wrote to an .npz (archive.arrays)."""
+        """The run that `save` wrote to an .npz, from its arrays. A method of one's own is only run
+        with `trust`, or where its file is here. Raises InputError, OwnFileError."""
         s = RunSettings.from_dict(json.loads(str(a["settings"])), trust)
         target = ModesTarget(Modes(a["positions"], a["spreads"]), a["theta_star"])
         paths = {}
@@ -245,41 +256,23 @@ def follow_all(
     report: Report | None = None,
     before: Run | None = None,
 ) -> Run:
-    """The run on these backends, or the continuation of `before`."""
-    done: dict[str, Path] = {}
-    for name in names:
-        θ0 = np.array(s.theta0[1:])
+    """Follows the method on these backends, or goes on where the paths of `before` end."""
+    θ0 = np.array(s.theta0[1:])
+
+    def path(name: str, steps: int, state: Any, progress: Any) -> Path | None:
         if name == "theory":
-            told = lecture(method, target, θ0, s.dt, s.steps, s.rate, s.every)
-            assert told is not None
-            done[name] = _with_divergence(target, told)
-            continue
+            return lecture(method, target, θ0, s.dt, s.steps, s.rate, s.every)
         ops = backend(name, target, s, threads)
-        earlier = None if before is None else before.backends[name]
-        state = None if earlier is None else earlier.state
-        steps = s.steps - (0 if state is None else state.step)
-        progress = None if report is None else (lambda k, n=name: report(n, k, s.steps))
-        later = follow(method, ops, θ0, steps, s.rate, s.every, progress, state)
-        later = _with_divergence(target, later)
-        done[name] = later if earlier is None else earlier.then(later)
+        return follow(method, ops, θ0, steps, s.rate, s.every, progress, state)
+
+    done = solve.followed(
+        s.steps, target, names, path, report, {} if before is None else before.backends
+    )
     return Run(s, target, method, done, threads)
 
 
-def _with_divergence(target: ModesTarget, path: Path) -> Path:
-    """The path that also shows KL(ρ_* | ρ_θ) and, where weights estimate log Z_θ, the KL that this
-    estimate gives."""
-    kl = target.divergence(path.θ)
-    if kl is None:
-        return path
-    seen = path.seen | {"kl": kl}
-    if "log_Z" in path.seen:
-        log_Z = np.array([target.mixture.log_Z(θ) for θ in path.θ])
-        seen["kl_from_log_Z"] = kl + (path.seen["log_Z"] - log_Z)
-    return dataclasses.replace(path, seen=seen)
-
-
 def backend(name: str, target: ModesTarget, s: RunSettings, threads: int = 1) -> Any:
-    """ "grid" or "walkers"; Numba is not loaded before it is needed."""
+    """The backend "grid" or "walkers". Numba is not loaded before it is needed."""
     if name == "grid":
         from toyflows.modes.plane import Plane
 

@@ -21,13 +21,7 @@ from toyflows.modes.follow import built_in, check_suited, grid_has, has_theory
 from toyflows.modes.result import Run, follow_all
 from toyflows.modes.target import ModesTarget, numbers_of_modes, target_of
 from toyflows.run import Report, of_method
-from toyflows.settings import (
-    RunSettings,
-    backends_of,
-    check_number,
-    check_particles,
-    threads_for,
-)
+from toyflows.settings import RunSettings, backends_of, check_number, check_particles, threads_for
 
 
 def flow(

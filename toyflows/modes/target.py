@@ -126,7 +126,7 @@ def target_of(modes: Modes, theta_star: ArrayLike | None, q_star: ArrayLike | No
 
 
 def numbers_of_modes(name: str, given: ArrayLike | None, modes: Modes) -> Array:
-    """K finite numbers (K,), or InputError."""
+    """The values as K finite numbers (K,). Raises InputError(name) for anything else."""
     try:
         value = np.asarray(given, np.float64)
     except (TypeError, ValueError):

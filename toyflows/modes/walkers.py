@@ -1,4 +1,4 @@
-"""N walkers among K modes in D dimensions: the backend `Walkers` with x (D, N).
+"""N walkers among K modes in D dimensions: the backend `EnergyWalkers` with x (D, N).
 
 What has no place or weight in space (the buffer, resampling, seeds, threads) is inherited; laws,
 moves and means are those of kernels/modes.py, or of NumPy in pieces, correct and slower.
@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toyflows.backends.base import LogG, Slope, check_tilted, method_of
-from toyflows.backends.walkers import Walkers
+from toyflows.backends.base import Slope, method_of
+from toyflows.backends.energies import EnergyWalkers
 from toyflows.cloud import Array, Cloud
 from toyflows.kernels import modes as kernels
 from toyflows.kernels import random, team
@@ -35,7 +35,7 @@ def model_of(modes: Modes) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
-class ModesWalkers(Walkers):
+class ModesWalkers(EnergyWalkers):
     """Backend with `walkers` particles (D, N); its target is a ModesTarget, θ is (K−1,)."""
 
     target: Any
@@ -47,6 +47,7 @@ class ModesWalkers(Walkers):
 
     @cached_property
     def model_arrays(self) -> tuple[Any, ...]:
+        """The modes as the kernels know them (`model_of`)."""
         return model_of(self.mixture)
 
     def _draw(self, θ: Any, stream: int) -> Cloud:
@@ -75,56 +76,22 @@ class ModesWalkers(Walkers):
         x, ε = self.data_particles().x, self._normals(self.walkers, substep)
         return Cloud(np.stack([x + σ * ε, ε]))
 
-    def move(
-        self,
-        cloud: Cloud,
-        θ: Any,
-        *,
-        substep: int = 0,
-        kernel: str = "ula",
-        temperature: float = 1.0,
-        log_g: LogG | None = None,
-        args: tuple[Any, ...] = (),
-        slope: Slope | None = None,
-    ) -> Cloud:
-        x, y, h, T = cloud.x, cloud.x.copy(), self.h, temperature
+    def _moved(
+        self, x: Array, θ: Any, substep: int, kernel: str, T: float, slope: Slope | None
+    ) -> Array:
+        y, n, h, model = x.copy(), x.shape[1], self.h, self.model_arrays
         seed, step, stream = self.seed, self.step, random.substream(random.MOVE, substep)
-        model = self.model_arrays
         self._share(
-            cloud.size,
-            lambda lo, hi: kernels.langevin(y, lo, hi, seed, step, stream, h, T, model, θ),
+            n, lambda lo, hi: kernels.langevin(y, lo, hi, seed, step, stream, h, T, model, θ)
         )
-        if slope is not None:
-            check_tilted(kernel)
-            y -= h * slope(x)
-        if kernel == "mala":
-            u = self._uniform(cloud.size, random.ACCEPT, substep)
-            ratio = self._pieces(cloud.size, lambda i: self.mixture.work(x[:, i], y[:, i], θ, θ, h))
-            with np.errstate(under="ignore"):
-                y = np.where(u < np.exp(np.minimum(ratio / T, 0.0)), y, x)
-        if log_g is None:
-            return Cloud(y, cloud.logw)
-        gain = self._pieces(cloud.size, lambda i: log_g(x[:, i], y[:, i], *args))
-        return Cloud(y, gain if cloud.logw is None else cloud.logw + gain)
+        y = y if slope is None else y - h * slope(x)
+        return self._accepted(x, y, θ, substep, T) if kernel == "mala" else y
 
     def _pieces(self, n: int, f: Callable[[slice], Array]) -> Array:
         """f of slices of the points, joined (…, n): what NumPy makes stays in the cache."""
         many = max(1, PIECE // (self.mixture.D * self.mixture.K))
         parts = [f(slice(i, i + many)) for i in range(0, n, many)]
         return np.concatenate(parts, axis=-1)
-
-    def swap(
-        self, cold: Cloud, hot: Cloud, θ: Any, T_cold: float, T_hot: float, substep: int = 0
-    ) -> tuple[Cloud, Cloud]:
-        """As Walkers.swap: partners are a random rotation apart."""
-        u = self._uniform(1, random.SWAP, 2 * substep)[0]
-        x, z = cold.x, np.roll(hot.x, int(u * hot.size), axis=1)
-        coin = self._uniform(cold.size, random.SWAP, 2 * substep + 1)
-        energy = self.mixture.energy
-        rise = self._pieces(cold.size, lambda i: energy(x[:, i], θ) - energy(z[:, i], θ))
-        with np.errstate(under="ignore"):
-            swapped = coin < np.exp(np.minimum((1 / T_cold - 1 / T_hot) * rise, 0.0))
-        return Cloud(np.where(swapped, z, x)), Cloud(np.where(swapped, x, z))
 
     def mean(self, cloud: Cloud | None, integrand: Callable[..., Any], *args: Any) -> Any:
         own = method_of(self.mixture, integrand)

@@ -21,17 +21,7 @@ from toyflows.kernels.program import CONVOLVE, LEARN, NORM, NORM_BACK, WINOGRAD,
 from toyflows.kernels.tiles import ADD, GREY, PLAIN, SLOPE
 from toyflows.nn.image_layers import Conv2d
 from toyflows.nn.network import Network
-from toyflows.nn.passes import (
-    PASS,
-    Grid,
-    Integers,
-    Packed,
-    Stage,
-    octets,
-    table,
-    way_back,
-    way_on,
-)
+from toyflows.nn.passes import PASS, Grid, Integers, Packed, Stage, octets, table, way_back, way_on
 from toyflows.nn.unet_blocks import Block, blocks
 
 Row = dict[str, int]

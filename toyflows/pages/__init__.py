@@ -30,9 +30,11 @@ def write(
     jobs: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Runs all of the plan and writes the page. `progress` is told the share that is done.
+    """Runs all that the plan asks for, writes the page, and returns its path. `progress` is told
+    the share that is done, 0 … 1.
 
-    One run uses all cores as threads, several use them as processes: the numbers are the same.
+    One run uses all cores as threads, several use them as `jobs` processes: the numbers are the
+    same. Raises InputError for a place that cannot be written, and for a page that is too large.
     """
     path = check_out(path)
     orders = list(enumerate(record.Order(s, asked.frames) for s in asked.runs))
@@ -50,8 +52,8 @@ def write(
 
 
 def write_runs(path: str | Path, runs: Sequence[tuple[str, Run]], title: str = "") -> Path:
-    """The same page of runs that are there already, each with its name; their walkers are shown at
-    the end only, where a run keeps them."""
+    """Writes a page of runs that were made before, each with its name. Their walkers are shown at
+    the end only, where a run keeps them. Raises InputError("out")."""
     path = check_out(path)
     axes = (Axis("run", "run", tuple(name for name, _ in runs)),)
     return _save(path, document.page(title, axes, [record.saved_entry(run) for _, run in runs]))

@@ -60,6 +60,7 @@ class Bins:
 
     @classmethod
     def of(cls, mix: Mixture) -> Bins:
+        """The bins of a run among these two modes."""
         low, high = mix.a - MARGIN, mix.b + MARGIN
         half = math.ceil((high - low) / (2 * WIDTH))
         return cls(low, high, min(max(2 * half, BINS[0]), BINS[1]))

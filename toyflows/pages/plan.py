@@ -49,7 +49,7 @@ class Plan:
 
 
 def check_out(path: str | Path) -> Path:
-    """The path, or InputError unless a page can be written there."""
+    """The path. Raises InputError("out") unless a page can be written there."""
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError("out", path, f"the suffix must be one of {' '.join(SUFFIXES)}")
@@ -65,10 +65,11 @@ def plan(
     frames: int | None = None,
     **more: Any,
 ) -> Plan:
-    """Each method (method.Given) at each value of the parameters in `over`. Further arguments are
-    settings (RunSettings, q_star) and, as `options`, go to the methods that have them.
+    """Plans a run of each method (method.Given) at each value of the parameters in `over`.
 
-    Raises InputError.
+    `frames` is the number of recorded times. Further arguments are settings (RunSettings, q_star)
+    or, like `options`, options of the methods that have them. Raises InputError for whatever cannot
+    be run, and where the page would be too large.
     """
     given = {name: more.pop(name) for name in SETTINGS if name in more}
     flows = methods(losses, with_more(losses, options, more, plan))

@@ -40,7 +40,8 @@ class Axis:
 
     @classmethod
     def of(cls, name: str, values: str | Sequence[Value]) -> Axis:
-        """From the text behind "name=", or from a list of values."""
+        """The axis from the text behind "name=", or from a list of values. Raises
+        InputError("over")."""
         if isinstance(values, str):
             if ":" in values:
                 return cls(name, _range(name, values), True)
@@ -53,7 +54,7 @@ class Axis:
         return cls(name, tuple(v.item() if isinstance(v, np.generic) else v for v in values))
 
     def typed(self, default: Value) -> Axis:
-        """The axis with values of the type of `default`."""
+        """The axis with values of the type of `default`. Raises InputError("over") for others."""
         whole = type(default) is int and self.ranged
         values = [round(v) if whole and isinstance(v, float) else v for v in self.values]
         try:

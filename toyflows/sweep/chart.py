@@ -91,10 +91,13 @@ def chart(
     show: str | None = None,
     at: Mapping[str, Value] | None = None,
 ) -> Chart:
-    """The map of these dimensions (default: the plan's first axes, then the methods; `over` is what
-    is left), at these values of others; repeats give their most frequent verdict, or their mean.
+    """A map of the sweep over the dimensions x and y, a panel for each value of `over`.
 
-    Raises InputError.
+    Unless said, x and y are the plan's first axes, then the methods, and `over` is what is left.
+    `at` fixes other dimensions; `show` is the quantity (SHOWN). Repeats give their most frequent
+    verdict, or their mean; runs that are not `done` are blank.
+
+    Raises InputError for a dimension, value or quantity that the sweep has not.
     """
     plan = result.plan
     if show is None:

@@ -27,15 +27,7 @@ from toyflows.limits import NUMBERS, SETTINGS
 from toyflows.method import TWO_FILES, Given, label, method, methods, source_for, source_of, split
 from toyflows.own import OwnFileError, Source
 from toyflows.registry import options_of
-from toyflows.settings import (
-    BACKENDS,
-    USUAL_STAR,
-    RunSettings,
-    kind_of,
-    not_on,
-    settings,
-    star_of,
-)
+from toyflows.settings import BACKENDS, USUAL_STAR, RunSettings, kind_of, not_on, settings, star_of
 from toyflows.sweep.axis import Axis, Value, distinct
 from toyflows.sweep.settings import KEY, Run, with_options
 
@@ -47,8 +39,10 @@ Over = Mapping[str, str | Sequence[Value]] | Sequence[Axis]
 
 @dataclass(frozen=True)
 class Plan:
-    """The product of `losses`, `axes` and repeats, in this order; `sources` are the files that hold
-    methods of one's own. Raises InputError for whatever cannot be run, before anything is computed.
+    """The runs of a sweep: the product of `losses`, `axes` and repeats, in this order. `base` holds
+    the settings that do not vary; `sources` are the files that hold methods of one's own.
+
+    Raises InputError for whatever cannot be run, before anything is computed.
     """
 
     losses: tuple[str, ...]
@@ -95,8 +89,8 @@ class Plan:
         options: Mapping[str, Any] | None = None,
         **base: float,
     ) -> Plan:
-        """From methods, text and numbers; `base` are numbers of RunSettings, or q_star. `options`
-        go to the methods that have them."""
+        """A plan from methods, text and numbers. `base` are numbers of RunSettings, or q_star; the
+        `options` go to the methods that have them. Raises InputError."""
         if isinstance(over, Mapping):
             over = [Axis.of(name, values) for name, values in over.items()]
         flows = methods(losses, options)
@@ -107,10 +101,8 @@ class Plan:
 
     @classmethod
     def load(cls, path: Path) -> Plan:
-        """From TOML: loss, over, backend, repeats, keep and the settings, spelled as here.
-
-        Raises InputError("plan").
-        """
+        """A plan from a TOML file, whose keys are loss, over, backend, repeats, keep and the
+        settings, spelled as here. Raises InputError("plan")."""
         try:
             told = tomllib.loads(path.read_text("utf-8"))
         except OSError as error:
@@ -141,7 +133,8 @@ class Plan:
 
     @classmethod
     def from_dict(cls, told: Mapping[str, Any], trust: bool = False) -> Plan:
-        """What `to_dict` said; methods in files are only run where trusted (own.Source)."""
+        """The plan that `to_dict` told. Methods in files are only run where they are trusted
+        (own.Source)."""
         axes = tuple(Axis(name, tuple(values)) for name, values in told["over"])
         files = tuple(Source.from_dict(source, trust) for source in told.get("sources", ()))
         return cls(
@@ -170,6 +163,7 @@ class Plan:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """How many values each of `dims` has. The arrays of a Result have this shape."""
         return (len(self.losses), *(len(axis.values) for axis in self.axes), self.repeats)
 
     @property

@@ -99,6 +99,7 @@ class Refused:
     why: str
 
     def error(self) -> InputError:
+        """The InputError itself."""
         return InputError(self.name, self.value, self.why)
 
 

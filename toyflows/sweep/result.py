@@ -28,8 +28,11 @@ UNITS = {  # docs/notation.md; what is not here is a pure number
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """Arrays by name (toyflows.sweep.point.COLUMNS), each of the plan's shape: (loss, one dimension
-    an axis, repeat), `path` with one more; `coords` has each dimension's values."""
+    """What `sweep` returns: arrays by name (toyflows.sweep.point.COLUMNS), result["theta"].
+
+    Each has the plan's shape, (losses, one dimension for each axis, repeats); `path` has one more.
+    `coords` has the values along each dimension.
+    """
 
     plan: Plan
     values: dict[str, NDArray[Any]]
@@ -53,20 +56,21 @@ class Result:
 
     @property
     def coords(self) -> dict[str, NDArray[Any]]:
-        """Values along each dimension."""
+        """The values along each dimension, by its name."""
         lists: list[tuple[Value, ...]] = [self.plan.losses, *(a.values for a in self.plan.axes)]
         lists.append(tuple(range(self.plan.repeats)))
         return dict(zip(self.plan.dims, map(np.array, lists), strict=True))
 
     @property
     def seeds(self) -> NDArray[np.int64]:
-        """The seed of every run's noise."""
+        """The seed of each run's noise, in the plan's shape."""
         seeds = [self.plan.run(k).seed for k in range(self.plan.runs)]
         return np.array(seeds, np.int64).reshape(self.plan.shape)
 
     @property
     def words(self) -> NDArray[np.str_]:
-        """The verdicts as words."""
+        """The verdict of each run as a word, in the plan's shape. Raises InputError("keep") where
+        no verdicts were kept."""
         return np.array(KINDS)[self["verdict"]]
 
     def select(self, **where: Value) -> dict[str, NDArray[Any]]:
@@ -125,7 +129,10 @@ class Result:
         return cls(plan, values, told["versions"])
 
     def to_xarray(self) -> Any:
-        """An xarray.Dataset with the same names; extra `cluster`."""
+        """The same arrays as an xarray.Dataset, with coordinates, units and CF's flag_meanings.
+
+        Raises InputError where xarray is not installed (the extra `cluster`).
+        """
         try:
             import xarray
         except ImportError:
@@ -146,7 +153,7 @@ class Result:
 
     @classmethod
     def from_xarray(cls, data: Any, trust: bool = False) -> Result:
-        """What `to_xarray` made."""
+        """The result that `to_xarray` made. Raises ValueError or KeyError for anything else."""
         arrays = {name: data[name].values for name in data}
         return cls._read(data.attrs["toyflows"], arrays, trust)
 

@@ -62,12 +62,15 @@ def sweep(
     options: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> Result:
-    """Every method at every value of the axes `over`. Further arguments are settings (time, dt, …,
-    q_star: RunSettings) and options of the methods, which go to those that have them.
+    """Runs every method at every value of the axes `over`, and returns the Result.
 
-    The same call goes on where another was stopped; an extended one computes what is new. Without
-    `out` nothing stays on disk. Raises InputError, before anything is computed, for what cannot be
-    run. In a script call it below `if __name__ == "__main__":`, as its processes import the script.
+    `over` maps names of settings or options to lists, or to text such as "0.1:10:5:log". Further
+    arguments are settings (time, dt, …, q_star: RunSettings) and options of the methods, which go
+    to those that have them. `report` is told how many runs are saved, and of how many.
+
+    The same call goes on where another was stopped; an extended one computes only what is new.
+    Without `out` nothing stays on disk. In a script call it below `if __name__ == "__main__":`, as
+    its processes import the script. Raises InputError before anything is computed, and WorkersLost.
     """
     base = {name: more.pop(name) for name in SETTINGS if name in more}
     options = with_more(losses, options, more, sweep)
@@ -80,7 +83,11 @@ def sweep(
 
 
 def carry_out(plan: Plan, out: Path, engine: Engine, report: Report | None = None) -> Result:
-    """Computes what `out` has not, and writes it."""
+    """Computes those runs of the plan that the file `out` has not, writes it, and returns all.
+
+    Raises InputError for a file of another plan and for what a run refuses; WorkersLost where
+    processes die again and again: what is done is kept then, and the same call goes on.
+    """
     store = _opened(plan, out)
     missing = store.missing()
 
@@ -106,7 +113,10 @@ def carry_out(plan: Plan, out: Path, engine: Engine, report: Report | None = Non
 
 
 def estimate(plan: Plan, out: Path, engine: Engine) -> Estimate:
-    """Measures the pilot; writes nothing."""
+    """Measures a few runs of each method, and says what the sweep will take. Nothing is written.
+
+    Raises as `carry_out`.
+    """
     store = _opened(plan, out)
     missing = store.missing()
     if not missing.size:

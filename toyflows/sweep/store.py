@@ -206,7 +206,7 @@ def check_out(out: Path) -> None:
 
 
 def save(result: Result, out: Path) -> None:
-    """The whole file."""
+    """Writes the result to the file, whole or not at all. Raises InputError("out")."""
     if out.suffix == ".npz":
         with whole_file(out) as temporary:
             np.savez(temporary, **result.to_arrays())  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ from toyflows.images.glyphs import CLASSES
 from toyflows.images.shifted import SETS
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab import _images_judge as judge
-from toyflows.lab._controls import Choice, Control, Drawn, Slider, Switch, Values
+from toyflows.lab._controls import Choice, Control, Drawn, Slider, Switch, Values, seed
 from toyflows.lab._room import Change, Room, Scene
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _walking(given: Mapping[str, str]) -> list[Control]:
             Slider(name="pace", label="step h, of the trained", default=1.0, low=0.05, high=3.0,
                    step=0.05),
         ]  # fmt: skip
-    return [*out, Slider(name="seed", label="seed", default=0, low=0, high=999_999, integer=True)]
+    return [*out, seed()]
 
 
 def _judging(given: Mapping[str, str]) -> list[Control]:

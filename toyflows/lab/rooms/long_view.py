@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array
-from toyflows.lab._controls import Choice, Control, Slider, Values
+from toyflows.lab._controls import Choice, Control, Slider, Values, seed
 from toyflows.lab._long_run import MOST, OPTIONS, Record, record
 from toyflows.lab._long_words import message, numbers
 from toyflows.lab._room import Change, Frame, Room
@@ -166,7 +166,7 @@ class LongView(Room):
             Choice(name="cure", label="beside it, a cure", default=CURES[0], of=CURES),
             Slider(name="walkers", label="walkers", default=10_000, low=100, high=100_000, log=True,
                    step=0.25, integer=True),
-            Slider(name="seed", label="seed", default=0, low=0, high=999_999, integer=True),
+            seed(),
         )  # fmt: skip
 
     def unit(self, values: Values) -> tuple[str, float]:

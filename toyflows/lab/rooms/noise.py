@@ -16,7 +16,7 @@ from toyflows.diffusion.train import Config
 from toyflows.errors import InputError
 from toyflows.lab import _noise_laws as laws
 from toyflows.lab import _noise_lines as lines
-from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values
+from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values, seed
 from toyflows.lab._noise_act import LENGTH, Act
 from toyflows.lab._noise_paths import HALF, SAMPLERS, SCORES, Diffusion
 from toyflows.lab._noise_scenes import Langevins, Scores
@@ -72,9 +72,6 @@ WALKERS = Slider(
     name="walkers", label="walkers", default=500, low=50, high=1500, step=50, integer=True,
     group="Chance",
 )  # fmt: skip
-SEED = Slider(
-    name="seed", label="seed", default=0, low=0, high=999_999, integer=True, group="Chance"
-)
 
 
 class Noise(Room):
@@ -96,7 +93,7 @@ class Noise(Room):
         act = given.get("show", SHOW.default)
         kernel = (KERNEL,) if given.get("target") == laws.DRAWN else ()
         target = FAR if act == "langevin" else TARGET
-        return (SHOW, target, POINTS, *kernel, *own.get(act, own["scores"]), SEED)
+        return (SHOW, target, POINTS, *kernel, *own.get(act, own["scores"]), seed("Chance"))
 
     def unit(self, values: Values) -> tuple[str, float]:
         """See Room."""

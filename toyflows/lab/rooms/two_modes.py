@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from toyflows.errors import InputError
 from toyflows.flows import Flow
 from toyflows.lab import _methods
-from toyflows.lab._controls import Choice, Control, Slider, Switch, Values
+from toyflows.lab._controls import Choice, Control, Slider, Switch, Values, seed
 from toyflows.lab._room import Change, Frame, Room
 from toyflows.registry import options_of
 from toyflows.target import Target
@@ -102,7 +102,7 @@ class TwoModes(Room):
                    step=0.05),
             Slider(name="walkers", label="walkers", default=100_000 if fused else 10_000, low=10,
                    high=1_000_000, log=True, step=0.25, integer=True),
-            Slider(name="seed", label="seed", default=0, low=0, high=999_999, integer=True),
+            seed(),
         ]  # fmt: skip
         return tuple(out)
 
