@@ -33,7 +33,7 @@ def _facts() -> list[tuple[str, str]]:
 
     import toyflows
     from toyflows.files import available_cores, free_memory
-    from toyflows.kernels import jit
+    from toyflows.kernels.cache import FOLDER
 
     packages = ("numpy", "scipy", "numba", "matplotlib", "typer")
     return [
@@ -43,7 +43,7 @@ def _facts() -> list[tuple[str, str]]:
         ("threads", f"{available_cores()} (used from 100,000 walkers on)"),
         ("SIMD", _simd()),
         ("memory", f"{free_memory() / 2**30:.1f} GiB free"),
-        ("cache", str(jit.CACHE_FOLDER or "none is writable: kernels compile at every start")),
+        ("cache", str(FOLDER or "none is writable: kernels compile at every start")),
     ]
 
 
@@ -56,7 +56,7 @@ def _simd() -> str:
     named = os.environ.get("NUMBA_CPU_NAME", "generic") != "generic"
     mixed = named and "NUMBA_CPU_FEATURES" not in os.environ
     own = ", with this machine's features as NUMBA_CPU_FEATURES is not set" if mixed else ""
-    return f"{HERE.name} ({processor()[0]}{own}): {HERE.count} registers of {HERE.bits} bits"
+    return f"{HERE.name} ({processor()[0]}{own}): {HERE.many} registers of {HERE.bits} bits"
 
 
 def _checks() -> list[tuple[str, bool, str]]:

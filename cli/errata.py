@@ -15,11 +15,6 @@ if TYPE_CHECKING:
 WIDTH = 100
 
 
-def register(app: typer.Typer) -> None:
-    """Adds this family's command."""
-    app.command()(errata)
-
-
 def errata(
     slip: Annotated[
         str | None,

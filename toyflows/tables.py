@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from toyflows import archive, files, rows
 from toyflows.archive import Unreadable
 from toyflows.cloud import Array
-from toyflows.columns import LARGEST, ONE, Choice, Table, cleaned, names_of, picked, unusable
+from toyflows.columns import ONE, Choice, Table, cleaned, names_of, picked, unusable
 from toyflows.errors import InputError, near
 from toyflows.numerals import (
+    LARGEST,
     Marks,
     beside_whole,
     foreign,

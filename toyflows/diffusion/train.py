@@ -101,7 +101,8 @@ class Config(Demanding):
     @property
     def idle(self) -> dict[str, str]:
         """The options that have no effect here, and what each is for."""
-        names, other = ("schedule", "first", "last"), "ddpm"
+        names: tuple[str, ...] = ("schedule", "first", "last")
+        other = "ddpm"
         if self.kind == "ddpm":
             names, other = ("sigma_min", "sigma_max"), "ncsn"
         found = dict.fromkeys(names, f"is for {other}, not for {self.kind}")

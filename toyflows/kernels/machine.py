@@ -19,7 +19,7 @@ class Registers(NamedTuple):
 
     name: str
     bits: int
-    count: int
+    many: int
 
     @property
     def floats(self) -> int:
@@ -31,12 +31,12 @@ class Registers(NamedTuple):
         in registers together with what it is made of: `columns` vectors and one spread number."""
         return max(
             n for k in range(most.bit_length())
-            if (n := 2**k) == 1 or (n + 1) * columns + 1 <= self.count
+            if (n := 2**k) == 1 or (n + 1) * columns + 1 <= self.many
         )  # fmt: skip
 
     def best(self, *sizes: int, rows: int = 1) -> int:
         """The first of `sizes` so that rows × size sums, `rows` spread numbers and a vector fit."""
-        return next(n for n in (*sizes, 1) if rows * n + rows + 1 <= self.count)
+        return next(n for n in (*sizes, 1) if rows * n + rows + 1 <= self.many)
 
 
 SIXTEEN = """define <16 x float> @add(<16 x float> %x) {
