@@ -431,9 +431,8 @@ def _spirals(
         if settles > (1 - GREY) * ages and _done(case, at) < LITTLE * (1 + GREY):
             words |= {NOTHING}
         return Ruling(frozenset(words), f"settles in {settles:.3g}", at, case.θ_star, settles)
-    swings = (
-        np.ptp(future[-len(future) // 4 :]) > 2 * NEAR and future[-len(future) // 4 :].min() < 0
-    )
+    last = future[-len(future) // 4 :]
+    swings = np.ptp(last) > 2 * NEAR and last.min() < 0 < last.max()
     if radius > 1 + 1e-6:
         words = {SWINGS} if swings else {SWINGS, BIASED, COLLAPSE, NOTHING}
         return Ruling(frozenset(words), f"the map is unstable at θ*, {radius:.4g}", at)
@@ -647,7 +646,8 @@ def _going(
         words |= {BIASED} if speed < 0.2 * fastest and abs(limit) > 0.5 * left + NEAR else set()
         leaves = len(run.past) > 1 and now * float(now - run.past[-2]) > 0
         words |= {COLLAPSE} if leaves else set()
-        if limit * now < 0 and abs(limit) + left > NEAR:  # it may pass θ*
+        creeps = math.isfinite(limit) and abs(limit) < 2 * left  # a logarithm has no limit
+        if creeps or (limit * now < 0 and abs(limit) + left > NEAR):  # it may pass θ*
             words |= {COLLAPSE, BIASED}
     longest = needs * max(1.0, math.log(max(abs(last) / NEAR, 1.0)))
     if longest > ages * (1 - GREY):
