@@ -565,7 +565,7 @@ def _long_words(
         return _at_last(case, run, limit), f"rests at {limit:.4g} from θ*", rest
     about = swings(run.future)
     if about and np.ptp(tail) < 0.1 * abs(last) and abs(last) > NEAR:  # at rest, or it creeps on
-        words = _at_last(case, run, last) | (set() if still else {COLLAPSE})
+        words = _at_last(case, run, last) | (set() if still else {COLLAPSE, WAY})
         return words, f"near {last:.4g}", rest
     if about:
         return _swinging(run, crossed, about), f"crossed {crossed} and {about} times", rest

@@ -195,10 +195,10 @@ class _Particles(RunEnd):
             return out  # a swing passes its rest, and goes on
         goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
         needs, passed = out.needs, out.passed
-        if follows:
+        if follows or out.goes == "rest":  # from the end of what was followed
             needs = out.followed + ahead.time / rate
-            if math.isnan(passed) and (ahead.at - star) * (state.θ - star) < 0:
-                passed = out.followed + ahead.passed / rate
+        if follows and math.isnan(passed) and (ahead.at - star) * (state.θ - star) < 0:
+            passed = out.followed + ahead.passed / rate
         return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=passed)
 
 
