@@ -188,6 +188,8 @@ def _method(rng: np.random.Generator, name: str) -> Flow:
             options[f.name] = str(rng.choice(list(f.metadata["one_of"])))
         elif isinstance(f.default, bool) and not cured:
             options[f.name] = cured = bool(rng.random() < 0.4)  # NCE takes one cure at a time
+    if options.get("generator") != "power":
+        options.pop("alpha", None)  # the other generators have none
     return make(name, **options)
 
 
