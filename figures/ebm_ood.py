@@ -1,4 +1,4 @@
-"""The energy tells what is no letter, as a plain Gaussian does; digits need classes.
+"""The energy tells what is no letter, like a plain Gaussian; digits need classes.
 
 The shipped energy model (28 × 28, `toyflows train ebm`): energies of 1000 test letters and of up to
 1000 images of nine other sets. Left: their histograms, as distances from the letters' median in

@@ -303,8 +303,9 @@ def _is_header(line: int, first: list[str], body: list[list[str]], wanted: Seque
     if not said:
         return not any(map(like_number, first))
     columns = [[cells[j] for cells in body] for j in said]
-    words = [j for j in range(k) if not any(like_number(cells[j]) for cells in body)]
-    if len(words) < k and any(like_number(first[j]) for j in words):
+    some = [any(like_number(row[j]) or is_missing(row[j]) for row in body) for j in range(k)]
+    words = [j for j in range(k) if not some[j]]
+    if len(words) < k and any(INTEGER.fullmatch(first[j]) for j in words):
         raise Unreadable(_names_or_numbers(line, first))  # a number above words
     if len(body) >= FEW and _like_names([first[j] for j in said], columns):
         raise Unreadable(_names_or_numbers(line, first))
