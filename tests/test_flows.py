@@ -104,7 +104,7 @@ MORE = [
     ("bregman", {"generator": "power", "alpha": 0.9}),
     ("bregman", {"generator": "power", "alpha": 0.05}),
     ("short-run", {"k": 1}),
-    ("short-run", {"k": 100, "noise": 0.5, "kernel": "mala"}),
+    ("short-run", {"k": 30, "noise": 0.5, "kernel": "mala"}),
 ]
 
 
@@ -159,7 +159,7 @@ def test_maximum_likelihood_reaches_theta_star() -> None:
         assert run.θ[-1] == pytest.approx(θ_star, abs=1e-6)
 
 
-@pytest.mark.parametrize("d", range(4, 21, 2))
+@pytest.mark.parametrize("d", [4, 8, 14, 20])
 @pytest.mark.parametrize(("θ_star", "θ"), [(1.4, 0.0), (-2.0, 3.0)])
 def test_score_matching_is_exact_at_every_size(d: int, θ_star: float, θ: float) -> None:
     """θ̇ on the grid against 40-digit quadrature of the Fisher divergence's derivative, to 1e−6 of

@@ -336,8 +336,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1280, 720), (360, 740)], ids=["projector", "phone"])
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((1280, 720), "light"), ((360, 740), "dark")], ids=["projector", "phone"]
+)
 def test_it_fits(browser: Browser, file: Path, size: tuple[int, int], scheme: Any) -> None:
     """No sideways scrolling, nothing unnamed, and words whose contrast is 4.5 or more."""
     opened = Visit(

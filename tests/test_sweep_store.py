@@ -93,7 +93,7 @@ def test_a_file_is_read_as_it_was(tmp_path: Path, suffix: str) -> None:
         assert data["separation"].attrs["units"] == "spreads of a mode"
 
 
-@pytest.mark.parametrize("after", [0, 1, 2, 5])
+@pytest.mark.parametrize("after", [0, 1, 5])
 def test_a_stopped_sweep_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -> None:
     plan, out = small(), tmp_path / "a.npz"
     with pytest.raises(Stop):
@@ -121,8 +121,7 @@ def test_a_stopped_sweep_that_grows_goes_on_to_the_bytes_of_the_larger(tmp_path:
 def test_an_extended_sweep_computes_only_what_is_new(tmp_path: Path) -> None:
     out = tmp_path / "a.npz"
     carry_out(small(), out, Here())
-    wide = small("ml", "jarzynski", "pcd", over={"separation": "2,5,8,14", "rate": [0.5, 5, 7]},
-                 repeats=3)  # fmt: skip
+    wide = small("ml", "jarzynski", "pcd", over={"separation": "2,5,8,14", "rate": [0.5, 5]})
     engine = Here()
     with pytest.raises(Stop):  # a part of the new is there, too
         carry_out(wide, out, stopping(3))
