@@ -116,7 +116,8 @@ def read(
     out = Outlook("away", followed=span, drift=_drift(ahead), period=_period(swings))
     limit = math.inf if settled else _limit(d, t)
     if off[-1] <= 1 and (settled or np.max(off[tail]) <= 2):
-        if math.isfinite(limit) and abs(limit) > float(np.min(near)):  # passes slowly
+        # It passes slowly; but what stays at θ* if it is not moved has no rest beyond it.
+        if math.isfinite(limit) and abs(limit) > float(np.min(near)) and (not there or limit > 0):
             sign = math.copysign(1.0, float(ahead.gap[0, 0]))
             return out._replace(goes="rest", rest=sign * limit, needs=span)
         inside = int(np.flatnonzero(np.append(True, off > 1)).max())
@@ -213,7 +214,7 @@ def _straight(
     before, last = x1 - x0, x2 - x1
     close = _limit(d, t)
     elsewhere = near < abs(close) < math.inf
-    if there and elsewhere:
+    if there and elsewhere and (close > 0 or x2 < 0):
         return out._replace(goes="rest", rest=close, needs=span)
     if there and 0 <= x2 < d[0] and last <= 0:
         return out._replace(goes="stays")  # RUNS runs at this pace would bring it back

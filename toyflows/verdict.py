@@ -86,8 +86,8 @@ def _judged(flow: Flow, target: Target, run: Trajectory, ahead: Outlook) -> Verd
 
 
 def word(ahead: Outlook, there: bool, moved: bool, speed: float, lasted: float) -> str:
-    """The decision table above. `there`: the run ended at θ*; `moved`: a tenth of the way is done,
-    at least; `speed` is |dθ/dt| over |θ − θ*|, at the end."""
+    """The decision table above. `there`: the run ended at θ*; `moved`: θ* was passed, or a tenth
+    of the way is done, at least; `speed` is |dθ/dt| over |θ − θ*|, at the end."""
     if ahead.goes in ("stays", "swings"):
         return "converges" if ahead.goes == "stays" else "oscillates"
     if ahead.goes == "still" and there:
@@ -183,8 +183,10 @@ class _Seen:
             moved = way - float(np.min(np.abs(run.θ - to)))
         else:
             moved = float(np.max(np.abs(run.θ - run.θ[0])))
+        start = float(run.θ[0]) - self.target.θ_star
+        passed = abs(start) > near and bool(np.any((run.θ - self.target.θ_star) * start < 0))
         lasted = float(run.t[-1] - run.t[0])
-        return word(self.ahead, abs(self.gap) <= near, moved > max(LEARNED * way, near),
+        return word(self.ahead, abs(self.gap) <= near, passed or moved > max(LEARNED * way, near),
                     run.rate * self._slower / max(abs(self.gap), near), lasted)  # fmt: skip
 
     @property

@@ -85,16 +85,16 @@ function outlook(v, θ, star, { rate, dt }, lasted) {
   if (there && back(walk(v, star - 2 * near, star, near)) && back(walk(v, star + 2 * near, star, near)))
     return { ...none, goes: "stays", needs: 0 };
   const ahead = walk(v, θ, star, near);
+  const passed = (ahead.at - star) * (θ - star) < 0 ? ahead.passed / rate : NaN;
   if (ahead.end === "zero") {
     const slope = (v(ahead.at + SLOPE) - v(ahead.at - SLOPE)) / (2 * SLOPE);
     if (Math.abs(slope) * η >= 2) return null;  // Euler's steps are unstable there
     if (there && Math.abs(ahead.at - star) <= near) return { ...none, goes: "still" };
     const goes = Math.abs(ahead.at - star) <= near ? "star" : "rest";
-    return { ...none, goes, rest: ahead.at, needs: ahead.time / rate };
+    return { ...none, goes, passed, rest: ahead.at, needs: ahead.time / rate };
   }
   if (ahead.end === "still" && Math.abs(ahead.at - θ) <= NEAR) return { ...none, goes: "still" };
-  const beyond = (ahead.at - star) * (θ - star) < 0;
-  return { ...none, goes: "away", passed: beyond ? ahead.passed / rate : NaN };
+  return { ...none, goes: "away", passed };
 }
 
 // The decision table of verdict.py.
@@ -126,9 +126,11 @@ function judged(run, seen) {
   const heads = ["star", "rest"].includes(ahead.goes);
   const moved = heads ? way - θ.reduce((least, u) => Math.min(least, Math.abs(u - to)), Infinity)
     : largest(θ.map(u => u - θ[0]));
+  const start = θ[0] - star, passed = Math.abs(start) > NEAR && θ.some(u => (u - star) * start < 0);
   const slower = Math.min(Math.abs(velocity[velocity.length - 1]), Math.abs(ahead.drift));
   const speed = s.rate * slower / Math.max(Math.abs(gap), NEAR);
-  const kind = word(ahead, Math.abs(gap) <= NEAR, moved > Math.max(LEARNED * way, NEAR), speed, lasted);
+  const done = passed || moved > Math.max(LEARNED * way, NEAR);
+  const kind = word(ahead, Math.abs(gap) <= NEAR, done, speed, lasted);
   if (!(kind in SAYS)) return null;
   const [number, says] = SAYS[kind]({ run, seen, ahead, gap, star, last, fastest: largest(velocity) });
   return { kind, number, says };
