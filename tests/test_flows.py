@@ -96,7 +96,8 @@ def test_theory_is_the_grid_within_its_stated_error(name, options, d, θ) -> Non
     assert bound < 0.5
 
 
-NEAR_AND_FAR = st.floats(-8, 8, allow_subnormal=False)  # a subnormal product raises in the tests
+# A subnormal product raises in the tests.
+NEAR_AND_FAR = st.floats(-8, 8).map(lambda θ: θ if abs(θ) > 1e-200 else 0.0)
 MORE = [
     ("nce", {"mu": -5.0}),
     ("nce", {"mu": 5.0, "normalised": True}),
@@ -118,7 +119,8 @@ MORE = [
 )
 def test_every_stated_error_is_a_bound(name, options, d, θ_star, θ, dt) -> None:
     """|velocity − separated| ≤ separated_error of all rates, from the start on (None: at θ*), up to
-    the round-off of energies of d²: 2e−16 d²."""
+    the round-off of energies of d², 2e−16 d², and the tails that a grid leaves out: 1.2e−15 beyond
+    8 deviations, times x²."""
     target, flow = Target.exact(θ_star, d), make(name, **options)
     θ = θ_star if θ is None else θ
     extra = flow.extra(target, θ)
@@ -128,7 +130,7 @@ def test_every_stated_error_is_a_bound(name, options, d, θ_star, θ, dt) -> Non
     grid = Grid(target, dt)
     particles = flow.negatives(grid, θ, flow.init(grid, θ))
     wrong = np.abs(np.subtract(flow.velocity(grid, θ, particles, **extra), told))
-    assert np.all(wrong <= bound * (1 + 1e-9) + 5e-15 + 2e-16 * d * d)
+    assert np.all(wrong <= bound * (1 + 1e-9) + 1e-13 + 2e-16 * d * d)
 
 
 @pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
