@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,6 +21,15 @@ def _closed() -> Iterator[None]:
     """What a test file leaves open is told at its own end, not in the middle of another one."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for the tests of a file."""
+    from lab_browser import chromium  # playwright: where it is asked for only
+
+    with chromium() as opened:
+        yield opened
 
 
 @pytest.fixture(autouse=True)

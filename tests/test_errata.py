@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_C_difference() -> None:
 
     for θ in (-0.5, 1.0):
         wanted = slope(lambda t: -data.mean(U(t)) - mix.log_Z(t), θ)
-        rate = lambda x, θ=θ: mix.responsibility(x, θ)  # noqa: E731
+        rate = partial(mix.responsibility, θ=θ)
         assert model(rate, θ) - data.mean(rate) == pytest.approx(wanted, abs=1e-8)
         printed = slope(lambda t: model(U(t), t) - data.mean(U(t)), θ)
         product = model(lambda x, θ=θ: mix.energy(x, θ) * mix.responsibility(x, θ), θ)

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_browser import chromium
 from playwright.sync_api import Browser
 from test_page_browser import Visit
 
@@ -37,12 +36,6 @@ CASES = [(loss, options) for loss, many in VARIANTS.items() for options in many]
 FIELDS = ("ml", "score-matching", "nce", "cd")  # whose verdicts are cheap to compare
 GUIDE = Path(__file__).parent.parent / "docs/live.md"
 SMALLEST = 1e-9  # a θ̇ below it is a difference of two means of order 1, whose digits are lost
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

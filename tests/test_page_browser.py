@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab_browser import chromium
 from playwright.sync_api import Browser, Page, Route
 
 import toyflows
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.browser
 
 SETTING = {"theta_star": 1.4, "time": 12.0, "dt": 0.05, "walkers": 1000, "seed": 5}
 WIDE, PHONE = (1280, 720), (390, 800)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

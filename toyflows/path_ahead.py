@@ -75,8 +75,7 @@ class Line(NamedTuple):
 
     def reaches(self) -> float:
         """When θ passes θ* first; nan where it does not."""
-        beyond = self.distance() <= 0
-        return float(self.t[np.argmax(beyond)]) if beyond.any() else math.nan
+        return _first_at(self.distance(), self.t)
 
     def leaves(self, near: float) -> bool:
         """Does it go farther from θ* than `near`?"""
@@ -220,7 +219,7 @@ def _straight(
         return out._replace(goes="stays")  # RUNS runs at this pace would bring it back
     side = math.copysign(1.0, x2)
     gap, towards = abs(x2), last * side < 0
-    passed = float(t[np.argmax(d <= 0)]) if side < 0 else math.nan
+    passed = _first_at(d, t) if side < 0 else math.nan
     quarter = 0.25 * span
     needs = span + gap / max(abs(last), 1e-300) * quarter
     out = out._replace(passed=passed)
@@ -245,6 +244,12 @@ def _straight(
     if not towards:
         return out
     return out._replace(goes="star" if side < 0 or back else "?", needs=needs)
+
+
+def _first_at(d: Array, t: Array) -> float:
+    """When the distance d is 0 or less first; nan where it never is."""
+    beyond = d <= 0
+    return float(t[np.argmax(beyond)]) if beyond.any() else math.nan
 
 
 def _hovers(d: Array, t: Array) -> bool:

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toyflows import display
 from toyflows.errors import Diverged
@@ -125,8 +126,7 @@ def now(run: Trajectory, target: Target, near: float = NEAR) -> str:
 
 def so_far(run: Trajectory, target: Target) -> str:
     """What has happened since the start."""
-    gap = run.θ - target.θ_star
-    passed = np.flatnonzero(np.sign(gap) * np.sign(gap[0]) < 0)
+    gap, passed = run.θ - target.θ_star, beyond(run, target)
     if passed.size:
         told = f"θ passed θ* at t = {run.t[passed[0]]:.3g}"
     elif abs(gap[0]) <= NEAR:
@@ -136,6 +136,12 @@ def so_far(run: Trajectory, target: Target) -> str:
     else:
         told = f"θ has done {_share(1 - abs(gap[-1] / gap[0]))} of the way to θ*"
     return f"{told}{changes(run)}."
+
+
+def beyond(run: Trajectory, target: Target) -> NDArray[np.intp]:
+    """The records at which θ is on the other side of θ* than at the start."""
+    side = np.sign(run.θ - target.θ_star)
+    return np.flatnonzero(side * side[0] < 0)
 
 
 def changes(run: Trajectory) -> str:
@@ -183,8 +189,8 @@ class _Seen:
             moved = way - float(np.min(np.abs(run.θ - to)))
         else:
             moved = float(np.max(np.abs(run.θ - run.θ[0])))
-        start = float(run.θ[0]) - self.target.θ_star
-        passed = abs(start) > near and bool(np.any((run.θ - self.target.θ_star) * start < 0))
+        began = abs(float(run.θ[0]) - self.target.θ_star)
+        passed = began > near and beyond(run, self.target).size > 0
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, passed or moved > max(LEARNED * way, near),
                     run.rate * self._slower / max(abs(self.gap), near), lasted)  # fmt: skip
@@ -254,8 +260,7 @@ class _Seen:
         run, star = self.run, self.target.θ_star
         speed = float(np.mean(run.velocity[-max(2, run.t.size // 20) :]))
         says = f"θ drifts on at {speed:+.4f}{self._formula(speed)}"
-        gap = run.θ - star
-        passed = np.flatnonzero(np.sign(gap) * np.sign(gap[0]) < 0)
+        passed = beyond(run, self.target)
         if passed.size:
             says += f", past θ* = {star:.4g} since t = {run.t[passed[0]]:.3g}"
         elif self.gap * speed < 0 and math.isfinite(self.ahead.passed):

@@ -2,10 +2,6 @@
 
 const el = id => document.getElementById(id);
 const state = { choice: book.axes.map(() => 0), frame: 0, playing: false, speed: 1, theme: "" };
-const SECONDS = 8;  // a run takes to play, at speed 1
-const STILLS = 10;  // of a run where the visitor wants little motion, one a second
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const dark = matchMedia("(prefers-color-scheme: dark)");
 
 // Place in book.runs of what is chosen: the last axis moves fastest.
 const place = () => book.axes.reduce((n, axis, i) => n * axis.values.length + state.choice[i], 0);
@@ -113,18 +109,6 @@ function shown() {
 }
 
 // ---- playing ----
-let began = null;
-
-function play(on) {
-  state.playing = on;
-  el("play").textContent = on ? "Pause" : "Play";
-  el("play").setAttribute("aria-pressed", on);
-  if (on && state.frame >= current().last) state.frame = 0;
-  began = null;
-  if (on) requestAnimationFrame(tick);
-  else write();
-}
-
 function tick(now) {
   if (!state.playing) return;
   const last = current().last;
@@ -167,46 +151,13 @@ function read() {
   paint();
 }
 
-function paint() {
-  const theme = state.theme || (dark.matches ? "dark" : "light");
-  document.documentElement.dataset.theme = theme;
-  el("theme").textContent = theme === "dark" ? "Light" : "Dark";
-  shown();
-}
-
-// ---- keys and buttons ----
-const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
-
-function key(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const on = event.target.tagName, own = on === "SELECT" || (on === "INPUT" && event.target.id !== "scrubber");
-  if (event.key === " " && on !== "BUTTON" && on !== "SELECT" && on !== "SUMMARY") play(!state.playing);
-  else if (own) return;
-  else if (event.key in STEPS) step(STEPS[event.key]);
-  else if (event.key === "Home") step(-Infinity);
-  else if (event.key === "End") step(Infinity);
-  else return;
-  event.preventDefault();
-}
-
-function step(by) {
-  play(false);
-  go(by === Infinity ? current().last : by === -Infinity ? 0 : state.frame + by);
-}
+// What player.js asks of a page.
+const lastFrame = () => current().last;
+const repaint = () => shown();
 
 function start() {
   controls();
-  document.addEventListener("keydown", key);
-  el("play").addEventListener("click", () => play(!state.playing));
-  el("back").addEventListener("click", () => step(-1));
-  el("next").addEventListener("click", () => step(1));
-  el("scrubber").addEventListener("input", event => { play(false); go(Number(event.target.value)); });
-  el("speed").addEventListener("change", event => { state.speed = Number(event.target.value); began = null; });
-  el("theme").addEventListener("click", () => {
-    state.theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    paint();
-  });
-  dark.addEventListener("change", paint);
+  wire();
   window.addEventListener("hashchange", read);
   new ResizeObserver(render).observe(el("panels"));
   window.toyflows = { state, numbers, density, run: current, go, choose, play };

@@ -14,7 +14,7 @@ from toyflows.errors import InputError
 from toyflows.pages.layout import LIMIT
 from toyflows.pages.plan import Axis
 
-SCRIPTS = ("model.js", "draw.js", "app.js")  # in reading order; one function holds them all
+SCRIPTS = ("model.js", "draw.js", "player.js", "app.js")  # in one function
 
 
 def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> str:
@@ -30,8 +30,9 @@ def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> st
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with its parts, each named as {{NAME}} there."""
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], text(template))
+    """The template with its parts, each named as {{NAME}} there; STAGE is what all pages show."""
+    whole = {"STAGE": text("stage.html"), **parts}
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: whole[found[1]], text(template))
 
 
 def check_size(html: str) -> None:

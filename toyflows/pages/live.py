@@ -29,7 +29,7 @@ from toyflows.target import LARGEST_THETA
 from toyflows.verdict import MESSAGE
 
 ENGINE = ("words", "maths", "random", "grid", "walkers", "flows", "run", "verdict", "own")
-ROOM = ("model", "draw", "room/controls", "room/workers", "room/editor", "room/room")
+ROOM = ("model", "draw", "player", "room/controls", "room/workers", "room/editor", "room/room")
 LIMIT = 300_000  # bytes
 METHODS = (
     "ml", "score-matching", "nce", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "gan",

@@ -1,13 +1,11 @@
 // The room: what is set, the run as it comes from the worker, what is seen of it, and the address.
 
-const SECONDS = 8, STILLS = 10, FRAMES = 200;
+const FRAMES = 200;
 const usual = Object.fromEntries(Object.entries(settings).map(([name, s]) => [name, s.value]));
 const state = {
   given: { loss: "pcd", options: {}, ...usual, separation: 6 }, code: null, frame: 0, asked: null,
   follow: true, playing: false, speed: 1, theme: "",
 };
-const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const dark = matchMedia("(prefers-color-scheme: dark)");
 const SHARED = [["grid", "theory"], ["walkers"]];  // what each of the two workers computes
 let run = null, desks = [], id = 0, waiting = false;
 
@@ -230,18 +228,7 @@ function go(frame) {
   if (!state.playing) write();
 }
 
-let began = null;
-function play(on) {
-  state.playing = on;
-  el("play").textContent = on ? "Pause" : "Play";
-  el("play").setAttribute("aria-pressed", on);
-  if (on && state.frame >= run.last) state.frame = 0;
-  began = null;
-  if (on) requestAnimationFrame(tickOn);
-  else write();
-}
-
-function tickOn(now) {
+function tick(now) {
   if (!state.playing) return;
   began ??= { now, from: state.frame };
   const seconds = (now - began.now) / 1000 * state.speed, { last } = run;
@@ -249,7 +236,7 @@ function tickOn(now) {
   const ahead = calm.matches ? Math.floor(seconds) * still : Math.floor(seconds / SECONDS * last);
   go(began.from + ahead);
   if (run.done && state.frame >= last) play(false);
-  else requestAnimationFrame(tickOn);
+  else requestAnimationFrame(tick);
 }
 
 // ---- the address ----
@@ -289,48 +276,14 @@ function read() {
   shown();
 }
 
-function paint() {
-  const theme = state.theme || (dark.matches ? "dark" : "light");
-  document.documentElement.dataset.theme = theme;
-  el("theme").textContent = theme === "dark" ? "Light" : "Dark";
-  soon();
-}
-
-// ---- keys and buttons ----
-const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10 };
-
-function key(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const on = event.target.tagName, own = ["SELECT", "TEXTAREA"].includes(on) || (on === "INPUT" && event.target.id !== "scrubber");
-  if (event.key === " " && !own && !["BUTTON", "SUMMARY"].includes(on)) play(!state.playing);
-  else if (own) return;
-  else if (event.key in STEPS) step(STEPS[event.key]);
-  else if (event.key === "Home") step(-Infinity);
-  else if (event.key === "End") step(Infinity);
-  else return;
-  event.preventDefault();
-}
-
-function step(by) {
-  play(false);
-  go(by === Infinity ? run.last : by === -Infinity ? 0 : state.frame + by);
-}
+// What player.js asks of a page.
+const lastFrame = () => run.last;
+const repaint = () => soon();
 
 function start() {
   open_desk(null);
   editor(adopt);
-  document.addEventListener("keydown", key);
-  el("play").addEventListener("click", () => play(!state.playing));
-  el("back").addEventListener("click", () => step(-1));
-  el("next").addEventListener("click", () => step(1));
-  el("scrubber").addEventListener("input", event => { play(false); go(Number(event.target.value)); });
-  el("speed").addEventListener("change", event => { state.speed = Number(event.target.value); began = null; });
-  el("theme").addEventListener("click", () => {
-    state.theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
-    paint();
-    write();
-  });
-  dark.addEventListener("change", paint);
+  wire();
   window.addEventListener("hashchange", read);
   new ResizeObserver(soon).observe(el("panels"));
   window.toyflows = { state, core, run: runOnce, shown: () => run, numbers: () => numbersOf(run, state.frame), set, choose, go, play, adopt };
