@@ -47,9 +47,12 @@ DROPPED = """with files.whole_file(Path("film.gif")):
                     print("now", flush=True)
                     while True:
                         time.sleep(0.01)
-            Last()
-            while True:
-                time.sleep(0.01)"""
+            try:
+                Last()
+                while True:
+                    time.sleep(0.01)
+            finally:
+                print("in order", flush=True)"""
 
 
 @BOTH
@@ -66,8 +69,9 @@ def test_a_signal_ends_a_command_and_leaves_nothing(
         assert run.stdout.readline() == "now\n"
         assert len(list(tmp_path.glob(".film-*.gif"))) == 1
         run.send_signal(number)
-        _, said = run.communicate(timeout=PATIENCE)
+        told, said = run.communicate(timeout=PATIENCE)
     status, word = CODES[number]
+    assert ("in order" in told) == ("in order" in body)
     assert (run.returncode, said) == (status, f"toyflows: {word}\n")
     assert list(tmp_path.iterdir()) == []
 

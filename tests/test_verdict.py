@@ -135,6 +135,14 @@ def test_cases_that_were_wrong(run: Callable[[], Verdict], right: tuple[str, ...
     assert run().kind in right
 
 
+def test_a_rest_for_now_is_not_the_time_to_the_true_one() -> None:
+    """θ hovers 3.5 beyond θ* and comes back at 2.4e−4 a unit of time at the most."""
+    verdict = word("replay-buffer", 6.609, 1.095, star=-8.0, θ0=2.826, dt=0.3068, rate=0.6038, k=5,
+                   h=0.2084, kernel="mala", noise=0.4064, buffer=2, fresh=0.0)  # fmt: skip
+    assert verdict.needs is not None
+    assert verdict.needs > 3.5 / 2.4e-4
+
+
 def test_many_modes_in_many_dimensions() -> None:
     """K = 5, D = 100: the weights are within 0.02 of the true ones."""
     μ = np.random.default_rng(0).normal(size=(5, 100))

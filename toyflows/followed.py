@@ -22,7 +22,6 @@ from toyflows.flows.base import NEAR, Flow
 from toyflows.path_ahead import (
     BENT,
     DEVIATIONS,
-    RUNS,
     Line,
     Outlook,
     jitter,
@@ -123,7 +122,7 @@ class RunEnd:
             ahead = ahead.then(Line(ahead.t[-1] + more.t, more.gap))
             out = self._read(ahead, noise, there)
         if out.goes == "?":  # heads for θ*, as a straight line does: would it be held there?
-            held = self._stops(ops, state) or self._is_held(ops, near, out.needs)
+            held = self._stops(ops, state) or self._is_held(ops, near)
             out = out._replace(goes="star" if held else "away",
                                passed=math.nan if held else out.needs,
                                needs=out.needs if held else math.inf)  # fmt: skip
@@ -156,9 +155,8 @@ class RunEnd:
         speeds = [abs(self.flow.observe(ops, s).velocity) for s in (there, state)]
         return speeds[0] <= STOPS * speeds[1]
 
-    def _is_held(self, ops: Any, near: float, needs: float) -> bool:
-        """Does θ come back to θ* from beside it, the particles in the law of θ*? As slowly as it
-        comes to θ*, which `needs` that time, is enough."""
+    def _is_held(self, ops: Any, near: float) -> bool:
+        """Does θ come back to θ* from beside it, the particles in the law of θ*?"""
         start = self.flow.begin(ops, self.target.θ_star)
         if isinstance(start.chains, tuple):  # a ladder begins at one temperature, or in the data
             law = stationary.held(self.flow, ops, start.θ, start.chains)
@@ -168,8 +166,7 @@ class RunEnd:
             ahead, _ = self._continued(ops, beside, near)
         except Diverged:
             return False
-        lasted = max(self.lasted, needs / RUNS)
-        return read(None, ahead, np.array([near]), lasted, there=True).goes == "stays"
+        return read(None, ahead, np.array([near]), self.lasted, there=True).goes == "stays"
 
     def _read(
         self, ahead: Line, noise: float, there: bool, settled: bool = False, blur: float = 0.0

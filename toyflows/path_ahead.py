@@ -213,7 +213,7 @@ def _straight(
     before, last = x1 - x0, x2 - x1
     close = _limit(d, t)
     elsewhere = near < abs(close) < math.inf
-    if there and elsewhere and (close > 0 or x2 < 0):
+    if there and elsewhere:
         return out._replace(goes="rest", rest=close, needs=span)
     if there and 0 <= x2 < d[0] and last <= 0:
         return out._replace(goes="stays")  # RUNS runs at this pace would bring it back
