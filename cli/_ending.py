@@ -4,6 +4,9 @@ Python hears of a signal only between two of its own instructions, so that a lon
 code does not notice it. But the system's handler writes a byte at once (signal.set_wakeup_fd). A
 second thread reads the byte, leaves time for an orderly end, and else ends the process itself.
 
+A thread that still computes must not meet a Python that is being taken down under it: compiled code
+then ends in an abort or worse. Where one is left, the system ends the process, all at once.
+
 Python drops what is raised in a finaliser or in the callback of a weak reference, and prints it as
 "ignored". A Stopped that ends so is raised again, a moment later.
 """
@@ -11,6 +14,7 @@ Python drops what is raised in a finaliser or in the callback of a weak referenc
 from __future__ import annotations
 
 import _thread
+import atexit
 import contextlib
 import os
 import signal
@@ -24,6 +28,7 @@ from toyflows import files
 from toyflows.errors import say
 
 GRACE = 0.6  # seconds for the orderly end
+WATCH = "watch"  # name of the thread
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
@@ -47,7 +52,7 @@ def heeding() -> Iterator[None]:
     woken = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     over = threading.Event()
     dropped = threading.Event()
-    watch = threading.Thread(target=_watch, args=(reader, over, dropped), daemon=True)
+    watch = threading.Thread(target=_watch, name=WATCH, args=(reader, over, dropped), daemon=True)
     watch.start()
     hook, sys.unraisablehook = sys.unraisablehook, _hook(sys.unraisablehook, dropped)
     for n, handler in theirs.items():
@@ -96,9 +101,26 @@ def _watch(reader: int, over: threading.Event, dropped: threading.Event) -> None
             _thread.interrupt_main(signal.Signals(byte[0]))
     for path in list(files.BEGUN):
         path.unlink(missing_ok=True)
-    if running := sys.modules.get("multiprocessing"):
-        for child in running.active_children():
-            child.kill()
+    _kill_children()
     if not over.is_set():
         say(WORDS[signal.Signals(byte[0])])
     os._exit(128 + byte[0])
+
+
+def _kill_children() -> None:
+    if running := sys.modules.get("multiprocessing"):
+        for child in running.active_children():
+            child.kill()
+
+
+def leave(code: int) -> NoReturn:
+    """Ends the process with this exit code; call it last."""
+    computing = (t for t in threading.enumerate() if t.daemon and t.name != WATCH)
+    if not any(computing):
+        sys.exit(code)
+    _kill_children()
+    atexit._run_exitfuncs()
+    with contextlib.suppress(OSError, ValueError):  # a closed stream has nothing left to write
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)

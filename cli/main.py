@@ -113,8 +113,17 @@ def _check_environment() -> None:
     os.environ["MPLBACKEND"] = "agg"  # no window; a notebook's backend may not be installed here
 
 
+def script() -> None:
+    """The console script: main, and the end of its process."""
+    try:
+        main()
+    except SystemExit as end:
+        _ending.leave(end.code if isinstance(end.code, int) else 1)
+
+
 def main() -> None:
-    """The console script: a wrong call gets one line and exit code 2, never a traceback."""
+    """Reads the command line and raises SystemExit: a wrong call gets one line and exit code 2,
+    never a traceback."""
     errors.command_line = True
     _output.prepare()  # before any file is opened: it would get the number of a closed stream
     with files.command(), _ending.heeding():

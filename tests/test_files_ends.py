@@ -28,7 +28,7 @@ def at_work():
     with _errors.refusing():
         {body}
 sys.argv = ["toyflows", "at-work"]
-main.main()
+main.script()
 """
 ORDERLY = """with files.whole_file(Path("film.gif")):
             print("now", flush=True)
@@ -54,10 +54,22 @@ DROPPED = """with files.whole_file(Path("film.gif")):
             finally:
                 print("in order", flush=True)"""
 
+# A thread that goes on while Python is taken down would meet the end of the libraries below it.
+COMPUTING = """with files.whole_file(Path("film.gif")):
+            import ctypes
+            libraries = ctypes.CDLL(None)  # abort stands for the end of C++'s static objects
+            libraries.__cxa_atexit(libraries.abort, None, None)
+            threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+            print("now", flush=True)
+            while True:
+                time.sleep(0.01)"""
+BODIES = [ORDERLY, DEAF, DROPPED, COMPUTING]
+NAMES = ["orderly", "deaf", "dropped", "computing"]
+
 
 @BOTH
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-@pytest.mark.parametrize("body", [ORDERLY, DEAF, DROPPED], ids=["orderly", "deaf", "dropped"])
+@pytest.mark.parametrize("body", BODIES, ids=NAMES)
 def test_a_signal_ends_a_command_and_leaves_nothing(
     body: str, number: signal.Signals, tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from toyflows.cli.main import main
+from toyflows.cli.main import script
 
 if __name__ == "__main__":
-    main()
+    script()
