@@ -294,6 +294,10 @@ def test_walking_finds_the_first_zero_and_the_time() -> None:
     assert walk(lambda θ: 1e-16, 0.0, 1.0, 0.03).end == "still"
     assert walk(lambda θ: 0.3, 0.0, 1.0, 0.03).end == "away"
     assert walk(lambda θ: 0.3, 0.0, 1.0, 0.03).passed == pytest.approx(1 / 0.3)
+    steep = walk(lambda θ: -math.exp(-0.9 * θ) if θ > 0 else -θ - 1.0, 13.0, -1.0, 0.03)
+    exact = (math.exp(0.9 * 13.0) - 1.0) / 0.9 + math.log(1.0 / 0.03)  # of each piece, 1/v by hand
+    assert (steep.end, steep.at) == ("zero", pytest.approx(-1.0, abs=1e-12))
+    assert steep.time == pytest.approx(exact, rel=0.01)
     at_rest = walk(lambda θ: 0.2 * (0.5 - θ), 0.5, 1.0, 0.03)
     assert (at_rest.end, at_rest.time) == ("zero", 0.0)
 

@@ -91,7 +91,16 @@ class Line:
         """
         if start == end:
             return 0.0
-        pieces = pieces or self.pieces
+        many = pieces or self.pieces
+        time = self._elapsed(start, end, many)
+        while not pieces and many < 5000 and time < math.inf:  # until twice as many say the same
+            before, many = time, 2 * many
+            time = self._elapsed(start, end, many)
+            if abs(time - before) < 0.02 * time:
+                break
+        return time
+
+    def _elapsed(self, start: float, end: float, pieces: int) -> float:
         θ = np.linspace(start, end, pieces + 1)
         v = np.array([self(x) for x in θ.tolist()]) * math.copysign(1.0, end - start)
         if not np.all(v > 0):
@@ -232,9 +241,11 @@ def _at_star(case: Case, held: list[float], x: float, end: float, z: float) -> R
 
 
 def _done(case: Case, end: float) -> float:
-    """Share of the way from θ0 to θ*; nan of none."""
-    way = abs(case.θ0 - case.θ_star)
-    return 1 - abs(end - case.θ_star) / way if way > NEAR else math.nan
+    """Share of the way from θ0 to θ*; all of it where θ has passed θ*; nan of none."""
+    way, left = case.θ0 - case.θ_star, end - case.θ_star
+    if abs(way) <= NEAR:
+        return math.nan
+    return 1 - max(left / way, 0.0)
 
 
 def _goes(case: Case, v: Line, end: float, z: float, x: float) -> Ruling:
@@ -516,10 +527,15 @@ def _follow(
     return state, np.array(θ)
 
 
+def _crossings(x: Array, least: float = NEAR) -> Array:
+    """Where x is, for the first time, beyond the other side of ±least."""
+    outside = np.flatnonzero(np.abs(x) > least)
+    return outside[1:][np.diff(np.sign(x[outside])) != 0]
+
+
 def swings(x: Array, least: float = NEAR) -> int:
     """How often x goes from beyond one side of ±least to beyond the other."""
-    side = np.sign(x[np.abs(x) > least])
-    return int(np.count_nonzero(np.diff(side)))
+    return _crossings(x, least).size
 
 
 def limit_of(x: Array) -> tuple[float, float]:
@@ -607,7 +623,11 @@ def _swinging(run: Long, crossed: int, about: int) -> set[str]:
     if about == 1 and end_away:  # passes θ* and goes
         slows = abs(run.future[-1] - run.future[-2]) < 0.5 * np.abs(np.diff(run.future)).max()
         return {COLLAPSE, BIASED, WAY} if slows else {COLLAPSE, BIASED}  # it may rest beyond
-    return {WAY, SWINGS} if about >= 2 else {WAY, COLLAPSE}
+    if about >= 2:  # it is back on this side of θ*: if that takes long, it was gone
+        first, second = _crossings(run.future)[:2] * run.dt
+        late = second - first > 0.5 * AGES * run.dt * len(run.past)
+        return {WAY, SWINGS, COLLAPSE} if late else {WAY, SWINGS}
+    return {WAY, COLLAPSE}
 
 
 def _going(

@@ -21,6 +21,9 @@ FIRST, WIDEST = 0.02, 0.5  # steps of `walk`: v(θ) changes over a unit of θ, a
 GROWS = 0.1  # share of the way behind that the next step may have: far away v is flat
 ROUND_OFF = 1e-14  # a difference of two means of order 1 that is smaller is no motion
 HALVINGS = 80
+LEVEL = 0.1  # relative change of v that is no matter for a time
+APART = 0.01  # relative error of a time
+FINEST = 1e-6  # of the places between which v is looked at
 CHATTER = 200  # steps
 TOLERANCE = 1e-6  # of a step of `follow`
 STEPS = 20_000  # of `follow`, at most
@@ -78,10 +81,10 @@ def _until(v: Speed, seen: list[tuple[float, float]], place: float, side: float)
         return 0.0
     for to, new in seen[1:]:
         if side * (to - place) >= 0:
-            return time + _time(here, speed, place, v(place))
-        time += _time(here, speed, to, new)
+            return time + _time(v, here, speed, place, v(place))
+        time += _time(v, here, speed, to, new)
         here, speed = to, new
-    return time + _time(here, speed, place, v(place))
+    return time + _time(v, here, speed, place, v(place))
 
 
 def _wakes(v: Speed, θ: float, star: float, near: float) -> bool:
@@ -95,8 +98,21 @@ def _stride(gone: float) -> float:
     return max(min(FIRST + gone, WIDEST), GROWS * gone)
 
 
-def _time(a: float, u: float, b: float, w: float) -> float:
-    """∫_a^b dθ/v for a v that is linear between v(a) = u and v(b) = w, of one sign."""
+def _time(v: Speed, a: float, u: float, b: float, w: float) -> float:
+    """∫_a^b dθ/v where v(a) = u and v(b) = w, of one sign: as if v were linear, on halves where
+    these say something else."""
+    whole = _linear(a, u, b, w)
+    if math.isinf(whole) or abs(w - u) < LEVEL * abs(u) or abs(b - a) < FINEST:
+        return whole
+    middle = 0.5 * (a + b)
+    speed = v(middle)
+    halves = _linear(a, u, middle, speed) + _linear(middle, speed, b, w)
+    if not abs(halves - whole) > APART * halves:
+        return halves
+    return _time(v, a, u, middle, speed) + _time(v, middle, speed, b, w)
+
+
+def _linear(a: float, u: float, b: float, w: float) -> float:
     u, w = abs(u), abs(w)
     if u == 0 or w == 0:
         return math.inf

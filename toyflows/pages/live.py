@@ -132,6 +132,7 @@ def constants() -> dict[str, Any]:
             "learned": LEARNED, "runs": path_ahead.RUNS, "round_off": field.ROUND_OFF,
             "first": field.FIRST, "widest": field.WIDEST, "grows": field.GROWS,
             "largest_theta": LARGEST_THETA, "slope": outlook.SLOPE,
+            "level": field.LEVEL, "apart": field.APART, "finest": field.FINEST,
         },
     }  # fmt: skip
 

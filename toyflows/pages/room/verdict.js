@@ -2,7 +2,8 @@
 // Persistent particles and several coordinates have none here: null, and the page says so.
 
 const { learned: LEARNED, runs: RUNS, round_off: ROUND_OFF, first: FIRST, widest: WIDEST,
-  grows: GROWS, largest_theta: LARGEST_THETA, slope: SLOPE } = constants.verdict;
+  grows: GROWS, largest_theta: LARGEST_THETA, slope: SLOPE,
+  level: LEVEL, apart: APART, finest: FINEST } = constants.verdict;
 const positive = v => (v < 0 || Object.is(v, -0) ? -1 : 1);
 
 // Where θ̇ = v(θ) takes θ: to the first change of sign of v ahead of it.
@@ -44,11 +45,11 @@ function timeUntil(v, seen, place, side) {
   let time = 0, [here, speed] = seen[0];
   if (side * (place - here) <= 0) return 0;
   for (const [to, next] of seen.slice(1)) {
-    if (side * (to - place) >= 0) return time + timeBetween(here, speed, place, v(place));
-    time += timeBetween(here, speed, to, next);
+    if (side * (to - place) >= 0) return time + timeBetween(v, here, speed, place, v(place));
+    time += timeBetween(v, here, speed, to, next);
     [here, speed] = [to, next];
   }
-  return time + timeBetween(here, speed, place, v(place));
+  return time + timeBetween(v, here, speed, place, v(place));
 }
 
 function wakes(v, θ, star, near) {
@@ -58,8 +59,19 @@ function wakes(v, θ, star, near) {
 
 const stride = gone => Math.max(Math.min(FIRST + gone, WIDEST), GROWS * gone);
 
-// ∫_a^b dθ/v for a v that is linear between v(a) = u and v(b) = w, of one sign.
-function timeBetween(a, u, b, w) {
+// ∫_a^b dθ/v where v(a) = u and v(b) = w, of one sign: as if v were linear, on halves where these
+// say something else.
+function timeBetween(v, a, u, b, w) {
+  const whole = linear(a, u, b, w);
+  if (whole === Infinity || Math.abs(w - u) < LEVEL * Math.abs(u) || Math.abs(b - a) < FINEST)
+    return whole;
+  const middle = 0.5 * (a + b), speed = v(middle);
+  const halves = linear(a, u, middle, speed) + linear(middle, speed, b, w);
+  if (!(Math.abs(halves - whole) > APART * halves)) return halves;
+  return timeBetween(v, a, u, middle, speed) + timeBetween(v, middle, speed, b, w);
+}
+
+function linear(a, u, b, w) {
   [u, w] = [Math.abs(u), Math.abs(w)];
   if (u === 0 || w === 0) return Infinity;
   const same = Math.abs(w - u) < 1e-6 * u;
