@@ -452,7 +452,7 @@ def test_errors_are_the_spread_over_seeds(T: float, h: float, sampler: str) -> N
             assert 1 / 1.5 < told_to_spread(seeds) < 1.5, name
 
 
-HEATS: tuple[float, ...] = (0.6, 2.6, 30, 1000)
+HEATS: tuple[float, ...] = (0.6, 2.6, 30, 300, 1000)
 FIELDS: tuple[tuple[float, Iterable[str]], ...] = ((0, SAMPLERS), (0.5, RULES))
 if "TOYFLOWS_THOROUGH" in os.environ:  # minutes
     HEATS += (1, 1.5, 2, 2.27, 3, 5, 10, 100)
@@ -462,10 +462,10 @@ EVERY = [(T, h, sampler) for T in HEATS for h, samplers in FIELDS for sampler in
 
 @pytest.mark.parametrize(("T", "h", "sampler"), EVERY)
 def test_errors_from_cold_to_hot(T: float, h: float, sampler: str) -> None:
-    """The same of every sampler (wolff has no field) where half of the seeds give an error; each of
-    the others says why there is none. Measured: 0.82 to 1.33."""
+    """The same of every sampler (wolff has no field) of the seeds that give an error, which is not
+    too small where these are the few whose τ came out small; the others say why there is none."""
     for name, seeds in over_seeds(T, h, sampler).items():
         believed = [e for e in seeds if not e.doubt]
         assert all(e.believed is None for e in seeds if e.doubt)
-        if 2 * len(believed) >= len(seeds):
+        if len(believed) >= 15:
             assert 1 / 1.5 < told_to_spread(believed) < 1.5, name

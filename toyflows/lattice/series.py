@@ -79,4 +79,6 @@ def estimate(f: Callable[[Array], float], x: Array) -> Estimate:
             slope[i] = (f(means + aside) - f(means - aside)) / (2 * STEP * spread)
     changed = int(np.count_nonzero(np.any(np.diff(x[spreads > 0], axis=1), axis=0)))
     τ, error = integrated_time(slope @ (x - means[:, None]))
-    return Estimate(float(f(means)), error, τ, doubt.series(x.shape[1], changed, τ))
+    n = x.shape[1]
+    told = doubt.widened(error, n, τ)
+    return Estimate(float(f(means)), told, τ, doubt.series(n, changed, τ))
