@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,9 +16,19 @@ if TYPE_CHECKING:
     from toyflows.state import Trajectory
 
 
-def doctor() -> None:
-    """Print versions, threads, SIMD and the cache folder, and check known answers (2 seconds)."""
+def doctor(
+    warm: Annotated[
+        bool,
+        typer.Option("--warm", help="First compile all kernels, once on a machine (minutes)."),
+    ] = False,
+) -> None:
+    """Print versions, threads, SIMD and speed, and check known answers (2 seconds once compiled).
+
+    Example: toyflows doctor --warm
+    """
     with refusing():
+        if warm:
+            _warm()
         for name, value in _facts():
             print(f"{name:12}{value}")
         failed = 0
@@ -42,6 +54,7 @@ def _facts() -> list[tuple[str, str]]:
         ("packages", ", ".join(f"{p} {version(p)}" for p in packages)),
         ("threads", f"{available_cores()} (used from 100,000 walkers on)"),
         ("SIMD", _simd()),
+        ("speed", _speed()),
         ("memory", f"{free_memory() / 2**30:.1f} GiB free"),
         ("cache", str(FOLDER or "none is writable: kernels compile at every start")),
     ]
@@ -57,6 +70,45 @@ def _simd() -> str:
     mixed = named and "NUMBA_CPU_FEATURES" not in os.environ
     own = ", with this machine's features as NUMBA_CPU_FEATURES is not set" if mixed else ""
     return f"{HERE.name} ({processor()[0]}{own}): {HERE.many} registers of {HERE.bits} bits"
+
+
+def _speed() -> str:
+    """What the energy network's convolutions reach, and what the registers could do."""
+    import numpy as np
+
+    from toyflows.images import shipped
+    from toyflows.kernels import peak, tiles
+    from toyflows.nn import fast, passes
+
+    net = fast.Fast(shipped.load("ebm28").config.network())
+    space, weights = fast.aligned(net.plan.size), np.zeros(net.plan.index.size, np.float32)
+    numbers, many = np.zeros(peak.ROOM, np.float32), 100_000
+    most = peak.OPERATIONS * many / _seconds(lambda: peak.rounds(numbers, many))
+    plan, done = net.plan.forward, passes.operations(net.plan.forward)
+    ours = done / _seconds(lambda: tiles.run(plan, space, weights))
+    return (f"convolutions {ours / 1e9:.0f} GFLOP/s, the registers {most / 1e9:.0f} "
+            f"({100 * ours / most:.0f} %), one thread")  # fmt: skip
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    """The shortest of 20 calls; the first, which compiles, does not count."""
+    import timeit
+
+    call()
+    return min(timeit.repeat(call, number=1, repeat=20))
+
+
+def _warm() -> None:
+    """Compiles what the figures use, by making them all small."""
+    import tempfile
+
+    from toyflows.cli.figures import shown
+    from toyflows.figures import _make, _registry
+    from toyflows.files import available_cores
+
+    names = _registry.ids()
+    with tempfile.TemporaryDirectory() as folder, shown(len(names), quiet=True) as progress:
+        _make.make(names, Path(folder) / "gallery", ["png"], 0.05, 0, available_cores(), progress)
 
 
 def _checks() -> list[tuple[str, bool, str]]:

@@ -106,7 +106,7 @@ def replay(
 
     with refusing():
         count = len(read_manifest(manifest)["figures"])
-        with _shown(count) as progress:
+        with shown(count) as progress:
             found = _replay.replay(manifest, out, _jobs(jobs), progress)
     for line in found.versions:
         print(f"version: {line}")
@@ -123,7 +123,7 @@ def _make(
     from toyflows.figures import _make
 
     wanted = [name.strip() for name in formats.split(",")]
-    with _shown(len(set(figures))) as progress:
+    with shown(len(set(figures))) as progress:
         results = _make.make(figures, out, wanted, scale, seed, _jobs(jobs), progress)
     if not results:
         raise InputError("figure", "all", "there are no figure files")
@@ -210,10 +210,13 @@ def _title(figure: str) -> str:
 
 
 @contextlib.contextmanager
-def _shown(count: int) -> Iterator[Callable[[Result], None]]:
-    """A line on stdout for each result; on a terminal a bar with the time left on stderr."""
+def shown(count: int, quiet: bool = False) -> Iterator[Callable[[Result], None]]:
+    """A line on stdout for each result, unless quiet; on a terminal a bar with the time left on
+    stderr."""
 
     def line(result: Result) -> None:
+        if quiet:
+            return
         print(f"{result.figure:<18} {result.seconds:7.2f} s  {result.message}", flush=True)
 
     if not sys.stderr.isatty():

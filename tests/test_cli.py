@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,6 +68,9 @@ def test_doctor_says_that_all_is_well() -> None:
     assert done.returncode == 0, done.stdout
     for words in ("toyflows ", "numba ", "threads", "SIMD", "cache", "ok "):
         assert words in done.stdout
+    reached = re.search(r"convolutions (\d+) GFLOP/s, the registers (\d+) ", done.stdout)
+    assert reached, done.stdout
+    assert 0 < int(reached[1]) < 1.2 * int(reached[2])  # a clock that rises between the two
     assert "WRONG" not in done.stdout
 
 

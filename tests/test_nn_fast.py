@@ -14,6 +14,7 @@ from scipy.special import log_softmax, logsumexp
 from toyflows import stats
 from toyflows.errors import InputError
 from toyflows.kernels import random
+from toyflows.nn import passes
 from toyflows.nn.fast import Fast, cross_entropy_upstream, energies, energy_upstream
 from toyflows.nn.image_layers import Conv2d
 from toyflows.nn.layers import Dense, Flatten, Swish
@@ -234,6 +235,13 @@ def test_the_noise_of_a_chain() -> None:
     }
     for what, (a, b) in pairs.items():
         stats.mean(f"between {what}", (a * b).ravel(), 0.0)
+
+
+def test_the_operations_of_a_network_are_counted() -> None:
+    """By hand: pixels · outputs · (k² inputs) of each layer, the one output a whole octet."""
+    layers = (16**2 * 16 * 25, 8**2 * 32 * 9 * 16, 4**2 * 64 * 9 * 32, 2**2 * 64 * 9 * 64,
+              256 * 64, 64 * 8)  # fmt: skip
+    assert passes.operations(Fast(energy_network(28)).plan.forward) == 2 * 16 * sum(layers)
 
 
 def test_no_images_are_no_work() -> None:

@@ -252,6 +252,12 @@ def octets(W: Integers, channels: int) -> Integers:
     return W.reshape(-1, channels // OCTET, OCTET).transpose(1, 0, 2)
 
 
+def operations(passes: NDArray[Any]) -> int:
+    """Multiplications and additions of these passes, for a block of images."""
+    sums = passes["ny"] * passes["nx"] * passes["channels"] * passes["blocks"]
+    return 2 * LANES * int(np.sum(sums * passes["rows"] * passes["run"]))
+
+
 def table(rows: list[dict[str, int]], kind: np.dtype[Any] = PASS) -> NDArray[Any]:
     return np.array([tuple(row.get(name, 0) for name in kind.names or ()) for row in rows], kind)
 
