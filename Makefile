@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: figures test test-all lint docs benchmark floors fuzz clean
+.PHONY: figures test test-all plain lint docs benchmark floors fuzz clean
 
 figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
@@ -13,6 +13,10 @@ test: .venv/installed-test
 # The whole: browsers, clusters and long tests too.
 test-all: .venv/installed-test
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# The networks in NumPy alone, as where the compiled ones fail (docs/compiled.md).
+plain: .venv/installed-test
+	TOYFLOWS_NETWORKS=numpy $(BIN)/python -m pytest -q -n auto tests/test_diffusion_train.py tests/test_energy_chains.py
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

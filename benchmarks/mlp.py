@@ -57,8 +57,8 @@ def batch(n: int) -> Batch:
 
 
 def ours() -> Jobs:
-    """toyflows.nn.fast_mlp."""
-    from toyflows.nn.fast_mlp import FastMLP
+    """toyflows.nn.compiled.mlp."""
+    from toyflows.nn.compiled.mlp import FastMLP
     from toyflows.nn.network import mlp
     from toyflows.nn.optimise import Adam
 

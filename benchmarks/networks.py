@@ -57,8 +57,8 @@ def images(size: int) -> np.ndarray[Any, Any]:
 
 
 def ours(size: int, threads: int) -> Jobs:
-    """toyflows.nn.fast, the energy's mean over data less that over samples, and squares."""
-    from toyflows.nn.fast import Fast
+    """toyflows.nn.compiled: the energy's mean over data less that over samples, and squares."""
+    from toyflows.nn.compiled.energy import Fast
     from toyflows.nn.network import energy_network
     from toyflows.nn.optimise import Adam
 

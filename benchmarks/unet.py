@@ -42,8 +42,8 @@ def batch() -> tuple[Any, Any, Any]:
 
 
 def ours(threads: int) -> Jobs:
-    """toyflows.nn.fast_unet."""
-    from toyflows.nn.fast_unet import FastUNet
+    """toyflows.nn.compiled.unet."""
+    from toyflows.nn.compiled.unet import FastUNet
     from toyflows.nn.optimise import Adam
     from toyflows.nn.unet import unet
 

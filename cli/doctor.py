@@ -78,10 +78,10 @@ def _speed() -> str:
 
     from toyflows.images import shipped
     from toyflows.kernels import peak, tiles
-    from toyflows.nn import fast, passes
+    from toyflows.nn.compiled import energy, passes
 
-    net = fast.Fast(shipped.load("ebm28").config.network())
-    space, weights = fast.aligned(net.plan.size), np.zeros(net.plan.index.size, np.float32)
+    net = energy.Fast(shipped.load("ebm28").config.network())
+    space, weights = energy.aligned(net.plan.size), np.zeros(net.plan.index.size, np.float32)
     numbers, many = np.zeros(peak.ROOM, np.float32), 100_000
     most = peak.OPERATIONS * many / _seconds(lambda: peak.rounds(numbers, many))
     plan, done = net.plan.forward, passes.operations(net.plan.forward)

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians, song_ermon
 from toyflows.figures import _style as style
-from toyflows.nn.fast_mlp import FastMLP
+from toyflows.nn.compiled.mlp import FastMLP
 from toyflows.nn.network import mlp
 from toyflows.nn.optimise import Adam, Schedule
 from toyflows.stats import Checked, at_least, at_most

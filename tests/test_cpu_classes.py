@@ -63,9 +63,9 @@ from toyflows import solve
 from toyflows.backends.walkers import Walkers
 from toyflows.flows import make
 from toyflows.kernels.machine import HERE
-from toyflows.nn.fast import Fast
-from toyflows.nn.fast_mlp import FastMLP
-from toyflows.nn.fast_unet import FastUNet
+from toyflows.nn.compiled.energy import Fast
+from toyflows.nn.compiled.mlp import FastMLP
+from toyflows.nn.compiled.unet import FastUNet
 from toyflows.nn.network import energy_network, mlp
 from toyflows.nn.optimise import Adam
 from toyflows.nn.unet import unet

@@ -78,8 +78,7 @@ def test_streams_differ_by_seed_name_and_number() -> None:
 def test_the_engines_agree(K: int, m: int) -> None:
     """To float32's rounding; the chains without noise, whose generators differ."""
     network = energy_network(16, K)
-    fast, plain = engine_of(network), Plain(network)
-    assert fast.name == "fast"
+    fast, plain = engine_of(network, "fast"), Plain(network)
     θ, x = network.init(np.random.default_rng(K)), uniform(19, 16)
     classes = np.random.default_rng(m).integers(K, size=(19, m)) if m else None
     assert np.abs(fast.outputs(θ, x) - plain.outputs(θ, x)).max() < 1e-6

@@ -109,7 +109,7 @@ def test_a_sweep_leaves_no_process_and_no_warning(number: signal.Signals, tmp_pa
 
 def test_a_chain_comes_back_to_python_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
     from toyflows.images import shipped
-    from toyflows.nn import fast
+    from toyflows.nn.compiled import energy as fast
 
     model, calls = shipped.load("ebm28"), []
     net, walk = fast.Fast(model.config.network()), fast.walk

@@ -14,8 +14,8 @@ from scipy.special import log_softmax, logsumexp
 from toyflows import stats
 from toyflows.errors import InputError
 from toyflows.kernels import random
-from toyflows.nn import passes
-from toyflows.nn.fast import Fast, cross_entropy_upstream, energies, energy_upstream
+from toyflows.nn.compiled import passes
+from toyflows.nn.compiled.energy import Fast, cross_entropy_upstream, energies, energy_upstream
 from toyflows.nn.image_layers import Conv2d
 from toyflows.nn.layers import Dense, Flatten, Swish
 from toyflows.nn.network import Network, energy_network, mlp, sequential

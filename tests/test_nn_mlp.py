@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from toyflows.errors import InputError
-from toyflows.nn.fast_mlp import FastMLP
+from toyflows.nn.compiled.mlp import FastMLP
 from toyflows.nn.image_layers import Conv2d
 from toyflows.nn.layers import Concatenate, Dense, Swish
 from toyflows.nn.network import Network, chain, energy_network, mlp, sequential

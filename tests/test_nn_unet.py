@@ -18,7 +18,7 @@ from toyflows.kernels.lanes import LANES, WIDTH
 from toyflows.kernels.polynomials import LOG2E, sigmoid2
 from toyflows.kernels.vectors import get, put, sigmoid_each
 from toyflows.kernels.winograd import A_T, B_T, G, turn
-from toyflows.nn.fast_unet import FastUNet
+from toyflows.nn.compiled.unet import FastUNet
 from toyflows.nn.network import energy_network, mlp
 from toyflows.nn.unet import unet
 

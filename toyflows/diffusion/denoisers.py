@@ -12,7 +12,7 @@ V = 1: Salimans & Ho 2022; at α = 1: Karras et al. 2022, Eq. (7).
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +23,12 @@ from toyflows.diffusion.gaussians import column
 from toyflows.diffusion.processes import Process
 from toyflows.diffusion.schedules import Time
 from toyflows.errors import InputError
-from toyflows.nn.fast_mlp import FastMLP
-from toyflows.nn.fast_unet import FastUNet
 from toyflows.nn.network import Network
+from toyflows.nn.reference import Reference
+
+if TYPE_CHECKING:
+    from toyflows.nn.compiled.mlp import FastMLP
+    from toyflows.nn.compiled.unet import FastUNet
 
 Floats = NDArray[Any]
 Labels = NDArray[np.int64]
@@ -56,10 +59,10 @@ class Net(Protocol):
         """Σ_i ∂f_i/∂x_i (N,). Raises InputError where it cannot be computed."""
 
 
-class _Compiled:
-    """What both networks say of their compiled twin."""
+class _Answered:
+    """What both networks say of what answers them: a compiled twin, or NumPy."""
 
-    fast: FastMLP | FastUNet
+    fast: FastMLP | FastUNet | Reference
 
     @property
     def network(self) -> Network:
@@ -73,10 +76,10 @@ class _Compiled:
 
 
 @dataclass(frozen=True, eq=False)
-class PointNet(_Compiled):
+class PointNet(_Answered):
     """A dense network for points x (N, D)."""
 
-    fast: FastMLP
+    fast: FastMLP | Reference
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:
         """See Net."""
@@ -98,10 +101,10 @@ def _loud(x: Floats) -> Floats:
 
 
 @dataclass(frozen=True, eq=False)
-class ImageNet(_Compiled):
+class ImageNet(_Answered):
     """A U-Net for images x (N, size, size)."""
 
-    fast: FastUNet
+    fast: FastUNet | Reference
     threads: int = 1
 
     def forward(self, θ: Floats, x: Floats, t: Floats, labels: Labels | None) -> Floats:

@@ -28,9 +28,7 @@ from toyflows.errors import InputError, nearest
 from toyflows.files import available_cores
 from toyflows.images.base import checked_size
 from toyflows.limits import FASTEST, Demanding, check_seed, check_workers
-from toyflows.nn import training
-from toyflows.nn.fast_mlp import FastMLP
-from toyflows.nn.fast_unet import FastUNet
+from toyflows.nn import compiled, training
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network, mlp
 from toyflows.nn.optimise import EMA, Adam, Schedule, clip
@@ -137,11 +135,11 @@ class Config(Demanding):
         return mlp(2, 2, self.width, self.depth, 32, len(self.classes))
 
     def net(self, threads: int | None = 1) -> Net:
-        """The compiled network. None: all cores."""
+        """What answers for the network: compiled, if that is wanted. None: all cores."""
         check_workers(threads=threads)
         if self.size:
-            return ImageNet(FastUNet(self.network()), threads or available_cores())
-        return PointNet(FastMLP(self.network()))
+            return ImageNet(compiled.of_images(self.network()), threads or available_cores())
+        return PointNet(compiled.of_points(self.network()))
 
 
 def begin(config: Config) -> State:

@@ -10,19 +10,20 @@ from toyflows.images import sgld
 from toyflows.images.energy import energy
 from toyflows.images.sgld import Chain, Engine, Plain
 from toyflows.limits import check_workers
+from toyflows.nn import compiled
 from toyflows.nn.layers import Array
 from toyflows.nn.network import Network
 from toyflows.pictures import Labels, Pixels
 
 if TYPE_CHECKING:
-    from toyflows.nn.fast import Fast
+    from toyflows.nn.compiled.energy import Fast
 
 ENGINES = ("fast", "numpy")
 
 
 @dataclass(frozen=True, eq=False)
 class Compiled:
-    """The engine of `nn/fast.py`: float32; its noise is not NumPy's."""
+    """The engine of `nn/compiled/energy.py`: float32; its noise is not NumPy's."""
 
     fast: Fast
     threads: int = 1
@@ -57,16 +58,15 @@ class Compiled:
 
 
 def engine_of(network: Network, name: str = "", threads: int = 1) -> Engine:
-    """The engine of this name; without a name the fastest that knows the network."""
+    """The engine of this name; without a name the fastest that knows the network, NumPy where
+    TOYFLOWS_NETWORKS says so."""
     if name not in ("", *ENGINES):
         raise InputError("p", f"engine={name}", f"must be {' or '.join(ENGINES)}")
     check_workers(threads=threads)
-    if name == "numpy":
+    if name == "numpy" or not (name or compiled.wanted()):
         return Plain(network)
-    from toyflows.nn.fast import Fast
-
     try:
-        return Compiled(Fast(network), threads)
+        return Compiled(compiled.of_energy(network), threads)
     except InputError as error:
         if name:
             raise InputError("p", f"engine={name}", error.why) from None

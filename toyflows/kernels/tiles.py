@@ -1,7 +1,7 @@
 """Convolutions of 16 images at once: forward, back to the input, and the gradient of the weights.
 
 All activations of a block of 16 images stand in one array, `space`, as [y][x][channel][16]. A pass
-p (a row of the tables of `nn/passes.py`) says where a convolution reads and writes: with vectors
+p (a row of `nn/compiled/passes.py`) says where a convolution reads and writes: with vectors
 space[i], 16 floats from i on, for y < ny, x < nx, and c below 8 · blocks (or 2, or 1) channels,
 
     space[out + y out_row + x out_step + 16c]

@@ -6,7 +6,8 @@
     print(network.forward(network.init(np.random.default_rng(0)), np.zeros((3, 2))))
 
 Layers (`Conv2d`, `Dense`, `Swish`) make a `Network` through `sequential`; `mlp`, `unet` and
-`energy_network` are those of the lectures. `Adam` and `EMA` train them. `fast*` are compiled twins.
+`energy_network` are those of the lectures. `Adam` and `EMA` train them. `compiled` are their
+compiled twins; `reference` answers what those are asked.
 """
 
 from __future__ import annotations

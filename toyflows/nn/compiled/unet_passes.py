@@ -19,10 +19,20 @@ from toyflows.kernels import group_norm, winograd
 from toyflows.kernels.lanes import LANES, OCTET
 from toyflows.kernels.program import CONVOLVE, LEARN, NORM, NORM_BACK, WINOGRAD, WINOGRAD_LEARN
 from toyflows.kernels.tiles import ADD, GREY, PLAIN, SLOPE
+from toyflows.nn.compiled.passes import (
+    PASS,
+    Grid,
+    Integers,
+    Packed,
+    Stage,
+    octets,
+    table,
+    way_back,
+    way_on,
+)
+from toyflows.nn.compiled.unet_blocks import Block, blocks
 from toyflows.nn.image_layers import Conv2d
 from toyflows.nn.network import Network
-from toyflows.nn.passes import PASS, Grid, Integers, Packed, Stage, octets, table, way_back, way_on
-from toyflows.nn.unet_blocks import Block, blocks
 
 Row = dict[str, int]
 Step = tuple[int, int]  # what it does, and which row of its table

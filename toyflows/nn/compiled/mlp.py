@@ -20,10 +20,10 @@ from toyflows.errors import InputError
 from toyflows.kernels.energy_chain import learn
 from toyflows.kernels.lanes import LANES
 from toyflows.kernels.tiles import run
+from toyflows.nn.compiled.energy import aligned
+from toyflows.nn.compiled.mlp_passes import BLOCKS, layout
 from toyflows.nn.embeddings import ClassEmbedding, TimeEmbedding
-from toyflows.nn.fast import aligned
 from toyflows.nn.layers import Dense
-from toyflows.nn.mlp_passes import BLOCKS, layout
 from toyflows.nn.network import Network, mlp
 
 Floats = NDArray[np.float32]

@@ -22,14 +22,14 @@ from toyflows.kernels.energy_chain import from_lanes, to_lanes
 from toyflows.kernels.lanes import LANES
 from toyflows.kernels.program import play
 from toyflows.kernels.winograd import KERNEL, WIDE
+from toyflows.nn.compiled.energy import SHARES, aligned, parallel
+from toyflows.nn.compiled.passes import Grid
+from toyflows.nn.compiled.unet_passes import Layout
 from toyflows.nn.embeddings import ClassEmbedding, TimeEmbedding
-from toyflows.nn.fast import SHARES, aligned, parallel
 from toyflows.nn.image_layers import GroupNorm
 from toyflows.nn.layers import Dense
 from toyflows.nn.network import Network
-from toyflows.nn.passes import Grid
 from toyflows.nn.unet import unet
-from toyflows.nn.unet_passes import Layout
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from toyflows.kernels.lanes import LANES, OCTET
 from toyflows.kernels.tiles import PLAIN, SLOPE, SWISH
+from toyflows.nn.compiled.passes import Integers, Packed, octets, table
 from toyflows.nn.layers import Dense
 from toyflows.nn.network import Network
-from toyflows.nn.passes import Integers, Packed, octets, table
 
 Floats = NDArray[np.float32]
 BLOCKS = 32  # blocks of a piece: 512 points, 256 KB for the values of a layer of width 128

@@ -7,10 +7,10 @@ from typing import cast
 
 import numpy as np
 
+from toyflows.nn.compiled.passes import Stage
 from toyflows.nn.image_layers import Conv2d, GroupNorm
 from toyflows.nn.layers import Concatenate
 from toyflows.nn.network import Network
-from toyflows.nn.passes import Stage
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from toyflows.kernels.energy_chain import ANY, energy_slope, from_lanes, learn, 
 from toyflows.kernels.lanes import LANES
 from toyflows.kernels.tiles import run
 from toyflows.limits import check_workers
+from toyflows.nn.compiled.passes import Grid, layout
 from toyflows.nn.network import Network
-from toyflows.nn.passes import Grid, layout
 
 Floats = NDArray[np.float32]
 Upstream = Floats | Callable[[Floats, slice], Floats]
