@@ -67,19 +67,25 @@ class Cloud:
         """Normalised weights w_i/Σw (n,)."""
         if self.logw is None:
             return np.full(self.size, 1.0 / self.size)
-        # A weight below the smallest float is zero: that underflow is the right answer.
+        w, total = self._heights
         with np.errstate(under="ignore"):
-            w: Array = np.exp(self.logw - self.logw.max())
-            return w / w.sum()
+            return w / total
 
     @property
     def log_mass(self) -> float:
         """log Σ w_i, before the weights are normalised; log n where they are equal."""
         if self.logw is None:
             return math.log(self.size)
+        return float(self.logw.max()) + math.log(self._heights[1])
+
+    @cached_property
+    def _heights(self) -> tuple[Array, float]:
+        """w_i by the largest of them (n,), and their sum."""
+        assert self.logw is not None
+        # A weight below the smallest float is zero: that underflow is the right answer.
         with np.errstate(under="ignore"):
-            top = float(self.logw.max())
-            return top + math.log(float(np.sum(np.exp(self.logw - top))))
+            w: Array = np.exp(self.logw - self.logw.max())
+            return w, float(w.sum())
 
     def of_mass(self, log_mass: float) -> Cloud:
         """The same measure with Σ w_i = exp(log_mass)."""

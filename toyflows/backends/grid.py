@@ -48,6 +48,7 @@ class Grid:
     h: float
     dx: float = 0.0
     memory: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    _last: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
     name = "grid"
     sums_apart: ClassVar[bool] = True  # those of `persistent` are not `mean`'s to the last bit
 
@@ -338,8 +339,12 @@ class Grid:
         return math.log(scale) - away**2 / (2 * variance)
 
     def _pushed(self, x: Array, θ: float) -> Array:
-        """T(x) = x − h ∂_xU_θ(x)."""
-        return x - self.h * self.mixture.dU_dx(x, θ)
+        """T(x) = x − h ∂_xU_θ(x), kept for the next of several moves at one θ."""
+        known = self._last.get("pushed")  # one look: another thread may put its own there
+        if known is None or known[0] is not x or known[1] != θ:
+            self._last["pushed"] = known = (x, θ, x - self.h * self.mixture.dU_dx(x, θ))
+        pushed: Array = known[2]
+        return pushed
 
 
 @lru_cache(maxsize=64)
