@@ -38,6 +38,12 @@ def _strict_floats() -> Iterator[None]:
         yield
 
 
+@pytest.fixture
+def short_outlook(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For what any verdict will do: persistent particles are followed for a short time only."""
+    monkeypatch.setattr("toyflows.followed.LEAST", 5.0)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks as `long` what tests/long.txt names: a file, or a test of it with all its cases."""
     named = Path(__file__).with_name("long.txt").read_text().split()

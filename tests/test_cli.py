@@ -15,6 +15,7 @@ import pytest
 from processes import MAIN, PATIENCE, running, wait_for, without_compiling
 
 import toyflows
+from toyflows.cli.main import main
 
 FAST = ["--walkers", "2000", "--time", "5"]
 
@@ -170,14 +171,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("words", "said"), BAD, ids=lambda w: " ".join(w) if isinstance(w, list) else ""
 )
 def test_bad_input_gets_one_line_and_changes_nothing(
-    words: list[str], said: str, desk: Path
+    words: list[str], said: str, desk: Path, monkeypatch, capsys
 ) -> None:
     before = {p.name: p.read_bytes() for p in desk.iterdir()}
-    done = call(*words, cwd=desk)
-    assert done.returncode == 2, done.stdout
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert said in done.stderr
+    monkeypatch.chdir(desk)
+    monkeypatch.setattr(sys, "argv", ["toyflows", *words])
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    with pytest.raises(SystemExit) as end:
+        main()
+    told = capsys.readouterr()
+    assert (end.value.code, told.out, told.err.count("\n")) == (2, "", 1), told
+    assert said in told.err
     assert {p.name: p.read_bytes() for p in desk.iterdir()} == before
 
 

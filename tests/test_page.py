@@ -60,7 +60,7 @@ def test_frames_lie_among_the_kept_records_as_the_page_counts_them(n: int, frame
     "words", ["pcd", "pcd kernel=mala", "cd k=2", "nce learn_c=True", "gan", "jarzynski",
               "tempering", "replay-buffer", "short-run", "score-matching", "reverse-kl"],
 )  # fmt: skip
-def test_an_entry_is_what_flow_gives(words: str) -> None:
+def test_an_entry_is_what_flow_gives(words: str, short_outlook: None) -> None:
     """θ and the share in b to the last bit at the times shown, the verdict and the alarms."""
     told = entry_of(words)
     name, *pairs = words.split()
@@ -82,7 +82,7 @@ def test_an_entry_is_what_flow_gives(words: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(registry()))
-def test_every_method_has_an_entry_within_the_stated_bytes(name: str) -> None:
+def test_every_method_has_an_entry_within_the_stated_bytes(name: str, short_outlook: None) -> None:
     told = entry_of(name, frames=10, time=1.0, walkers=200)
     assert len(json.dumps(told)) <= bytes_of(6.0, 10)
 
