@@ -50,6 +50,22 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 # ------------------------------------------------------------------ processes
+UNGUARDED = """
+from toyflows import sweep
+print("once")
+found = sweep.sweep("ml", over={"separation": [4, 6]}, backend="grid", theta_star=1, time=1, jobs=2)
+print(found["theta"].shape, __file__)
+"""
+
+
+def test_a_script_needs_no_guard(tmp_path: Path) -> None:
+    """multiprocessing would run the script again in each worker, which then starts workers."""
+    script = tmp_path / "study.py"
+    script.write_text(UNGUARDED)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == (f"once\n(1, 2, 1) {script}\n", "")
+
+
 def test_processes_make_the_same_file_though_one_is_killed(tmp_path: Path, truth: bytes) -> None:
     engine = Local(2)
     victims: list[int] = []

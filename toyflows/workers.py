@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -70,6 +71,19 @@ def become_worker() -> None:
         os._exit(1)  # the parent was killed: nobody would write the manifest
 
     threading.Thread(target=leave, daemon=True).start()
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Processes that are started here do not run the user's script once more, as multiprocessing
+    would have them: a script works without `if __name__ == "__main__"`."""
+    main = sys.modules["__main__"]
+    hidden = {name: vars(main).pop(name, None) for name in ("__file__", "__spec__")}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update({name: value for name, value in hidden.items() if value is not None})
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from typing import Self
 from toyflows import kernels
 from toyflows.sweep.engines.base import ATTEMPTS, WorkersLost
 from toyflows.sweep.point import Chunk, Refused, Rows, work
-from toyflows.workers import BLAS, become_worker, deaf_to_interrupts, environment
+from toyflows.workers import BLAS, become_worker, deaf_to_interrupts, environment, without_main
 
 AHEAD = 2  # chunks that a process has: one at work, one waiting
 
@@ -121,7 +121,7 @@ def _start() -> _Worker:
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     process = context.Process(target=_serve, args=(theirs,), daemon=True)
-    with environment((*BLAS, "NUMBA_NUM_THREADS")), deaf_to_interrupts():
+    with environment((*BLAS, "NUMBA_NUM_THREADS")), deaf_to_interrupts(), without_main():
         process.start()
     theirs.close()  # else the pipe would not end with the process
     return _Worker(process, mine)
