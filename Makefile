@@ -27,7 +27,20 @@ docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
 	$(BIN)/toyflows errata --markdown > docs/errata.md
 
-# Peers that are not installed (torch, jax, scikit-learn …) are named as missing.
+# Peers that are not installed (torch, jax, scikit-learn …) are named as missing. CLASS=avx2 makes a
+# larger machine compute as a laptop does: Numba, NumPy, the BLAS and the peers, each by its own word.
+ifeq ($(CLASS),avx2)
+export NUMBA_CPU_NAME := haswell
+export NUMBA_CPU_FEATURES :=
+export NPY_DISABLE_CPU_FEATURES := X86_V4 AVX512_ICL
+export OPENBLAS_CORETYPE := Haswell
+export MKL_ENABLE_INSTRUCTIONS := AVX2
+export ATEN_CPU_CAPABILITY := avx2
+export ONEDNN_MAX_CPU_ISA := AVX2
+export XLA_FLAGS := --xla_cpu_max_isa=AVX2
+else ifdef CLASS
+$(error CLASS=$(CLASS): must be avx2, or not be given)
+endif
 BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps
 benchmark: .venv/installed-dev
 	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done

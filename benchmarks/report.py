@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from toyflows.kernels.machine import HERE
+
 LIBRARIES = ["toyflows", "numpy", "numba", "llvmlite", "bokeh", "distributed",
              "jax", "jaxlib", "torch", "torchebm", "scikit-learn"]  # fmt: skip
 FAMILIES = {
@@ -157,7 +159,8 @@ def _installed(libraries: Iterable[str]) -> Iterator[str]:
 
 
 def conditions(results: list[Result]) -> str:
-    """Date, CPU model, cores, versions and load; never the name of the machine."""
+    """Date, CPU model and the class of its registers that Numba uses, cores, versions and load;
+    never the name of the machine."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
@@ -165,7 +168,8 @@ def conditions(results: list[Result]) -> str:
     loads = "; ".join(f"{r.load[0]:.1f} before, {r.load[1]:.1f} after" for r in results)
     versions = ", ".join([f"Python {platform.python_version()}", *_installed(LIBRARIES)])
     return (
-        f"{date.today().isoformat()}, {cpu}, {os.cpu_count()} cores, {platform.system()}. "
+        f"{date.today().isoformat()}, {cpu}, {HERE.name}, {os.cpu_count()} cores, "
+        f"{platform.system()}. "
         f"Load average of each phase: {loads}.\n{versions}."
     )
 
