@@ -10,9 +10,9 @@ figures: .venv/installed
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not browser and not cluster and not long"
 
-# The whole: browsers, clusters and long tests too.
+# The whole: browsers, clusters and long tests too. Some wait for servers: one worker more than cores.
 test-all: .venv/installed-test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n $$($(BIN)/python -c 'import os; print(os.cpu_count() + 1)') --dist loadfile
 
 # The networks in NumPy alone, as where the compiled ones fail (docs/compiled.md).
 plain: .venv/installed-test

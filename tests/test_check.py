@@ -76,7 +76,7 @@ def loaded(folder: Path, text: str) -> own.Method:
     ids=["correct", "d = 3", "biased", "frozen", "slow", "pcd", "diverges", "overflows", "noise"],
 )
 def test_a_plain_function_gets_its_verdict(text, d, kind, tmp_path) -> None:
-    cell = bench.cell(loaded(tmp_path, text).guarded(), d, RunSettings(walkers=4_000), "walkers")
+    cell = bench.cell(loaded(tmp_path, text).guarded(), d, RunSettings(walkers=1_000), "walkers")
     assert cell.verdict.kind == kind, cell.verdict
     if kind == "biased":  # p_b(θ) = 0.7 q*
         assert cell.verdict.number == pytest.approx(theta_of(0.7 * 0.8), abs=0.1)

@@ -129,9 +129,11 @@ def test_kernel_is_its_numpy_twin(threads: int, plain: bool, θ: float, σ: floa
 
 # ------------------------------------------------------------------ denoising
 @pytest.mark.parametrize("model", ["plain", "noised"])
-@pytest.mark.parametrize(("d", "σ"), [(1.0, 0.3), (4.0, 1.0), (4.0, 5.0), (12.0, 0.1), (20.0, 1.0),
-                                      (20.0, 8.0)])  # fmt: skip
-@pytest.mark.parametrize(("θ_star", "θ"), [(1.4, 0.0), (-2.0, 3.0)])
+@pytest.mark.parametrize(
+    ("d", "σ", "θ_star", "θ"),
+    [(1.0, 0.3, 1.4, 0.0), (4.0, 1.0, -2.0, 3.0), (4.0, 5.0, 1.4, 0.0), (12.0, 0.1, -2.0, 3.0),
+     (20.0, 1.0, 1.4, 0.0), (20.0, 8.0, -2.0, 3.0)],
+)  # fmt: skip
 def test_it_descends_the_lectures_loss(model, d, σ, θ_star, θ) -> None:
     """θ̇ = −∂_θ E|s_θ(x + σε) + ε/σ|² by 40-digit quadrature, to 1e−6 of itself (1e−10 at d = 20,
     σ = 1): given its mode c and y, noise has the mean E[ε | y, c] = σ(y − c)/(1 + σ²)."""

@@ -38,9 +38,8 @@ def fails(module: ModuleType) -> str:
 
 
 @each_figure
-@pytest.mark.parametrize("seed", [0, 1])
-def test_claims_hold(module: ModuleType, seed: int) -> None:
-    numbers = module.claim(computed(module, seed))
+def test_claims_hold(module: ModuleType) -> None:
+    numbers = module.claim(computed(module, 0))
     assert any(isinstance(n, Checked) for n in numbers.values())
 
 

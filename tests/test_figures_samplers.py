@@ -28,9 +28,8 @@ def computed(figure: ModuleType, seed: int) -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda f: f.__name__.rpartition(".")[2])
-@pytest.mark.parametrize("seed", [0, 1])
-def test_claims_hold_and_words_are_legible(figure: ModuleType, seed: int) -> None:
-    data = computed(figure, seed)
+def test_claims_hold_and_words_are_legible(figure: ModuleType) -> None:
+    data = computed(figure, 0)
     figure.claim(data)
     figure = drawn(figure, data)
     assert problems(figure) == []

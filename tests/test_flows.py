@@ -56,7 +56,7 @@ def test_contract(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "options"), METHODS, ids=str)
-@pytest.mark.parametrize("d", [3.0, 8.0])
+@pytest.mark.parametrize("d", [5.0])
 def test_backends_agree(name: str, options: dict, d: float) -> None:
     """After three steps from one θ, the walkers' mean θ̇ over independent replicas is the grid's.
 
@@ -161,8 +161,9 @@ def test_maximum_likelihood_reaches_theta_star() -> None:
         assert run.θ[-1] == pytest.approx(θ_star, abs=1e-6)
 
 
-@pytest.mark.parametrize("d", [4, 8, 14, 20])
-@pytest.mark.parametrize(("θ_star", "θ"), [(1.4, 0.0), (-2.0, 3.0)])
+@pytest.mark.parametrize(
+    ("d", "θ_star", "θ"), [(4, 1.4, 0.0), (8, -2.0, 3.0), (14, 1.4, 0.0), (20, -2.0, 3.0)]
+)
 def test_score_matching_is_exact_at_every_size(d: int, θ_star: float, θ: float) -> None:
     """θ̇ on the grid against 40-digit quadrature of the Fisher divergence's derivative, to 1e−6 of
     itself (1e−21 at d = 20: no cancellation), and against the docstring's closed form."""
@@ -209,7 +210,7 @@ def test_nce_ends_at_the_corrected_fixed_point(θ_star: float, mu: float) -> Non
         assert run.θ[-1] == pytest.approx(-0.4700, abs=5e-5)
 
 
-@pytest.mark.parametrize(("θ_star", "mu"), PAIRS)
+@pytest.mark.parametrize(("θ_star", "mu"), PAIRS[::2])
 @pytest.mark.parametrize("cure", ["normalised", "learn_c"])
 def test_the_cures_of_nce_reach_theta_star(θ_star: float, mu: float, cure: str) -> None:
     """θ → θ* to 1e−6; a learned c ends at the bias it removes."""

@@ -65,7 +65,7 @@ def test_no_part_of_the_error_bound_can_be_left_out(d, s, θ, h, k, needs) -> No
     assert needs < wrong / flow.separated_error(target, θ) < 1
 
 
-@pytest.mark.parametrize("s", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("s", [0.5, 4.0])
 def test_the_ridge_moves_the_fixed_point_by_its_width_squared(s: float) -> None:
     """In continuous time θ rests short of d s Φ⁻¹(1−q*) by the share (π/d)²(1 − 1/(2s²)): at d = 20
     and 28, extrapolated in h and in 1/d², to 1 %. So the formula is of order 2 in 1/d; as s grows

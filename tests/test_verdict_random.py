@@ -27,14 +27,14 @@ from toyflows.method import label
 from toyflows.target import Target
 
 BUDGET = 25.0  # milliseconds of a run on the exact law: a small selection of short runs
-EXACT, WALKERS, MODES = 51, 8, 2
+EXACT, WALKERS, MODES = 34, 6, 2
 STAR = -math.log(4)  # q* = 0.8
 LEARNS = {judge.CONVERGES, judge.WAY}
 
 
 # ------------------------------------------------------------------ the product
 def test_the_exact_law_has_no_wrong_word() -> None:
-    """Three settings of each method; benchmarks/verdicts.py has thousands."""
+    """Two settings of each method; benchmarks/verdicts.py has thousands."""
     done = [verdict_trial.trial(draw(1, k, budget=BUDGET)) for k in range(EXACT)]
     assert not (bad := [f"{t.said}, allowed {t.row}: {t.why}\n{t.case.python}" for t in done
                         if t.wrong]), "\n".join(bad)  # fmt: skip
@@ -42,7 +42,7 @@ def test_the_exact_law_has_no_wrong_word() -> None:
 
 
 def test_few_walkers_have_few_wrong_words() -> None:
-    """At a rate of 1 %, more than one wrong word of 10 comes in 0.4 % of selections; this one is
+    """At a rate of 1 %, more than one wrong word of 8 comes in 0.3 % of selections; this one is
     fixed by its seed."""
     cases = [c for k in range(2 * WALKERS) if (c := draw(1, k, True, BUDGET)).flow.sampled]
     done = [verdict_trial.trial(c) for c in cases[:WALKERS]]
@@ -108,7 +108,7 @@ class Judged:
 @pytest.fixture(scope="module")
 def judged() -> list[Judged]:
     out = []
-    for k in range(EXACT):
+    for k in range(51):
         case = draw(2, k, budget=BUDGET / 3)
         case = case if k % 3 else case._replace(θ0=case.θ_star)
         if case.flow.name in ("ml", "nce", "score-matching", "hellinger", "cd", "denoising", "pcd"):
