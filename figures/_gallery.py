@@ -13,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from toyflows.figures import _registry
+from toyflows.figures import _look, _registry
 from toyflows.figures._manifest import GALLERY
 from toyflows.files import whole_file
 
@@ -262,6 +262,7 @@ def _made(figure: str, entry: dict[str, Any]) -> str:
         f" --{name} {entry[name]:g}" for name, usual in (("scale", 1), ("seed", 0))
         if entry[name] != usual
     )  # fmt: skip
+    options += _look.options(entry.get("look", {}))
     command = f"<code>toyflows figures one {escape(figure)}{options}</code>"
     copy = '<button type="button" class="copy" hidden>copy</button>'
     return f"{command} {copy} · made in {entry['seconds']:.1f} s · {' · '.join(links)}"

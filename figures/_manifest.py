@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.errors import InputError
-from toyflows.figures import _registry
+from toyflows.figures import _look, _registry
 from toyflows.figures._cache import versions
 from toyflows.files import goes_on_with, whole_file
 from toyflows.limits import check_seed, check_workers
@@ -179,6 +179,7 @@ def _is_entry(figure: str, entry: Any) -> bool:
     texts, tables = ("title", "caption", "key"), ("claim", "files", "versions")
     try:
         check(entry["scale"], entry["seed"], 1)
+        _look.Look(**entry.get("look", {}))
         own_files = {f"{figure}.{suffix}" for suffix in FORMATS}  # and nobody's else
         return (
             Path(figure).name == figure
