@@ -148,12 +148,13 @@ def test_classify(jem: Path, folder: Path) -> None:
     assert "right, cross-entropy" in call("classify", jem).stdout
 
 
-def test_ood(jem: Path, ebm: Path, folder: Path) -> None:
+def test_ood(jem: Path, ebm: Path, folder: Path, tmp_path: Path) -> None:
     rows = json.loads(call("ood", jem, "--json", "--outside", folder).stdout)
     assert [row["score"] for row in rows] == ["energy", "gradient", "probability"]
     assert all(row["low"] <= row["auroc"] <= row["high"] for row in rows)
     assert {(row["insiders"], row["outsiders"]) for row in rows} == {(6, 40)}
-    done = call("ood", ebm, "--score", "energy", "--count", 6)
+    done = call("ood", ebm, "--score", "energy", "--count", 6, "--out", tmp_path / "ood.svg")
+    assert "AUROC" in (tmp_path / "ood.svg").read_text("utf-8")
     for name in ("uniform noise", "quarter turn", "held-out fonts"):
         assert name in done.stdout
     both = [call("ood", jem, "--json", "--outside", folder, "--score", s).stdout
