@@ -25,6 +25,7 @@ if sys.platform != "win32":
 FORMATS = ("png", "pdf", "svg")
 LARGEST_SCALE = 10.0
 MANIFEST, GALLERY, MADE_BY = "manifest.json", "index.html", "toyflows figures"
+SOURCES = "sources"  # folder of the figures' own files, beside the page
 
 Book = dict[str, Any]  # the content of manifest.json
 
@@ -92,6 +93,8 @@ def _clear(out: Path) -> None:
     for suffix in (*FORMATS, "json", "html"):
         for path in out.glob(f".*-????????.{suffix}"):
             path.unlink(missing_ok=True)
+    for path in out.glob(f"{SOURCES}/.*-????????.txt"):
+        path.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------ the book
