@@ -34,6 +34,13 @@ def classify(
         ),
     ] = None,
     threads: _options.Threads = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            help="Divide the logits by this temperature before the softmax.",
+            show_default="fitted to the model's validation images",
+        ),
+    ] = None,
     json: _options.Json = False,
 ) -> None:
     """Classify images: accuracy, cross-entropy, calibration and the confusion of classes.
@@ -41,23 +48,32 @@ def classify(
     Example: toyflows classify jem28
     """
     with refusing():
-        found = _judged(checkpoint, data, threads)
+        if temperature is not None and not 0 < temperature < float("inf"):
+            raise InputError("temperature", temperature, "must be > 0")
+        found = _judged(checkpoint, data, threads, temperature)
         if json:
             print_json(found)
             return
         print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}, "
               "calibration error {calibration_error:.4f}; "
               "a linear classifier has {linear:.1%} right".format(**found))  # fmt: skip
+        print("  with the logits divided by the temperature {temperature:.3f}, {fitted}: "
+              "cross-entropy {cross_entropy_at_temperature:.4f}, "
+              "calibration error {calibration_error_at_temperature:.4f}"
+              .format(**found))  # fmt: skip
         for pair in found["confused"]:
             print("  {times:4} × {true} taken for {called}".format(**pair))
 
 
-def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str, Any]:
+def _judged(
+    checkpoint: Path, data: str | None, threads: int | None, temperature: float | None
+) -> dict[str, Any]:
     import numpy as np
 
     from toyflows.images import shipped
     from toyflows.images.baseline import LinearClassifier
     from toyflows.images.calibration import reliability
+    from toyflows.images.calibration import temperature as fit
     from toyflows.images.energy import cross_entropy
 
     model = shipped.find(checkpoint, "jem", "classifier")
@@ -65,6 +81,11 @@ def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str
     images = parts.test if data is None else _own(data, model)
     engine = model.engine(threads)
     f = engine.outputs(model.state.mean.mean, images.x).astype(np.float64)
+    fitted = "as given"
+    if temperature is None:
+        fitted = "fitted to the validation images"
+        valid = engine.outputs(model.state.mean.mean, parts.valid.x)
+        temperature = fit(valid, parts.valid.y)
     called = f.argmax(axis=1)
     pairs, times = np.unique(
         np.stack([images.y, called])[:, called != images.y], axis=1, return_counts=True
@@ -75,6 +96,10 @@ def _judged(checkpoint: Path, data: str | None, threads: int | None) -> dict[str
         "accuracy": float(np.mean(called == images.y)),
         "cross_entropy": cross_entropy(f, images.y)[0],
         "calibration_error": reliability(f, images.y).error,
+        "temperature": temperature,
+        "fitted": fitted,
+        "cross_entropy_at_temperature": cross_entropy(f / temperature, images.y)[0],
+        "calibration_error_at_temperature": reliability(f / temperature, images.y).error,
         "linear": LinearClassifier.fit(parts.train, len(names)).accuracy(images),
         "confused": [
             {"true": names[pairs[0, k]], "called": names[pairs[1, k]], "times": int(times[k])}

@@ -13,6 +13,7 @@ import typer
 
 from toyflows.cli._errors import refusing
 from toyflows.errors import InputError
+from toyflows.figures import _look
 from toyflows.files import available_cores
 
 if TYPE_CHECKING:
@@ -34,6 +35,17 @@ SeedOption = Annotated[int, typer.Option(help="Seed of all random numbers.")]
 JobsOption = Annotated[
     int | None,
     typer.Option(help="Number of figures made at the same time.", show_default="all processors"),
+]
+NoTitleOption = Annotated[
+    bool, typer.Option("--no-title", help="Leave the sentence above the figure out.")
+]
+WidthOption = Annotated[
+    float | None,
+    typer.Option(help="Width of the picture in cm; letters and lines shrink with it.",
+                 show_default="32.5, as drawn"),
+]  # fmt: skip
+ThemeOption = Annotated[
+    str, typer.Option(help="Theme: light, dark (for slides on black) or paper (serif, no grid).")
 ]
 GALLERY = Path("gallery")
 
@@ -62,10 +74,20 @@ def one(
     scale: ScaleOption = 1.0,
     seed: SeedOption = 0,
     jobs: JobsOption = None,
+    no_title: NoTitleOption = False,
+    width: WidthOption = None,
+    theme: ThemeOption = "light",
+    panel: Annotated[
+        int | None, typer.Option(help="One panel alone, without the figure's sentence.")
+    ] = None,
 ) -> None:
-    """Make the figures that you name."""
+    """Make the figures that you name.
+
+    Example: toyflows figures one mode_collapse --panel 2 --width 8.5 --format pdf --out paper
+    """
     with refusing():
-        _make(figures, out, formats, scale, seed, jobs)
+        look = _look.Look(not no_title, width, theme, panel)
+        _make(figures, out, formats, scale, seed, jobs, look)
 
 
 @app.command("all")
@@ -75,6 +97,9 @@ def all_figures(
     scale: ScaleOption = 1.0,
     seed: SeedOption = 0,
     jobs: JobsOption = None,
+    no_title: NoTitleOption = False,
+    width: WidthOption = None,
+    theme: ThemeOption = "light",
     retrain: Annotated[
         bool,
         typer.Option("--retrain", help="First train all shipped weights again (this takes long)."),
@@ -87,11 +112,12 @@ def all_figures(
     from toyflows.figures import _registry
 
     with refusing():
+        look = _look.Look(not no_title, width, theme)
         if retrain:
             _retrain(out, formats, scale, seed, jobs)
         if resweep:
             _resweep(out, formats, scale, seed, jobs)
-        _make(_registry.ids(), out, formats, scale, seed, jobs)
+        _make(_registry.ids(), out, formats, scale, seed, jobs, look)
 
 
 @app.command()
@@ -118,13 +144,14 @@ def replay(
 
 
 def _make(
-    figures: list[str], out: Path, formats: str, scale: float, seed: int, jobs: int | None
-) -> None:
+    figures: list[str], out: Path, formats: str, scale: float, seed: int, jobs: int | None,
+    look: _look.Look,
+) -> None:  # fmt: skip
     from toyflows.figures import _make
 
     wanted = [name.strip() for name in formats.split(",")]
     with shown(len(set(figures))) as progress:
-        results = _make.make(figures, out, wanted, scale, seed, _jobs(jobs), progress)
+        results = _make.make(figures, out, wanted, scale, seed, _jobs(jobs), progress, look)
     if not results:
         raise InputError("figure", "all", "there are no figure files")
     for result in results:

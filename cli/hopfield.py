@@ -47,6 +47,11 @@ def hopfield(
     temperature: Annotated[
         float, typer.Option(help="Temperature T in the units of the weights; 0: no noise.")
     ] = 0.0,
+    gain: Annotated[
+        float | None,
+        typer.Option(help="Gain β of graded units tanh(β a), each updated in turn (Hopfield 1984).",
+                     show_default="units of +1 and −1"),
+    ] = None,
     sweeps: Annotated[int, typer.Option(help="Largest number of steps.")] = 20,
     size: Annotated[int, typer.Option(help="Pixels per side, for a folder or an .npz.")] = 16,
     out: Annotated[
@@ -64,12 +69,20 @@ def hopfield(
         _check(rule, update, temperature, sweeps, seed, out or [])
         if rule == "hebb":
             refuse_typed(["decay"], "is for --rule gradient")
+        if gain is not None:
+            refuse_typed(["update", "temperature"], "is for units of ±1, without --gain")
+            if not 0 < gain < float("inf"):
+                raise InputError("gain", gain, "must be > 0")
         from toyflows.lattice import patterns as sets
+        from toyflows.lattice.continuous import Continuous
 
         stored = sets.load(patterns or ["letters"], size)
         net = _learned(rule, stored.x, decay)
         s = _start(stored, start, flip, seed)
-        path = net.path(s, update, seed, temperature, sweeps)
+        if gain is None:
+            path = net.path(s, update, seed, temperature, sweeps)
+        else:
+            path = Continuous(net, gain).path(s, sweeps, 1e-6)
         found = _summary(stored, path, net)
         for file in out or []:
             _save(file, stored, path, found, net.W)
@@ -131,8 +144,9 @@ def _summary(stored: Patterns, path: Trace, net: Any) -> dict[str, Any]:
         for k, (E, row, s) in enumerate(zip(path.energies, m, path.states, strict=True))
     ]
     best = int(np.argmax(np.abs(m[-1])))
-    # Whole sums of ±1: an overlap of a memory is 1 to the last bit.
-    exact = abs(m[-1, best]) == 1
+    # Whole sums of ±1, the signs of graded units: an overlap of a memory is 1 to the last bit.
+    signs = np.sign(np.round(path.states[-1], 9))
+    exact = abs(overlaps(signs, stored.x)[best]) == 1
     kind = ("memory" if m[-1, best] > 0 else "inverse") if exact else "none"
     margin = stored.x * net.activations(stored.x)
     return {

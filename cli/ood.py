@@ -9,9 +9,11 @@ import typer
 
 from toyflows.cli import _options
 from toyflows.cli._errors import refusing
-from toyflows.cli._output import print_json, screen, table
+from toyflows.cli._output import print_json, say_saved, screen, table
 from toyflows.errors import InputError
 
+Scores = dict[str, Any]  # by name, an array a set of images
+PICTURES = (".png", ".pdf", ".svg")
 SCORES = ("energy", "gradient", "probability")
 ALIASES = {"gradient-norm": "gradient", "approximate-mass": "gradient"}
 
@@ -33,6 +35,13 @@ def ood(
         int, typer.Option(help="Seed of the choice of images and of the intervals.")
     ] = 0,
     threads: _options.Threads = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Save the histograms of one score (the first asked for, or the energy) to .png, "
+            ".pdf or .svg; repeatable."
+        ),
+    ] = None,
     json: _options.Json = False,
 ) -> None:
     """Test how well a model detects images from outside its data: AUROC, AUPR and FPR95.
@@ -45,12 +54,17 @@ def ood(
         if count < 2:
             raise InputError("count", count, "must be 2 or more")
         check_seed(seed)
+        _options.check_outs(out or [], PICTURES)
         wanted = _wanted(score or [])
-        found = _table(checkpoint, wanted, outside, count, seed, threads)
+        inside, strange = _scores(checkpoint, wanted, outside, count, seed, threads)
+        found = _table(wanted or list(inside), inside, strange, seed)
+        for path in out or []:
+            _save(path, checkpoint.name, (wanted or ["energy"])[0], inside, strange, found)
         if json:
             print_json(found)
         else:
             _print(found)
+            say_saved(out or [])
 
 
 def _wanted(names: list[str]) -> list[str]:
@@ -60,33 +74,55 @@ def _wanted(names: list[str]) -> list[str]:
     return [ALIASES.get(name, name) for name in names]
 
 
-def _table(
+def _scores(
     checkpoint: Path, wanted: list[str], outside: str | None, count: int, seed: int,
     threads: int | None,
-) -> list[dict[str, Any]]:  # fmt: skip
-    """A row for each score and set of outsiders."""
-    import dataclasses
-
+) -> tuple[Scores, dict[str, Scores]]:  # fmt: skip
+    """Every score of the test images, and of each set of outsiders."""
     from toyflows.images import shifted, shipped, uses
-    from toyflows.images.detection import detect
 
     model = shipped.find(checkpoint)
     if "probability" in wanted and not model.config.labelled:
         raise InputError("score", "probability", "an ebm knows no classes")
     parts = model.parts()
     engine, θ = model.engine(threads), model.state.mean.mean
-    inside = uses.scores(engine, θ, parts.test.x[:count])
     if outside is None:
         sets = ((name, of(parts, seed)) for name, of in shifted.SETS.items())
     else:
         sets = ((name, x) for name, x in [(Path(outside).name, _own(outside, model.config.size))])
-    rows = []
-    for name, x in sets:
-        strange = uses.scores(engine, θ, x[:count])
-        for score in wanted or list(inside):
-            measured = dataclasses.asdict(detect(inside[score], strange[score], seed))
-            rows.append({"score": score, "set": name, **measured})
-    return rows
+    inside = uses.scores(engine, θ, parts.test.x[:count])
+    return inside, {name: uses.scores(engine, θ, x[:count]) for name, x in sets}
+
+
+def _table(
+    wanted: list[str], inside: Scores, strange: dict[str, Scores], seed: int
+) -> list[dict[str, Any]]:
+    """A row for each score and set of outsiders."""
+    import dataclasses
+
+    from toyflows.images.detection import detect
+
+    return [
+        {"score": score, "set": name,
+         **dataclasses.asdict(detect(inside[score], scores[score], seed))}
+        for name, scores in strange.items()
+        for score in wanted
+    ]  # fmt: skip
+
+
+def _save(
+    path: Path, model: str, score: str, inside: Scores, strange: dict[str, Scores],
+    rows: list[dict[str, Any]],
+) -> None:  # fmt: skip
+    """The picture of one score."""
+    from toyflows.figures._ridges import picture
+    from toyflows.figures._signature import save_picture
+    from toyflows.files import whole_file
+
+    scores = {"test images": inside[score]} | {name: x[score] for name, x in strange.items()}
+    areas = {row["set"]: row["auroc"] for row in rows if row["score"] == score}
+    with whole_file(path) as temporary:
+        save_picture(picture(model, score, scores, areas), temporary)
 
 
 def _own(source: str, size: int) -> Any:

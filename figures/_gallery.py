@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from toyflows.figures import _registry
-from toyflows.figures._manifest import GALLERY
+from toyflows.figures import _look, _registry, _see
+from toyflows.figures._manifest import GALLERY, SOURCES
 from toyflows.files import whole_file
 
 SHOWN = ("png", "svg")  # the first that was made
@@ -57,9 +57,19 @@ tbody th, thead th:first-child { padding-left: 0; text-align: left; white-space:
 def write(out: Path, book: dict[str, Any]) -> Path:
     """Writes the page of the manifest `book`, whose pictures lie in `out`."""
     path = out / GALLERY
+    _copy_sources(out, book["figures"])
     with whole_file(path) as temporary:
         temporary.write_text(page(out, book), encoding="utf-8")
     return path
+
+
+def _copy_sources(out: Path, made: Iterable[str]) -> None:
+    """Each figure's own file beside the page, as text: what computed, checked and drew it."""
+    (out / SOURCES).mkdir(exist_ok=True)
+    for figure in made:
+        if figure in _registry.ids():  # not of an older toyflows
+            with whole_file(out / SOURCES / f"{figure}.txt") as temporary:
+                temporary.write_bytes(_registry.path_of(figure).read_bytes())
 
 
 def page(out: Path, book: dict[str, Any]) -> str:
@@ -149,7 +159,8 @@ def _section(out: Path, figure: str, entry: dict[str, Any] | None, failure: str 
         parts += [
             f"<figure>\n{_picture(out, entry)}\n{caption}\n</figure>",
             _claim(entry["claim"]),
-            f'<p class="made">{_made(figure, entry)}</p>',
+            f'<p class="made">{_made(out, figure, entry)}</p>',
+            *(f'<p class="made">{w}: {_command(c)}</p>' for w, c in _see.commands(figure).items()),
         ]
     body = "\n".join(parts)
     return f'<section id="{escape(figure)}">\n{body}\n</section>'
@@ -254,14 +265,23 @@ def shown(value: Any, precision: int = 6) -> str:
     return power if digits == "1" else f"{digits} × {power}"
 
 
-def _made(figure: str, entry: dict[str, Any]) -> str:
-    links = [
-        f'<a href="{escape(name)}">{escape(name.rpartition(".")[2])}</a>' for name in entry["files"]
-    ]
+def _made(out: Path, figure: str, entry: dict[str, Any]) -> str:
+    names = {name: name.rpartition(".")[2] for name in entry["files"]}
+    source = f"{SOURCES}/{figure}.txt"
+    if (out / source).is_file():
+        names[source] = "its code"
+    links = [f'<a href="{escape(name)}">{escape(word)}</a>' for name, word in names.items()]
     options = "".join(
         f" --{name} {entry[name]:g}" for name, usual in (("scale", 1), ("seed", 0))
         if entry[name] != usual
     )  # fmt: skip
-    command = f"<code>toyflows figures one {escape(figure)}{options}</code>"
-    copy = '<button type="button" class="copy" hidden>copy</button>'
-    return f"{command} {copy} · made in {entry['seconds']:.1f} s · {' · '.join(links)}"
+    options += _look.options(entry.get("look", {}))
+    command = _command(f"toyflows figures one {figure}{options}")
+    return f"{command} · made in {entry['seconds']:.1f} s · {' · '.join(links)}"
+
+
+def _command(text: str) -> str:
+    """What may be typed, with a button that copies it."""
+    name = escape(f"copy: {text}")
+    button = f'<button type="button" class="copy" aria-label="{name}" hidden>copy</button>'
+    return f"<code>{escape(text)}</code> {button}"

@@ -21,7 +21,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from toyflows import workers
-from toyflows.figures import _cache, _manifest, _registry
+from toyflows.figures import _cache, _look, _manifest, _registry
+from toyflows.figures._look import PLAIN, Look
 from toyflows.figures._manifest import FORMATS, Book
 from toyflows.figures._manifest import GALLERY as GALLERY  # for the command line
 from toyflows.figures._manifest import read_manifest as read_manifest  # the same
@@ -43,6 +44,7 @@ class Task:
     key: str
     folder: Path
     fresh: bool = False  # make it again, though it is finished or its computation is cached
+    look: Look = PLAIN
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ def make(
     seed: int = 0,
     jobs: int = 1,
     progress: Progress | None = None,
+    look: Look = PLAIN,
 ) -> list[Result]:
     """Makes the figures `ids` and a gallery in the folder `out`; one Result each, in that order.
 
@@ -83,20 +86,21 @@ def make(
     """
     _manifest.check(scale, seed, jobs)
     wanted = _manifest.checked_formats(formats)
-    return produce(tasks(dict.fromkeys(ids, (scale, seed)), out, wanted), jobs, progress)
+    return produce(tasks(dict.fromkeys(ids, (scale, seed)), out, wanted, look), jobs, progress)
 
 
 def tasks(
     settings: Mapping[str, tuple[float, int]],
     out: Path,
     formats: tuple[str, ...],
+    look: Look,
     fresh: bool = False,
 ) -> list[Task]:
     """A task for each figure of {figure: (scale, seed)}. Raises InputError for an unknown one."""
     sources = _cache.sources()
     return [
         Task(figure, out, formats, float(scale), int(seed),
-             _cache.key(figure, float(scale), int(seed), sources), _registry.FOLDER, fresh)
+             _cache.key(figure, float(scale), int(seed), sources), _registry.FOLDER, fresh, look)
         for figure, (scale, seed) in settings.items()
     ]  # fmt: skip
 
@@ -149,7 +153,8 @@ def _with_earlier_formats(task: Task, kept: Book | None) -> tuple[str, ...]:
 
 def _is_finished(task: Task, kept: Book) -> bool:
     names = [f"{task.figure}.{f}" for f in task.formats]
-    return kept["key"] == task.key and all(
+    same = kept["key"] == task.key and kept.get("look", {}) == task.look.asked
+    return same and all(
         (task.out / name).is_file() and _cache.sha(task.out / name) == kept["files"].get(name)
         for name in names
     )
@@ -173,6 +178,8 @@ def build(task: Task) -> Result:
         message = f"claim fails: {error}"
     except _registry.NotAFigure as error:
         message = str(error)
+    except _look.NoPanel as error:
+        message = f"--panel {error.value}: {error.why}"
     except Exception as error:  # a figure's own bug: the others are made, its author gets the trace
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     message = " ".join(message.split())
@@ -197,6 +204,7 @@ def _entry(task: Task, start: float) -> Book:
         "seconds": round(time.perf_counter() - start + earlier, 3),
         "claim": claim,
         "files": files,
+        "look": task.look.asked,
         "versions": _cache.versions(),
         "key": task.key if _is_current(task) else "edited meanwhile",
     }
@@ -224,19 +232,20 @@ def _draw(
     module: ModuleType, data: dict[str, Array], said: _registry.Description, task: Task
 ) -> dict[str, str]:
     """Writes the pictures, all or none; the hash of each by its name."""
-    from toyflows.figures._signature import save_picture
-    from toyflows.figures._style import message, new_figure, style
+    from toyflows.figures._style import message, new_figure
     from toyflows.figures._title import mathtext
 
     files = {}
-    with style(), contextlib.ExitStack() as whole:
+    with _look.style(task.look), contextlib.ExitStack() as whole:
         figure = new_figure()
-        message(figure, mathtext(said.title))  # first: some drawings settle their layout
+        if task.look.has_title:  # first: some drawings settle their layout
+            message(figure, mathtext(said.title))
         module.draw(figure, data)
+        _look.fit(figure, task.look)
         for suffix in task.formats:
             path = task.out / f"{task.figure}.{suffix}"
             temporary = whole.enter_context(whole_file(path))
-            save_picture(figure, temporary, _told(task, said))
+            _look.save(figure, temporary, task.look, _told(task, said))
             files[path.name] = _cache.sha(temporary)
     return files
 
@@ -244,6 +253,7 @@ def _draw(
 def _told(task: Task, said: _registry.Description) -> dict[str, str]:
     """What a PDF says of itself: sentence, caption, the command that makes it, the version."""
     command = f"toyflows figures one {task.figure} --scale {task.scale:g} --seed {task.seed}"
+    command += _look.options(task.look.asked)
     version = _cache.versions()["toyflows"]
     return {"Title": said.title, "Subject": " ".join(said.caption.split()), "Keywords": command,
             "Creator": f"toyflows {version}"}  # fmt: skip

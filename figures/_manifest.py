@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.errors import InputError
-from toyflows.figures import _registry
+from toyflows.figures import _look, _registry
 from toyflows.figures._cache import versions
 from toyflows.files import goes_on_with, whole_file
 from toyflows.limits import check_seed, check_workers
@@ -25,6 +25,7 @@ if sys.platform != "win32":
 FORMATS = ("png", "pdf", "svg")
 LARGEST_SCALE = 10.0
 MANIFEST, GALLERY, MADE_BY = "manifest.json", "index.html", "toyflows figures"
+SOURCES = "sources"  # folder of the figures' own files, beside the page
 
 Book = dict[str, Any]  # the content of manifest.json
 
@@ -92,6 +93,8 @@ def _clear(out: Path) -> None:
     for suffix in (*FORMATS, "json", "html"):
         for path in out.glob(f".*-????????.{suffix}"):
             path.unlink(missing_ok=True)
+    for path in out.glob(f"{SOURCES}/.*-????????.txt"):
+        path.unlink(missing_ok=True)
 
 
 # ------------------------------------------------------------------ the book
@@ -179,6 +182,7 @@ def _is_entry(figure: str, entry: Any) -> bool:
     texts, tables = ("title", "caption", "key"), ("claim", "files", "versions")
     try:
         check(entry["scale"], entry["seed"], 1)
+        _look.Look(**entry.get("look", {}))
         own_files = {f"{figure}.{suffix}" for suffix in FORMATS}  # and nobody's else
         return (
             Path(figure).name == figure

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toyflows.errors import InputError
-from toyflows.figures import _cache, _make, _manifest, _registry
+from toyflows.figures import _cache, _look, _make, _manifest, _registry
 
 Numbers = dict[tuple[str, str], Any]  # by line of the claim and part of it
 
@@ -41,7 +41,7 @@ def replay(
     known = set(_registry.ids())
     settings = {i: (entry["scale"], entry["seed"]) for i, entry in book.items() if i in known}
     with tempfile.TemporaryDirectory() as forgotten:
-        todo = _make.tasks(settings, out or Path(forgotten), ("png",), fresh=True)
+        todo = _make.tasks(settings, out or Path(forgotten), ("png",), _look.PLAIN, fresh=True)
         results = _make.produce(todo, jobs, progress)
     moved = [f"{i}: there is no such figure any more" for i in book if i not in known]
     for result in results:

@@ -72,12 +72,10 @@ def picture_png(run: Run) -> bytes:
     return file.getvalue()
 
 
-def save_picture(figure: Figure, path: Path, told: dict[str, str] | None = None) -> None:
-    """Writes the figure; the same drawing gives the same bytes. A PDF holds what is told of it:
-    Title, Subject, Keywords, Creator."""
-    more = told or {} if path.suffix == ".pdf" else {}
+def save_picture(figure: Figure, path: Path) -> None:
+    """Writes the figure; the same drawing gives the same bytes."""
     with style.style():
-        figure.savefig(path, metadata=METADATA[path.suffix] | more)
+        figure.savefig(path, metadata=METADATA[path.suffix])
 
 
 def _paths(axes: Axes, run: Run) -> None:

@@ -16,7 +16,6 @@ et al. 2020; Liu et al. 2020.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 import numpy as np
@@ -25,6 +24,7 @@ from matplotlib.figure import Figure
 
 from toyflows.cloud import Array
 from toyflows.figures import _style as style
+from toyflows.figures._ridges import ridges
 from toyflows.images import detection, glyphs, shifted, shipped, uses
 from toyflows.images.base import Parts
 from toyflows.images.baseline import GaussianEnergy
@@ -107,7 +107,9 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     left = fig.add_subplot(grid[0])
     middle, right = fig.add_subplot(grid[1], sharey=left), fig.add_subplot(grid[2])
     names = ["letters", *shifted.SETS]
-    _ridges(left, [data[name] for name in names], names)
+    ridges(left, {name: data[name] for name in names}, [_colour(name) for name in names])
+    left.set_xlabel("energy − median of letters, in their spreads")
+    left.set_title("energies; share past the line")
     middle.plot(data["of a Gaussian"][:, 0], range(1, len(names)), "o", ms=13, mfc="none",
                 mec=style.GREY, mew=2)  # fmt: skip
     _areas(middle, list(shifted.SETS), data["auroc"])
@@ -123,33 +125,6 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
 
 def _colour(name: str) -> str:
     return style.DATA if name in ("letters", "held-out fonts") else style.EXACT
-
-
-def _ridges(axes: Axes, energies: list[Array], names: list[str]) -> None:
-    """A histogram a set, all of one height, over (E − median)/spread of the letters, and the
-    share of each past the threshold that 5 % of the letters pass."""
-    low, middle, high, top = np.percentile(energies[0], [16, 50, 84, 95])
-    axes.set_xscale("asinh", linear_width=2.0)
-    ends = -6.0, 6000.0
-    edges = 2 * np.sinh(np.linspace(math.asinh(ends[0] / 2), math.asinh(ends[1] / 2), 141))
-    threshold = 2 * (top - middle) / (high - low)
-    axes.axvline(threshold, color=style.INK, lw=2, zorder=3)
-    for y, (name, E) in enumerate(zip(names, energies, strict=True)):
-        z = 2 * (E - middle) / (high - low)
-        count, _ = np.histogram(np.clip(z, edges[0], edges[-1]), edges)
-        rise, colour = y + 0.4 - 0.85 * count / count.max(), _colour(name)
-        axes.stairs(rise, edges, baseline=y + 0.4, fill=True, color=colour, alpha=0.45, lw=0)
-        axes.stairs(rise, edges, baseline=y + 0.4, color=colour, lw=1.2)
-        share = f"{np.mean(z > threshold):.0%}".replace("%", " %")
-        axes.text(0.99, y + 0.3, share, color=colour, ha="right", fontweight="bold",
-                  transform=axes.get_yaxis_transform())  # fmt: skip
-    axes.set_yticks(range(len(names)), names)
-    axes.set_xticks([-2, 0, 2, 10, 100, 1000], ["−2", "0", "2", "10", "100", "1000"])
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", visible=False)
-    axes.set(xlabel="energy − median of letters, in their spreads", xlim=(ends[0], 1.2e5))
-    axes.set(ylim=(len(names) - 0.4, -0.6))
-    axes.set_title("energies; share past the line")
 
 
 def _areas(axes: Axes, names: list[str], areas: Array) -> None:

@@ -21,6 +21,39 @@ FLAGS = [
 
 # Runs in the page: what a visitor would see, as JSON in the title.
 PROBE = """<script>
+// What an accessibility checker looks for: contrasts below 4.5 to 1, things without a name, jumps
+// of headings; the ground, to know that a dark page was judged.
+function access() {
+  const rgb = text => text.match(/[\\d.]+/g).map(Number);
+  const light = c => c.slice(0, 3).map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
+  const ground = e => {
+    for (; e; e = e.parentElement) {
+      const c = rgb(getComputedStyle(e).backgroundColor);
+      if (c.length < 4 || c[3] === 1) return c;
+    }
+    return [255, 255, 255];
+  };
+  for (const folded of document.querySelectorAll("details")) folded.open = true;
+  const faint = [], nameless = [], jumps = [];
+  for (const e of document.body.querySelectorAll("*")) {
+    const own = [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim());
+    if (!own || !e.getClientRects().length || e.closest("script")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) faint.push(`${e.tagName} ${e.textContent.slice(0, 30)}`);
+  }
+  for (const e of document.querySelectorAll("a, button, input, summary, [role=region], nav"))
+    if (!(e.textContent.trim() || e.getAttribute("aria-label") || (e.labels && e.labels.length)))
+      nameless.push(e.outerHTML.slice(0, 60));
+  for (const e of document.querySelectorAll("main img, :not(a) > img"))
+    if (!e.alt) nameless.push(e.outerHTML.slice(0, 60));
+  const levels = [...document.querySelectorAll("h1, h2, h3, h4")].map(h => +h.tagName[1]);
+  levels.forEach((level, k) => { if (k && level > levels[k - 1] + 1) jumps.push(level); });
+  const ids = [...document.querySelectorAll("[id]")].map(e => e.id);
+  return {faint, nameless, jumps, twice: ids.length - new Set(ids).size,
+    lang: document.documentElement.lang, ground: light(ground(document.body))};
+}
 window.addEventListener("load", async () => {
   const shown = [...document.querySelectorAll("main img")];
   for (const image of document.images) image.loading = "eager";
@@ -29,7 +62,7 @@ window.addEventListener("load", async () => {
     i => [i.alt, i.naturalWidth, i.getBoundingClientRect().width]);
   const wide = document.documentElement.scrollWidth > document.documentElement.clientWidth;
   const links = [...document.querySelectorAll("nav a")].map(a => !!document.querySelector(a.hash));
-  document.title = JSON.stringify({images, wide, links,
+  document.title = JSON.stringify({images, wide, links, ...access(),
     requests: performance.getEntriesByType("resource").map(r => r.name)});
 });
 </script>"""
@@ -37,17 +70,18 @@ window.addEventListener("load", async () => {
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
-@pytest.mark.parametrize("width", [480, 1280, 1920])
-def test_the_gallery_in_a_browser(width: int, tmp_path: Path) -> None:
-    """Pictures decode and fit, links lead somewhere, no sideways scrolling, and nothing
-    but its pictures is read."""
+@pytest.mark.parametrize(("width", "dark"), [(480, True), (1280, False), (1920, False)])
+def test_the_gallery_in_a_browser(width: int, dark: bool, tmp_path: Path) -> None:
+    """Pictures decode and fit, links lead somewhere, no sideways scrolling, nothing but its
+    pictures is read, and all can be read and named, in the light and in the dark."""
     out = tmp_path / "gallery"
     made = _make.make(["mixture", "no_learning"], out, ("png", "svg"), scale=0.05)
     assert [r.message for r in made] == ["made", "made"]
     page = (out / "index.html").read_text("utf-8")
     (out / "probed.html").write_text(page.replace("</body>", PROBE + "</body>"), "utf-8")
     done = subprocess.run(
-        [str(CHROMIUM), *FLAGS, f"--user-data-dir={tmp_path / 'profile'}",
+        [str(CHROMIUM), *FLAGS, *(["--blink-settings=preferredColorScheme=0"] if dark else []),
+         f"--user-data-dir={tmp_path / 'profile'}",
          f"--window-size={width},900", "--dump-dom", (out / "probed.html").as_uri()],
         capture_output=True, text=True, timeout=600, check=True,
     )  # fmt: skip
@@ -60,6 +94,10 @@ def test_the_gallery_in_a_browser(width: int, tmp_path: Path) -> None:
         assert natural > 1000
         assert 0.6 * min(width, 1000) < shown < width
     assert not seen["wide"]
+    assert (seen["ground"] < 0.05) is dark
+    assert (seen["faint"], seen["nameless"], seen["jumps"], seen["twice"]) == ([], [], [], 0)
+    assert seen["lang"] == "en"
+    assert (out / "sources" / "mixture.txt").read_text("utf-8").startswith('"""')
     assert seen["links"] == [True, True]
     for address in seen["requests"]:  # its own pictures
         assert address.startswith(out.as_uri())

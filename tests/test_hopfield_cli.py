@@ -64,6 +64,20 @@ def test_cities_from_a_part_of_the_text() -> None:
     assert "the pattern edinburgh-scotland" in text
 
 
+def test_graded_units_mend_a_letter_and_forget_below_their_gain() -> None:
+    out = found("letters", "--start", "J", "--flip", 3, "--gain", 0.3, "--sweeps", 300)
+    assert (out["end"], out["kind"], out["nearest"]) == ("rest", "memory", "J")
+    assert 0.5 < out["overlap"] < 1
+    energies = [step["energy"] for step in out["steps"]]
+    assert np.diff(energies).max() < 1e-9
+    assert found("letters", "--gain", 0.01, "--sweeps", 300)["kind"] == "none"
+    assert (
+        "--update sequential: is for units of ±1"
+        in call("--gain", 1, "--update", "sequential").stderr
+    )
+    assert "--gain 0: must be > 0" in call("--gain", 0).stderr
+
+
 def test_all_at_once_can_cycle_and_heat_does_not_rest(tmp_path: Path) -> None:
     pair = tmp_path / "pair.txt"
     pair.write_text("##\n")

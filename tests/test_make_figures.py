@@ -137,7 +137,7 @@ def test_a_dropped_file_is_found_listed_and_made(
     assert [line.split()[0] for line in lines] == ["alpha", "beta", "gallery:"]
     assert lines[-1] == f"gallery: {out / 'index.html'}"
     assert sorted(p.name for p in out.iterdir()) == [
-        "alpha.png", "beta.png", "index.html", "manifest.json",
+        "alpha.png", "beta.png", "index.html", "manifest.json", "sources",
     ]  # fmt: skip
 
 
@@ -499,6 +499,7 @@ def test_kill_9_loses_nothing_finished_and_leaves_no_half_file(
     assert {name: (out / name).stat().st_mtime_ns for name in when} == when
     assert {p.name for p in out.iterdir()} == {
         "alpha.png", "alpha.svg", "beta.png", "beta.svg", "index.html", "manifest.json",
+        "sources",
     }  # fmt: skip
     whole = tmp_path / "whole"  # without interruption, nor anything of the cache
     shutil.rmtree(tmp_path / "cache")
@@ -518,7 +519,9 @@ def test_ctrl_c_keeps_what_is_finished(jobs: int, drop: Drop, folder: Path, out:
     _, wrong = run.communicate(timeout=PATIENCE)
     assert run.returncode == 130
     assert wrong == "toyflows: interrupted\n"
-    assert {p.name for p in out.iterdir()} == {"alpha.png", "index.html", "manifest.json"}
+    assert {p.name for p in out.iterdir()} == {
+        "alpha.png", "index.html", "manifest.json", "sources",
+    }  # fmt: skip
 
 
 def test_two_runs_in_one_folder_are_kept_apart(drop: Drop, out: Path) -> None:

@@ -145,15 +145,19 @@ def test_classify(jem: Path, folder: Path) -> None:
     assert own["images"] == 40
     assert own["accuracy"] > 0.8
     assert bool(own["confused"]) == (own["accuracy"] < 1)
-    assert "right, cross-entropy" in call("classify", jem).stdout
+    assert told["fitted"] == "fitted to the validation images"
+    given = json.loads(call("classify", jem, "--temperature", 1, "--json").stdout)
+    assert given["calibration_error_at_temperature"] == given["calibration_error"]
+    assert "divided by the temperature" in call("classify", jem).stdout
 
 
-def test_ood(jem: Path, ebm: Path, folder: Path) -> None:
+def test_ood(jem: Path, ebm: Path, folder: Path, tmp_path: Path) -> None:
     rows = json.loads(call("ood", jem, "--json", "--outside", folder).stdout)
     assert [row["score"] for row in rows] == ["energy", "gradient", "probability"]
     assert all(row["low"] <= row["auroc"] <= row["high"] for row in rows)
     assert {(row["insiders"], row["outsiders"]) for row in rows} == {(6, 40)}
-    done = call("ood", ebm, "--score", "energy", "--count", 6)
+    done = call("ood", ebm, "--score", "energy", "--count", 6, "--out", tmp_path / "ood.svg")
+    assert "AUROC" in (tmp_path / "ood.svg").read_text("utf-8")
     for name in ("uniform noise", "quarter turn", "held-out fonts"):
         assert name in done.stdout
     both = [call("ood", jem, "--json", "--outside", folder, "--score", s).stdout
@@ -268,6 +272,7 @@ def test_wrong_calls_of_the_others_get_one_line(jem: Path, ebm: Path, tmp_path: 
         (["ood", ebm, "--score", "entropy"], "--score entropy"),
         (["ood", ebm, "--outside", tmp_path], "--outside"),
         (["ood", ebm, "--count", 0], "--count 0"),
+        (["classify", jem, "--temperature", 0], "--temperature 0"),
         (["ood", ebm, "--seed", -1], "--seed -1"),
         (["classify", ebm], "is of kind ebm; must be jem"),
     ):

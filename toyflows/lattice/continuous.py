@@ -17,7 +17,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
-from toyflows.lattice.hopfield import Hopfield
+from toyflows.lattice.hopfield import Hopfield, Path
 
 _small = np.errstate(under="ignore")  # units that come to rest at 0 pass the smallest float
 
@@ -44,22 +44,25 @@ class Continuous:
         """tanh(βa) (…, N)."""
         return np.tanh(self.β * self.net.activations(V))
 
-    @_small
     def settle(self, V: Array, sweeps: int = 1000, rtol: float = 1e-12) -> tuple[Array, Array]:
-        """V (N,) by updates of one unit after the other until none moves by more than rtol, and E
-        after each sweep, from the start on."""
-        V = np.array(V, float)
-        energies = [float(self.energy(V))]
+        """Where the path from V (N,) ends, and E after each sweep, from the start on."""
+        found = self.path(V, sweeps, rtol)
+        return found.states[-1], found.energies
+
+    @_small
+    def path(self, V: Array, sweeps: int = 1000, rtol: float = 1e-12) -> Path:
+        """The states from V (N,) on, by updates of one unit after the other, until none moves by
+        more than rtol in a sweep."""
+        V, end = np.array(V, float), "running"
+        states = [V.copy()]
         for _ in range(sweeps):
-            moved = 0.0
             for i, row in enumerate(self.net.W):
-                new = np.tanh(self.β * (row @ V + self.net.b[i]))
-                moved = max(moved, abs(new - V[i]))
-                V[i] = new
-            energies.append(float(self.energy(V)))
-            if moved <= rtol:
+                V[i] = np.tanh(self.β * (row @ V + self.net.b[i]))
+            states.append(V.copy())
+            if np.abs(V - states[-2]).max() <= rtol:
+                end = "rest"
                 break
-        return V, np.array(energies)
+        return Path(np.array(states), self.energy(np.array(states)), end)
 
     @_small
     def flow(self, u: Array, dt: float, steps: int) -> tuple[Array, Array]:
