@@ -113,7 +113,7 @@ def test_what_the_pages_hold(built: Path) -> None:
     assert 'href="api/toyflows.flows.html#toyflows.flows.pcd.PCD.advance"' in lectures
     notebook = (built / "notebooks/01_two_modes.html").read_text("utf-8")
     assert notebook.count("<math") > 10
-    assert "$\\theta" not in notebook
+    assert "unknown number <math" in notebook
     assert "jarzynski" in (built / "searchindex.js").read_text("utf-8")
     assert "One number &amp; two modes" in (built / "gallery_index.html").read_text("utf-8")
 

@@ -1,11 +1,12 @@
 """The rooms beside the two modes: the network of Hopfield, the lattice of Ising, … on one shell.
 
-`page(NAME)` is a whole document. Its engine is hall/NAME.js, its pictures are hall/NAME_view.js; what
-is a number or a name comes from here as JSON.
+`page(NAME)` is a whole document. Its engine is hall/NAME.js, its pictures are hall/NAME_view.js;
+numbers and names come from here as JSON.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from html import escape
@@ -36,7 +37,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Hall:
-    """A room: its equation, its controls, what it is about, and numbers that it shares with Python."""
+    """A room: equation, controls, what it is about, and numbers that it shares with Python."""
 
     name: str
     title: str
@@ -56,7 +57,7 @@ def page(name: str) -> str:
         "TITLE": escape(hall.title),
         "STYLE": document.text("page.css") + document.text("room/room.css"),
         "FORMULA": mathml(hall.equation),
-        "ABOUT": escape(hall.about),
+        "ABOUT": re.sub(r"`(.*?)`", r"<code>\1</code>", escape(hall.about)),
         "LESSON": document.text("room/lesson.html"),
         "ENGINE": function("const engine = constants => {", *engine, "};"),
         "WORKER": document.text("hall/worker.js"),
@@ -90,6 +91,29 @@ def _ising() -> dict[str, Any]:
     return {"T_c": T_c}
 
 
+LANGEVIN = 0.05  # the step of plain Langevin
+ANNEALED = {"epsilon": 5e-4, "steps": 10}  # a step of 0.1 σ² at each noise σ, σ_L = 0.05
+
+
+def _noise() -> dict[str, Any]:
+    from toyflows.diffusion.processes import VE
+    from toyflows.diffusion.targets import GAUSSIANS
+
+    process = VE(sigma_min=0.05, sigma_max=20.0)
+    laws = {
+        name: {part: getattr(law, part).tolist() for part in ("weights", "means", "spreads")}
+        for name, law in GAUSSIANS.items()
+    }
+    ends = {"sigma_min": process.sigma_min, "sigma_max": process.sigma_max}
+    return {"targets": laws, "ve": ends, "h": LANGEVIN, "annealed": ANNEALED, "spread": 8.0}
+
+
+def _long_view() -> dict[str, Any]:
+    from toyflows.pages.live import constants as two_modes
+
+    return two_modes()
+
+
 SEED = Control("seed", "seed", 0, "seed")
 HALLS = {
     hall.name: hall
@@ -97,11 +121,11 @@ HALLS = {
         Hall(
             "hopfield", "Hopfield’s network",
             "E(s) = −½ Σ_{ij} W_{ij} s_i s_j,   W = Σ_n x_n x_n^T,   s_i ← sgn(Σ_j W_{ij} s_j)",
-            "Units s_i = ±1 are looked at one by one, in a new random order each sweep. At T = 0 no "
-            "step raises E. At T > 0 a unit is +1 with probability 1/(1 + e^(−2a/T)).",
+            "Units s_i = ±1 are looked at one by one, in a new random order each sweep. At T = 0 "
+            "no step raises E. At T > 0 a unit is +1 with probability 1/(1 + e^(−2a/T)).",
             (
-                Control("letter", "letter", "M", "menu", values=("D", "J", "C", "M")),
-                Control("flips", "units turned", 5, least=0, most=25),
+                Control("letter", "letter", "D", "menu", values=("D", "J", "C", "M")),
+                Control("flips", "units turned", 4, least=0, most=25),
                 Control("stored", "letters stored", 4, "menu", values=(1, 2, 3, 4)),
                 Control("T", "temperature T", 0.0, least=0, most=20, step=0.5),
                 SEED,
@@ -111,8 +135,8 @@ HALLS = {
         Hall(
             "ising", "The Ising model",
             "E(s) = −Σ_{ij} s_i s_j − h Σ_i s_i,   ρ(s) = e^{−E(s)/T}/Z",
-            "Each sweep looks at all spins once, in the two colours of a checkerboard. The lattice is "
-            "periodic. The same seed gives the same spins as `toyflows ising`.",
+            "Each sweep looks at all spins once, in the two colours of a checkerboard. The lattice "
+            "is periodic. The same seed gives the same spins as `toyflows ising`.",
             (
                 Control("T", "temperature T", 2.27, least=1, most=5, step=0.01),
                 Control("h", "field h", 0.0, least=-1, most=1, step=0.05),
@@ -124,6 +148,37 @@ HALLS = {
                 SEED,
             ),
             ("room/random",), _ising,
+        ),
+        Hall(
+            "noise", "Noise and scores",
+            "p_σ(x) = Σ_k w_k N(x; μ_k, s_k^2 + σ^2),   score = ∂_x log p_σ",
+            "The score of a mixture is known exactly at each noise σ. Plain Langevin has one small "
+            "σ. The others go from much noise to little, as t goes from 1 to 0.",
+            (
+                Control("target", "target", "song-ermon", "menu",
+                        values=("song-ermon", "8-gaussians")),
+                Control("sampler", "sampler", "annealed-langevin", "menu",
+                        values=("langevin", "annealed-langevin", "euler-maruyama", "ode-heun")),
+                Control("steps", "steps", 100, "menu", values=(20, 50, 100, 200)),
+                Control("points", "points", 500, "menu", values=(100, 500, 2000)),
+                SEED,
+            ),
+            ("room/random",), _noise,
+        ),
+        Hall(
+            "long-view", "The long view",
+            "θ̇ = E_{ν_t}[∂_θU_θ] − E_data[∂_θU_θ],   ν_{t+dt} = ν_t P_θ",
+            "PCD runs past θ*. Far out the negatives fall into the heavy mode after all, and θ "
+            "comes back: a loop. Blue is where model and negatives agree.",
+            (
+                Control("separation", "distance d", 6.0, least=3, most=9, step=0.5),
+                Control("theta_star", "true θ*", -1.4, least=-3, most=3, step=0.1),
+                Control("rate", "rate of θ", 1.0, least=0.1, most=5, step=0.1),
+                Control("time", "time T", 300, "menu", values=(300, 1000, 3000)),
+                Control("dt", "step dt", 0.1, "menu", values=(0.05, 0.1, 0.2)),
+            ),
+            ("room/words", "room/maths", "room/random", "room/grid", "room/walkers", "room/flows",
+             "room/run"), _long_view,
         ),
     )
 }  # fmt: skip

@@ -94,16 +94,39 @@ LESSONS = (
         "oscillates",
     ),
     Lesson(
-        "hopfield-recall", "hopfield", "A damaged letter", "letter=M&flips=5",
-        "Five of the 25 units of M are turned. Each unit follows the others. What happens?",
-        ("The network finds M again", "It stops at another letter", "It never comes to rest"), 0,
-        "The network falls to M. No step raises the energy, and M lies at the bottom near by.",
+        "pcd-comes-back", "long-view", "Persistent chains, later", "separation=6&time=300",
+        "PCD has passed θ* and runs away. You wait for a long time. What does θ do?",
+        ("It goes on for ever", "It turns and comes back past θ*", "It stops far out"), 1,
+        "It turns. Far out the negatives fall into the heavy mode after all, and θ̇ changes "
+        "its sign. Each loop takes long, and the swing dies out slowly.",
     ),
     Lesson(
-        "hopfield-too-much", "hopfield", "A letter that is lost", "letter=M&flips=16",
+        "langevin-wrong-weights", "noise", "Langevin and two modes",
+        "sampler=langevin&target=song-ermon&steps=200",
+        "The parts have the weights 1/5 and 4/5. Points begin everywhere, and Langevin moves them "
+        "by the score. Which shares will they have?",
+        ("1/5 and 4/5", "about one half each", "all in one part"), 1,
+        "About one half each. Every point falls into the part that is near, and none comes across: "
+        "the score does not know the weights.",
+    ),
+    Lesson(
+        "annealed-right-weights", "noise", "Langevin, annealed",
+        "sampler=annealed-langevin&target=song-ermon",
+        "Now the noise is large first, and then falls step by step. Which shares?",
+        ("about 1/5 and 4/5", "about one half each", "all in one part"), 0,
+        "About 1/5 and 4/5. Under much noise the parts are one, and points go as the weights say.",
+    ),
+    Lesson(
+        "hopfield-recall", "hopfield", "A damaged letter", "letter=D&flips=4&seed=1",
+        "Four of the 25 units of D are turned. Each unit follows the others. What happens?",
+        ("The network finds D again", "It stops at another letter", "It never comes to rest"), 0,
+        "The network falls to D. No step raises the energy, and D lies at the bottom near by.",
+    ),
+    Lesson(
+        "hopfield-too-much", "hopfield", "A letter that is lost", "letter=D&flips=16&seed=3",
         "Now 16 of the 25 units are turned: more than half. What happens?",
-        ("The network finds M again", "It stops at another state", "It never comes to rest"), 1,
-        "It stops, but not at M: the inverse of M is a place of rest too, and it is nearer now.",
+        ("The network finds D again", "It stops at another state", "It never comes to rest"), 1,
+        "It stops at the inverse of D, which is a place of rest too, and is nearer now.",
     ),
     Lesson(
         "ising-cold", "ising", "A cold magnet", "T=1.8&begin=ordered",

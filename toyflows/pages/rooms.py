@@ -27,6 +27,8 @@ class Room:
 
 WORDS = {
     "hopfield": "A damaged letter falls into a memory, one unit at a time.",
+    "noise": "Points follow the score from noise to data.",
+    "long-view": "PCD far beyond θ*: a loop, and why it closes.",
     "ising": "Spins on a lattice, beside Onsager’s exact value.",
 }
 ROOMS = (

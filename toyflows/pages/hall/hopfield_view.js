@@ -38,7 +38,7 @@ function drawEnergy(canvas, frames, k) {
   const marks = ticks(low - pad, high + pad, height / 60);
   c.font = c.face(400);
   const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 12;
-  const box = { left, right: width - 10, top: 8, bottom: height - 2.6 * size };
+  const box = { left, right: width - 1.4 * size, top: 8, bottom: height - 2.6 * size };
   const X = j => box.left + (box.right - box.left) * j / lastFrame();
   const Y = v => box.bottom - (box.bottom - box.top) * (v - low + pad) / (high - low + 2 * pad);
   axes(c, box, marks.map(([v, t]) => [Y(v), t]),
