@@ -2,10 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: figures test test-all plain lint docs benchmark floors fuzz clean
+.PHONY: figures site test test-all plain lint docs benchmark floors fuzz clean
 
 figures: .venv/installed
 	$(BIN)/toyflows figures all --out gallery
+
+# Documentation, gallery and live rooms as one folder; figures that are there are not made anew.
+site: .venv/installed-docs gallery/index.html
+	$(BIN)/toyflows site --out site --gallery gallery --run
+
+gallery/index.html:
+	$(MAKE) figures
 
 test: .venv/installed-test
 	$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not browser and not cluster and not long"
@@ -59,7 +66,7 @@ fuzz: .venv/installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py 2000
 
 clean:
-	rm -rf .venv .venv-floors .types gallery build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .venv-floors .types gallery site build *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

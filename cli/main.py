@@ -28,7 +28,7 @@ PANELS = {
     "Images": "train sample ood classify",
     "Diffusion": "likelihood",
     "Classical models": "hopfield ising rbm",
-    "Classroom": "lab animate page figures errata",
+    "Classroom": "lab animate page site figures errata",
     "Tools": "doctor inspect",
 }
 

@@ -30,12 +30,15 @@ HOMES = {  # of a library: the modules that may import it
     "rich": ("toyflows.cli",),
     "bokeh": ("toyflows.lab",),
     "tornado": ("toyflows.lab",),
+    "sphinx": ("toyflows.site.conf",),
+    "latex2mathml": ("toyflows.site",),
+    "nbclient": ("toyflows.site",),
     "distributed": ("toyflows.sweep.engines.dask",),
     "xarray": ("toyflows.sweep.result", "toyflows.sweep.store"),
 }
 COME_WITH = {  # imported, and required by a declared library
     "rich": "typer", "PIL": "matplotlib", "contourpy": "matplotlib", "llvmlite": "numba",
-    "tornado": "bokeh", "distributed": "dask",
+    "tornado": "bokeh", "nbformat": "nbclient", "distributed": "dask",
 }  # fmt: skip
 
 

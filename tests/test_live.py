@@ -9,9 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
+import toyflows
 from toyflows.errors import InputError
 from toyflows.flows import equation, make, registry
-from toyflows.pages import live
+from toyflows.pages import lessons, live
 from toyflows.pages.mathml import mathml
 from toyflows.settings import RunSettings
 
@@ -94,3 +95,30 @@ def test_feet_and_heads() -> None:
     assert "<msub><mi>E</mi><mrow><mi>data</mi></mrow></msub>" in mathml("E_data[r]")
     assert "<msubsup>" in mathml("P_θ^k")
     assert "<mover" in mathml("θ̇")
+
+
+TWO_MODES = [lesson for lesson in lessons.LESSONS if lesson.room == "two-modes"]
+
+
+@pytest.mark.parametrize("lesson", TWO_MODES, ids=lambda lesson: lesson.name)
+def test_a_lesson_is_true(lesson: lessons.Lesson) -> None:
+    """The library's verdict on its run is the word that the right answer stands for."""
+    words = dict(pair.split("=") for pair in lesson.settings.split("&"))
+    options = {k[2:]: v == "true" for k, v in words.items() if k.startswith("p.")}
+    numbers = {k: float(v) for k, v in words.items() if k != "loss" and not k.startswith("p.")}
+    run = toyflows.flow(words["loss"], backends=["grid"], options=options, **numbers,
+                        theta_star=live.constants()["settings"]["theta_star"]["value"])  # fmt: skip
+    assert run.verdict.kind == lesson.word
+    meant = dict(zip(lessons.QUESTION["choices"], lessons.QUESTION["words"], strict=True))
+    assert lesson.word in meant[lesson.choices[lesson.right]]
+
+
+def test_the_path_of_lessons() -> None:
+    """One name each, choices that differ; a page alone leads to no other."""
+    names = [lesson.name for lesson in lessons.LESSONS]
+    assert len(set(names)) == len(names)
+    for lesson in lessons.LESSONS:
+        assert len(set(lesson.choices)) == len(lesson.choices) > lesson.right >= 0
+        assert lesson.asks.endswith("?")
+    assert {x["room"] for x in lessons.told("two-modes", alone=True)["lessons"]} == {"two-modes"}
+    assert len(lessons.told("ising", alone=False)["lessons"]) == len(names)

@@ -237,3 +237,37 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+@contextlib.contextmanager
+def whole_folder(path: Path, marker: str, option: str = "out") -> Iterator[Path]:
+    """A new folder beside `path`; when the block ends well it takes the place of `path`.
+
+    A folder that is there before must be empty or hold the file `marker`, which the new one gets.
+    Raises InputError(option) where it must not be replaced or cannot be written.
+    """
+    check_folder(path, marker, option)
+    beside, prefix = path.absolute().parent, f".{path.name[:20]}-"
+    with _told(path, option), tempfile.TemporaryDirectory(dir=beside, prefix=prefix) as place:
+        new, old = Path(place, "new"), Path(place, "old")
+        new.mkdir()
+        yield new
+        (new / marker).touch()
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+
+
+def check_folder(path: Path, marker: str, option: str = "out") -> None:
+    """Raises InputError(option) unless a folder may be made at `path`, or be replaced there."""
+    with _told(path, option):
+        if path.is_symlink() or (path.exists() and not path.is_dir()):
+            raise InputError(option, path, "is a file or a link, must be a folder")
+        if not path.absolute().parent.is_dir():
+            raise InputError(option, path, f"there is no folder {path.parent}")
+        if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
+            raise InputError(
+                option, path, "holds other files, must be new, empty or a site of ours"
+            )
+        if not os.access(path.absolute().parent, os.W_OK):
+            raise InputError(option, path, "cannot be written (permission)")

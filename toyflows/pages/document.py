@@ -30,8 +30,9 @@ def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> st
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with its parts, each named as {{NAME}} there; STAGE is what all pages show."""
-    whole = {"STAGE": text("stage.html"), **parts}
+    """The template with its parts, each named as {{NAME}} there; STAGE and TRANSPORT are what
+    pages share."""
+    whole = {"STAGE": text("stage.html"), "TRANSPORT": text("transport.html"), **parts}
     return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: whole[found[1]], text(template))
 
 

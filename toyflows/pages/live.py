@@ -20,7 +20,7 @@ from toyflows.flows import equation, make, registry
 from toyflows.flows.base import LEARNED, NEAR
 from toyflows.flows.nce import LARGEST_MU
 from toyflows.mixture import LARGEST_SEPARATION
-from toyflows.pages import document
+from toyflows.pages import document, lessons
 from toyflows.pages.mathml import mathml
 from toyflows.pages.plan import check_out
 from toyflows.registry import options_of
@@ -29,7 +29,10 @@ from toyflows.target import LARGEST_THETA
 from toyflows.verdict import MESSAGE
 
 ENGINE = ("words", "maths", "random", "grid", "walkers", "flows", "run", "verdict", "own")
-ROOM = ("model", "draw", "player", "room/controls", "room/workers", "room/editor", "room/room")
+ROOM = (
+    "model", "draw", "player", "room/widgets", "room/controls", "room/workers", "room/editor",
+    "room/lesson", "room/stages", "room/room",
+)  # fmt: skip
 LIMIT = 300_000  # bytes
 METHODS = (
     "ml", "score-matching", "nce", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "gan",
@@ -99,30 +102,32 @@ def write(path: str | Path, title: str = "") -> Path:
     return path
 
 
-def page(title: str = "") -> str:
-    """The whole document."""
+def page(title: str = "", alone: bool = True) -> str:
+    """The whole document; `alone`: its path of lessons does not lead to other rooms."""
     engine = [document.text(f"room/{name}.js") for name in (*ENGINE, "api")]
     parts = {
         "TITLE": escape(title or "Two modes, live"),
         "STYLE": document.text("page.css") + document.text("room/room.css"),
-        "ENGINE": _function("const engine = constants => {", *engine, "};"),
+        "ENGINE": function("const engine = constants => {", *engine, "};"),
         "WORKER": document.text("room/worker.js"),
-        "SCRIPT": _function("(() => {", *(document.text(f"{n}.js") for n in ROOM), "})();"),
-        "DATA": document.json_text(constants()),
+        "SCRIPT": function("(() => {", *(document.text(f"{n}.js") for n in ROOM), "})();"),
+        "LESSON": document.text("room/lesson.html"),
+        "DATA": document.json_text(constants() | lessons.told("two-modes", alone)),
     }  # fmt: skip
     filled = document.filled("room/room.html", parts)
     assert len(filled.encode()) <= LIMIT, "the live page has grown too large"
     return filled
 
 
-def _function(first: str, *rest: str) -> str:
+def function(first: str, *rest: str) -> str:
+    """A function of JavaScript as text, its names its own."""
     return "\n".join([first, '"use strict";', *rest])
 
 
 def constants() -> dict[str, Any]:
     """What JavaScript takes from Python, ready for JSON."""
     return {
-        "random": _random(),
+        "random": random_numbers(),
         "half_line": half_line(-_whole_numbers(FAR)).tolist(),
         "settings": {name: _setting(name) for name in SETTINGS},
         "methods": [_method(name) for name in METHODS],
@@ -143,13 +148,14 @@ def _whole_numbers(last: int) -> Any:
     return np.arange(last + 1)
 
 
-def _random() -> dict[str, Any]:
+def random_numbers() -> dict[str, Any]:
     """Constants of the counter-based generator, and the polynomials of its normals."""
     from toyflows.kernels import polynomials, random
 
     streams = {
         "data": random.DATA, "model": random.MODEL, "modes": random.MODES, "noise": random.NOISE,
         "coin": random.COIN, "pick": random.PICK, "resample": random.RESAMPLE, "move": random.MOVE,
+        "accept": random.ACCEPT,
     }  # fmt: skip
     mixers = [random.GOLDEN, random.MIX_1, random.MIX_2]
     single = {"log": polynomials._LOG, "sin": polynomials._SIN, "cos": polynomials._COS}

@@ -23,7 +23,7 @@ function step(by) {
 }
 
 function key(event) {
-  if (event.ctrlKey || event.altKey || event.metaKey) return;
+  if (event.ctrlKey || event.altKey || event.metaKey || el("play").disabled) return;
   const { tagName: on, id, type } = event.target;
   const own = ["SELECT", "TEXTAREA"].includes(on) || (on === "INPUT" && id !== "scrubber");
   const pressed = ["BUTTON", "SELECT", "SUMMARY", "TEXTAREA"].includes(on) || type === "checkbox";

@@ -4,7 +4,7 @@ const FRAMES = 200;
 const usual = Object.fromEntries(Object.entries(settings).map(([name, s]) => [name, s.value]));
 const state = {
   given: { loss: "pcd", options: {}, ...usual, separation: 6 }, code: null, frame: 0, asked: null,
-  follow: true, playing: false, speed: 1, theme: "",
+  follow: true, playing: false, speed: 1, theme: "", predict: false,
 };
 const SHARED = [["grid", "theory"], ["walkers"]];  // what each of the two workers computes
 let run = null, desks = [], id = 0, waiting = false;
@@ -106,7 +106,8 @@ function soon() {
 function render() {
   if (!run?.records) return;
   const frame = Math.min(state.frame, Math.floor((run.records - 1) / run.points), run.last);
-  const at = run.done ? state.frame : frame, told = numbersOf(run, at), k = record(run, at);
+  const at = concealed() ? 0 : run.done ? state.frame : frame;
+  const told = numbersOf(run, at), k = record(run, at);
   const seen = { t: run.t, θ: run.theta.grid, velocity: run.velocity.grid };
   const walkers = run.method.options && Number.isFinite(run.crossings[k]) ? run.s.walkers : 0;
   el("time").textContent = `densities at t = ${clock(told.t)}`;
@@ -118,11 +119,20 @@ function render() {
   el("now").textContent = finite ? minus(core.now(seen, k, run.theta_star, run.s.rate)) : "θ has left the finite numbers.";
   el("sofar").textContent = finite
     ? minus(core.soFar(seen, k, run.theta_star, walkers, run.crossings[k])) : "";
-  verdictShown(run.done && at >= run.last);
+  const complete = run.done && at >= run.last && !concealed();
+  verdictShown(complete);
+  told_lesson(complete, book.question.words.findIndex(words => words.includes(run.kind)));
+  drawStages(run, at);
   readout(told);
-  drawPaths(el("paths"), run, at);
+  drawPaths(el("paths"), concealed() ? startOf(run) : run, at);
   drawDensities(el("densities"), run, at, told);
   for (const name of ["paths", "densities"]) el(name).setAttribute("aria-label", aloud(told));
+}
+
+// The run as it is seen before it has begun.
+function startOf(whole) {
+  const theta = Object.entries(whole.theta).map(([name, row]) => [name, row.map((v, k) => (k ? NaN : v))]);
+  return { ...whole, theta: Object.fromEntries(theta) };
 }
 
 // Of the whole run only, and no word that is not proved.
@@ -158,6 +168,7 @@ function aloud(told) {
 // ---- choosing ----
 function set(changed) {
   Object.assign(state.given, changed);
+  if (state.predict) ask();
   begin();
   write();
   el("again").textContent = again();
@@ -242,6 +253,8 @@ function tick(now) {
 // ---- the address ----
 function write() {
   const words = new URLSearchParams(), { options, loss, ...numbers } = state.given;
+  if (lesson) words.set("lesson", lesson.name);
+  if (state.predict) words.set("predict", "1");
   words.set("loss", loss);
   for (const [name, v] of Object.entries(numbers)) if (v !== settings[name].value) words.set(name, v);
   for (const [name, v] of Object.entries(options)) words.set(`p.${name}`, v);
@@ -257,7 +270,7 @@ function write() {
 
 // What the address says, as far as it can be run; the rest stays as it is.
 function read() {
-  const words = new URLSearchParams(location.hash.slice(1)), given = { loss: state.given.loss, options: {}, ...usual };
+  const words = wordsOf(location.hash), given = { loss: state.given.loss, options: {}, ...usual };
   if (!location.hash) given.separation = 6;
   const good = tryOn => { try { core.checked(tryOn); return true; } catch { return false; } };
   if (methodOf(words.get("loss"))) given.loss = words.get("loss");
@@ -272,8 +285,17 @@ function read() {
   const t = Number(words.get("t") ?? NaN);
   state.asked = Number.isFinite(t) && words.has("t") ? t : null;
   if (["dark", "light"].includes(words.get("theme"))) state.theme = words.get("theme");
+  openLesson(words);
   paint();
   shown();
+}
+
+function predicting(on) {
+  state.predict = on;
+  lesson = null;
+  ask();
+  write();
+  soon();
 }
 
 // What player.js asks of a page.
@@ -285,6 +307,9 @@ function start() {
   editor(adopt);
   wire();
   window.addEventListener("hashchange", read);
+  el("predict").addEventListener("change", event => predicting(event.target.checked));
+  el("stage").addEventListener("click", nextStage);
+  el("stages").addEventListener("toggle", soon);
   new ResizeObserver(soon).observe(el("panels"));
   window.toyflows = { state, core, run: runOnce, shown: () => run, numbers: () => numbersOf(run, state.frame), set, choose, go, play, adopt };
   read();
