@@ -180,7 +180,7 @@ def test_keys(lab: Lab) -> None:
         room.until(lambda s: s["step"] == 0)
         room.press("ArrowUp")
         page.wait_for_function("toyflows.wire.address.includes('speed=2')")
-        room.press("n")
+        room.press("s")
         page.wait_for_function("toyflows.wire.address.includes('seed=4')")
         room.until(lambda s: s["whole"])
         room.press("c")
@@ -191,12 +191,30 @@ def test_keys(lab: Lab) -> None:
         page.locator("#help").wait_for(state="visible")
         room.press("Escape")
         page.locator("#help").wait_for(state="hidden")
+        room.press("m")
+        page.locator("#lessons a").first.wait_for(state="visible")
+        room.press("Escape")
+
+
+def test_the_look_turns_while_the_page_plays_on(lab: Lab) -> None:
+    """Dark and large, without a reload; the address has them, and so have the links."""
+    with lab.open(f"{SMALL}&step=0&speed=1") as room:
+        page = room.page
+        page.evaluate("window.same = true")
+        room.press(" ")
         for key, classes in (("d", "dark"), ("p", "dark large"), ("d", "large"), ("p", "")):
-            before = room.seen
-            with page.expect_navigation():
-                room.press(key)
-            assert room.until(lambda s: s.get("whole", False)) == before
+            before = room.seen["step"]
+            room.press(key)
+            room.until(lambda s, before=before: s["step"] > before + 1)
             assert page.locator("#page").get_attribute("class") == classes
+        room.press("d")
+        paper = page.wait_for_function(
+            "toyflows.wire.address.includes('dark=1') && getComputedStyle(page).backgroundColor"
+        )
+        assert paper.json_value() == "rgb(17, 17, 17)"
+        room.pause()
+        assert page.evaluate("window.same")
+        assert "dark=1" in str(page.locator("nav a").last.get_attribute("href"))
 
 
 def test_keys_are_not_stolen_from_who_types_or_moves_a_handle(lab: Lab) -> None:
@@ -204,7 +222,7 @@ def test_keys_are_not_stolen_from_who_types_or_moves_a_handle(lab: Lab) -> None:
         page = room.page
         field = page.locator("input[type=text]").last
         field.click()
-        for key in ("n", "r", "d", "?", "ArrowLeft", " "):
+        for key in ("s", "r", "d", "?", "ArrowLeft", " "):
             room.press(key)
         page.keyboard.press("ControlOrMeta+a")
         page.keyboard.type("17")

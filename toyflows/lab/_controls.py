@@ -10,7 +10,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
@@ -29,7 +29,6 @@ class Control(ABC):
     name: str
     label: str
     default: Any
-    help: str = ""
     group: str = ""
 
     @abstractmethod
@@ -72,9 +71,23 @@ def seed(group: str = "") -> Slider:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice(Control):
-    """One of some words."""
+    """One of some words; `words` are what the page shows for them, `groups` heads them there."""
 
     of: Sequence[str]
+    words: Mapping[str, str] = field(default_factory=dict, compare=False)
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict, compare=False)
+
+    @property
+    def options(self) -> Any:
+        """The list as Bokeh's Select has it."""
+        pairs = [(value, self.words.get(value, value)) for value in self.of]
+        if not self.groups:
+            return pairs
+        heads = {value: head for head, values in self.groups.items() for value in values}
+        out: dict[str, list[tuple[str, str]]] = {}
+        for value, shown in pairs:
+            out.setdefault(heads.get(value, ""), []).append((value, shown))
+        return out
 
     def read(self, text: str) -> str:
         if text not in self.of:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from bokeh.models import CustomJS
 
+from toyflows.lab._lessons import LESSONS
+
 if TYPE_CHECKING:
     from bokeh.document import Document
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from toyflows.lab._room import Room
 
 HERE = Path(__file__).parent
+SCRIPTS = ("explain", "stages", "page")  # page.js begins what the others say
 
 
 def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = "") -> None:
@@ -28,14 +31,35 @@ def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = 
             [*(n for n in ("dark", "large") if visit.given.get(n) == "1"),
              *(f"hide-{name}" for name in visit.hidden if name.isidentifier())]
         ),
-        rooms=[{"title": r.title, "here": r is visit.room,
+        rooms=[{"title": r.title, "here": r is visit.room, "about": r.about,
                 "href": f"{prefix}/{name}" + (f"?{look}" if look else "")}
                for name, r in rooms.items()],
-        lesson=visit.lesson,
+        tall=visit.room.tall,
+        lesson=_lesson(visit.lesson, prefix, look),
+        lessons=[{"title": it.title, "question": it.question, "here": name == visit.lesson,
+                  "href": _link(prefix, name, look)} for name, it in LESSONS.items()],
     )  # fmt: skip
+    doc.config.notify_connection_status = False  # page.js says it in our words
     with doc.models.freeze():  # else all models are looked through again for each root
-        for root in (visit.panel.layout, visit.view.layout, visit.transport.layout, visit.tools):
+        for root in (visit.panel.layout, visit.stage, visit.transport.layout, visit.tools):
             doc.add_root(root)
-    visit.view.layout.name = "stage"
-    code = (HERE / "page.js").read_text("utf-8")
+    code = "".join((HERE / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
     doc.js_on_event("document_ready", CustomJS(args={"wire": visit.wire}, code=code))
+
+
+def _link(prefix: str, name: str, look: str) -> str:
+    return f"{prefix}/?lesson={name}" + (f"&{look}" if look else "")
+
+
+def _lesson(name: str, prefix: str, look: str) -> dict[str, str]:
+    """What the page says of its lesson, and where the next one is; {} without a lesson."""
+    if not name:
+        return {}
+    names = list(LESSONS)
+    k = names.index(name)
+    return {
+        "question": LESSONS[name].question, "sentence": LESSONS[name].sentence,
+        "answer": LESSONS[name].answer, "place": f"{k + 1} of {len(names)}",
+        "before": _link(prefix, names[k - 1], look),
+        "after": _link(prefix, names[(k + 1) % len(names)], look),
+    }  # fmt: skip

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from bokeh.core.properties import value
 from bokeh.events import DoubleTap, Pan, PanEnd, PanStart, Tap
-from bokeh.layouts import column, row
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.models.annotations import Span
 
 from toyflows.lab import _memories as memories
 from toyflows.lab._images_parts import note
-from toyflows.lab._look import Look, mixed
+from toyflows.lab._look import Look, beside, mixed
 from toyflows.lab._recall import signed
 from toyflows.lab._room import Change, Frame
 
@@ -37,13 +37,15 @@ class View:
         self._memories()
         self._energy()
         right = column(self.book, self.energy, sizing_mode="stretch_both", styles=RIGHT)
-        self.layout = row(self.grid, right, sizing_mode="stretch_both")
+        self.heading = look.heading()
+        below = beside(self.grid, right)
+        self.layout = column(self.heading.div, below, sizing_mode="stretch_both")
 
     # ---- the state
 
     def _state(self) -> None:
         look = self.look
-        self.grid = p = look.picture(look.figure("…", name="state"))
+        self.grid = p = look.picture(look.figure(name="state"))
         p.x_range.range_padding = p.y_range.range_padding = 0.02
         half = mixed(look.paper, look.exact, 0.45)
         colours = [look.faint, look.data, half, look.exact, look.paper]
@@ -77,7 +79,8 @@ class View:
         words = list(frame["words"])
         middle = np.arange(len(words)) + 0.5
         self.letters.data = {"x": middle, "y": np.full(len(words), -0.7), "text": words}
-        self.grid.title.text, self.note.text = frame["message"], frame["note"]
+        self.heading.say(frame["message"])
+        self.note.text = self.look.fold(frame["note"])
 
     # ---- drawing on it
 

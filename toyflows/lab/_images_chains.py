@@ -111,6 +111,7 @@ class Chains:
             "act": "chains",
             "sheet": sheet(x),
             **reading(x if guess is None else guess),
+            "named": int(self.step > 0),  # nobody reads pure noise
             **self.walk.frame(self.state),
         }
 

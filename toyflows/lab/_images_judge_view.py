@@ -12,7 +12,7 @@ from bokeh.models import Button, ColumnDataSource, FixedTicker, InlineStyleSheet
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab._images_judge import READERS, TOP, percent
 from toyflows.lab._images_parts import Picture, note, set_axis
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, beside
 from toyflows.lab._room import Change, Frame
 from toyflows.lab._widgets import SHEET
 from toyflows.pictures import levels
@@ -45,14 +45,14 @@ class JudgeView:
         below = row(self.seen.p, *(p for p, _, _ in self.readers.values()), height=210,
                     sizing_mode="stretch_width")  # fmt: skip
         right = column(self.hist, self.table, below, width=RIGHT, sizing_mode="stretch_height")
-        self.layout = row(left, right, sizing_mode="stretch_both")
+        self.layout = beside(left, right)
 
     def show(self, frame: Frame) -> None:
         """Shows everything, except the sheet while a stroke is being drawn."""
         if not self.drawing:
             self.sheet = canvas.unpack(frame["editable"])
             self.left.show(frame["canvas"])
-        self.left.p.title.text, self.note.text = frame["message"], frame["note"]
+        self.note.text = self.look.fold(frame["note"])
         self.seen.show(frame["pixels"])
         self._show_distributions(frame)
         self._show_table(frame)

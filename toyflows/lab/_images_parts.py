@@ -16,7 +16,7 @@ class Picture:
     """Square grey levels in a figure p; ink is dark on light pages and light on dark ones."""
 
     def __init__(self, look: Look, side: float, **how: Any):
-        self.p = look.picture(look.figure("…", **how))
+        self.p = look.picture(look.figure(**how))
         self.p.x_range.range_padding = self.p.y_range.range_padding = 0
         palette = Greys256 if look.dark else Greys256[::-1]
         self.source = ColumnDataSource({"image": [np.zeros((1, 1), np.uint8)]})

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bokeh.layouts import column, row
+from bokeh.layouts import column
 from bokeh.models import BoxAnnotation, ColumnDataSource, FixedTicker
 
 from toyflows.lab._images_chains import ACROSS, CHAINS, SURE
 from toyflows.lab._images_judge import percent
 from toyflows.lab._images_judge_view import JudgeView
 from toyflows.lab._images_parts import Picture, note, put, set_axis
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, beside
 from toyflows.lab._room import Change, Frame
 
 RIGHT = 430  # pixels of the right half
@@ -25,12 +25,15 @@ class ImagesView:
     def __init__(self, look: Look, change: Change):
         chains, judge = ChainsView(look), JudgeView(look, change)
         self.acts: dict[str, Any] = {"chains": chains, "judge": judge}
-        self.layout = row(chains.layout, sizing_mode="stretch_both")
+        self.heading = look.heading()
+        self.act = column(chains.layout, sizing_mode="stretch_both")
+        self.layout = column(self.heading.div, self.act, sizing_mode="stretch_both")
 
     def show(self, frame: Frame) -> None:
         """Draws the act of the frame, and takes the other away."""
         act = self.acts[frame["act"]]
-        put(self.layout, act.layout)
+        put(self.act, act.layout)
+        self.heading.say(frame["message"])
         act.show(frame)
 
 
@@ -41,7 +44,8 @@ class ChainsView:
         self.look = look
         self.left = Picture(look, ACROSS)
         self.note, read = note(look, self.left.p), note(look, self.left.p)
-        read.text = f"letters: what a classifier reads; green where it is {percent(SURE)} sure"
+        says = f"letters: what a classifier reads; green where it is {percent(SURE)} sure"
+        read.text = look.fold(says)
         self.right = Picture(look, ACROSS)
         self.right.p.title.text = "their guesses E[x₀ | xₜ]"
         self.letters = ColumnDataSource({"x": [], "y": [], "text": [], "colour": []})
@@ -51,14 +55,14 @@ class ChainsView:
                    background_fill_color=look.paper, background_fill_alpha=0.75)  # fmt: skip
         self.energy, self.far = self._energy(), self._far()
         self.beside = column(self.energy, width=RIGHT, sizing_mode="stretch_height")
-        self.layout = row(self.left.p, self.beside, sizing_mode="stretch_both")
+        self.layout = beside(self.left.p, self.beside)
 
     def show(self, frame: Frame) -> None:
         """Energies or a diffusion."""
         energy = frame["kind"] == "energy"
         put(self.beside, *([self.energy] if energy else [self.right.p, self.far]))
         self.left.show(frame["sheet"])
-        self.left.p.title.text, self.note.text = frame["message"], frame["note"]
+        self.note.text = self.look.fold(frame["note"])
         self._show_letters(frame)
         (self._show_energy if energy else self._show_diffusion)(frame)
 
@@ -67,7 +71,7 @@ class ChainsView:
         colours = [self.look.walkers if q >= SURE else self.look.grey for q in frame["sure"]]
         self.letters.data = {
             "x": place % ACROSS + 0.03, "y": ACROSS - place // ACROSS - 0.97,
-            "text": list(frame["read"]), "colour": colours,
+            "text": list(frame["read"]) if frame["named"] else [""] * CHAINS, "colour": colours,
         }  # fmt: skip
 
     # ---- energies

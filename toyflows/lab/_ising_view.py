@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bokeh.layouts import column, row
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, LinearColorMapper, Range1d
 from bokeh.models.annotations import Span
 
 from toyflows.lab._images_parts import note
-from toyflows.lab._look import Look, mixed
+from toyflows.lab._look import Look, beside, mixed
 from toyflows.lab._room import Frame
 from toyflows.lattice.ising_exact import T_c, onsager_curve
 
@@ -28,7 +28,7 @@ class View:
         charts = [self.m["figure"], self.e["figure"], self.diagram]
         right = column(*charts, sizing_mode="stretch_both", styles=RIGHT)
         self.heading = look.heading()
-        below = row(self.lattice, right, sizing_mode="stretch_both")
+        below = beside(self.lattice, right)
         self.layout = column(self.heading.div, below, sizing_mode="stretch_both")
 
     def _lattice(self) -> None:
@@ -46,12 +46,17 @@ class View:
         look = self.look
         p = look.figure(name, x_range=Range1d(start=0, end=1), y_range=Range1d(start=0, end=1))
         exact = Span(location=0, dimension="width", line_color=look.exact, line_width=3)
+        finite = Span(location=0, dimension="width", line_color=look.accent, line_width=3,
+                      visible=False)  # fmt: skip
         p.add_layout(exact)
+        p.add_layout(finite)
         p.axis.ticker.desired_num_ticks = 4
         source = ColumnDataSource({"x": [], "y": []})
         p.line("x", "y", source=source, color=look.walkers, line_width=2.5)
         word = look.word(p, "", look.exact, 6, 3, text_baseline="bottom")
-        return {"figure": p, "source": source, "exact": exact, "word": word}
+        beside = look.word(p, "", look.accent, 6, 3 + 1.4 * look.type, text_baseline="bottom")
+        return {"figure": p, "source": source, "exact": exact, "word": word, "finite": finite,
+                "finite word": beside}  # fmt: skip
 
     def _show_series(
         self, part: dict[str, Any], frame: Frame, y: Any, exact: float | None, name: str
@@ -70,6 +75,13 @@ class View:
         part["exact"].location = exact or 0.0
         part["word"].text = "" if exact is None else f"{name}: {_signed(exact)}"
 
+    def _show_finite(self, frame: Frame) -> None:
+        """The law at T_c on a lattice of this size, beside that of the infinite one."""
+        m, finite = self.m, frame["finite"]
+        m["finite"].update(visible=finite > 0, location=finite)
+        m["finite word"].text = f"L = {frame['L']} at T_c: {finite:.3f}" if finite else ""
+        self.finite.data = {"x": [T_c] if finite else [], "y": [finite] if finite else []}
+
     def _diagram(self) -> None:
         """Onsager's curve, and where the lattice is."""
         look = self.look
@@ -84,6 +96,8 @@ class View:
         how: dict[str, Any] = {"x_units": "data", "y_units": "data"}
         self.known = look.word(p, "Onsager", look.exact, 0.6, 0.35, **how)
         look.word(p, "T_c", look.formula, T_c + 0.06, 0.7, **how)
+        self.finite = ColumnDataSource({"x": [], "y": []})
+        p.scatter("x", "y", source=self.finite, color=look.accent, size=13, marker="diamond")
         self.point = ColumnDataSource({"x": [], "y": [], "low": [], "high": []})
         p.segment("x", "low", "x", "high", source=self.point, color=look.walkers, line_width=5)
         p.scatter("x", "y", source=self.point, color=look.walkers, size=14)
@@ -92,11 +106,12 @@ class View:
         """Draws a frame."""
         self.spins.data = {"image": [frame["spins"][::-1]]}
         self.heading.say(frame["message"])
-        self.note.text = frame["note"]
+        self.note.text = self.look.fold(frame["note"])
         free = frame["free"]
         m, e = (frame["m_exact"], frame["e_exact"]) if free else (None, None)
         self._show_series(self.m, frame, frame["m"], m, "Onsager, L = ∞")
         self._show_series(self.e, frame, frame["e"], e, "Kaufman, exact")
+        self._show_finite(frame)
         self.m["figure"].title.text = "|m| by sweeps" if free else "m by sweeps"
         value, error = frame["m_mean"], frame["m_error"]
         self.point.data = {"x": [frame["T"]], "y": [value], "low": [value - error],

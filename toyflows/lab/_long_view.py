@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from bokeh.layouts import column, row
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, Range1d, Span
 
-from toyflows.lab._look import Look
+from toyflows.lab._look import Look, beside
 from toyflows.lab._room import Frame
 
 WIDE = 6  # the exact law's line, under the walkers'
@@ -32,7 +32,7 @@ class LongViewView:
         self.heading = look.heading()
         how: dict[str, Any] = {"sizing_mode": "stretch_both"}
         right = column(self.time, self.landscape, **how)
-        self.layout = column(self.heading.div, row(self.loop, right, **how), **how)
+        self.layout = column(self.heading.div, beside(self.loop, right), **how)
 
     # ---------------------------------------------------------------- the empty figures
     def _colour(self, name: str) -> str:

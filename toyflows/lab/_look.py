@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
-from bokeh.models import Div, Label
+from bokeh.layouts import row
+from bokeh.models import Div, InlineStyleSheet, Label
 from bokeh.plotting import figure
 
 # The roles' colours are the figures' (Okabe & Ito); on black they are lightened to the same ratio.
@@ -24,6 +26,17 @@ DARK = {
 }  # fmt: skip
 
 CALM = 0.3  # seconds that the numbers of a heading stay while a page plays: nobody reads faster
+
+
+# On a phone what stands side by side stands one above the other.
+STACKED = """@media (max-width: 700px) { :host { flex-direction: column !important }
+  div { flex: 1 1 auto !important; width: 100% !important; max-width: none !important } }"""
+
+
+def beside(*children: Any, **how: Any) -> Any:
+    """A row of the stage, which is a column where the window is narrow."""
+    how = {"sizing_mode": "stretch_both"} | how
+    return row(*children, stylesheets=[InlineStyleSheet(css=STACKED)], **how)
 
 
 class Heading:
@@ -44,7 +57,7 @@ class Heading:
         if wait and now < self.shown_at + CALM:
             return
         self.message, self.shown_at = message, now
-        size = self.look.type + 8
+        size = self.look.type + (4 if self.look.narrow else 8)
         more = f'<div style="font-size:{self.look.type - 1}px">{escape(says)}</div>'
         said = f'<b style="font-size:{size}px;line-height:1.15">{escape(message)}</b>'
         self.div.text = said + (more if says else "")
@@ -52,11 +65,12 @@ class Heading:
 
 @dataclass
 class Look:
-    """Colours by role, and figures that wear them. `large` is the projector's type; while the page
-    is `playing`, words may wait."""
+    """Colours by role, and figures that wear them. `large` is the projector's type, `narrow` a
+    phone's window; while the page is `playing`, words may wait."""
 
     dark: bool = False
     large: bool = False
+    narrow: bool = False
     playing: bool = False
 
     def __getattr__(self, role: str) -> str:
@@ -68,7 +82,11 @@ class Look:
     @property
     def type(self) -> int:
         """Pixels of plain words."""
-        return 20 if self.large else 16
+        return 14 if self.narrow else 20 if self.large else 16
+
+    def fold(self, text: str) -> str:
+        """A note under a picture, in lines that a phone has room for."""
+        return textwrap.fill(text, 46) if self.narrow else text
 
     def figure(self, title: str = "", **how: Any) -> Any:
         """A Bokeh figure without tools that fills its place; its title is a sentence or a name."""

@@ -11,8 +11,15 @@ from typing import Any
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make, registry
 from toyflows.method import label, method
+from toyflows.registry import options_of
 from toyflows.settings import not_on
 
+GROUPS = {  # as in the lecture; what is named in none of them is the lecturer's own
+    "lecture": ("ml", "score-matching", "nce", "cd", "pcd", "gan"),
+    "cures": ("jarzynski", "tempering", "replay-buffer", "short-run", "denoising", "multi-noise"),
+    "other divergences": ("reverse-kl", "hellinger", "total-variation", "wasserstein", "bregman"),
+}
+YOURS = "your own file"
 OWN: dict[str, Flow] = {}  # by the name on the page
 
 
@@ -33,3 +40,21 @@ def known() -> dict[str, type[Flow]]:
 def made(name: str, options: Mapping[str, Any]) -> Flow:
     """The method of that name on the page. Raises InputError."""
     return method(OWN[name], options) if name in OWN else make(name, **options)
+
+
+def grouped() -> dict[str, tuple[str, ...]]:
+    """The names of all methods by their groups, in the order of the lecture."""
+    placed = {name for names in GROUPS.values() for name in names}
+    rest = tuple(name for name in known() if name not in placed)
+    return GROUPS | ({YOURS: rest} if rest else {})
+
+
+def titles() -> dict[str, str]:
+    """What the page calls each method."""
+    return {name: flow.title or name for name, flow in known().items()}
+
+
+def fields(name: str) -> set[str]:
+    """The options of the method of that name on the page; none where there is no such."""
+    flow = known().get(name)
+    return set() if flow is None else {field.name for field in options_of(flow)}

@@ -144,8 +144,9 @@ class Langevins(Act):
         exact, noisy = self.law.weights(last), self.law.weights(σ)
         off = [0.5 * float(np.abs(a - b).sum()) for a, b in ((left, exact), (right, noisy))]
         what = "weights of the modes" if self.law.classes > 1 else "shares of eight slices"
+        said = f"The {what} are off by {off[0]:.2f} for Langevin, by {off[1]:.2f} annealed"
         return {
-            "title": f"The {what} are off by {off[0]:.2f} for Langevin, by {off[1]:.2f} annealed",
+            "title": said if self.step else "The same walkers left and right; none has moved yet",
             "left_name": f"Langevin, noise {last:.3g}",
             "right_name": f"annealed, noise {σ:.3g}: level {k + 1} of {len(self.σ)}",
             "left_image": self.below, "right_image": self.image[1],

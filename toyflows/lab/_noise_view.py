@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from bokeh import events
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, DataRange1d, LinearColorMapper
 
 from toyflows.lab import _noise_marks as marks
@@ -29,17 +30,14 @@ class NoiseView:
         self.look = look
         self.sources: dict[str, ColumnDataSource] = {}
         ranges = {"x_range": DataRange1d(range_padding=0), "y_range": DataRange1d(range_padding=0)}
-        self.figure = look.picture(look.figure(" ", **ranges))
+        self.figure = look.picture(look.figure(**ranges))
+        self.heading = look.heading()
+        self.layout = column(self.heading.div, self.figure, sizing_mode="stretch_both")
         self._shades()
         self._clouds()
         self._lines()
         self.note = look.word(self.figure, "", look.grey, 6, 2, text_font_style="normal")
         self.pen = Pen(self, change)
-
-    @property
-    def layout(self) -> Any:
-        """See View."""
-        return self.figure
 
     # ------------------------------------------------------------ the empty drawing
     def _source(self, name: str, columns: str) -> ColumnDataSource:
@@ -91,7 +89,7 @@ class NoiseView:
 
     def show(self, frame: Frame) -> None:
         """See View. A frame that is only a title says what is being done."""
-        self.figure.title.text = frame["title"]
+        self.heading.say(frame["title"])
         if "act" not in frame:
             return
         act = frame["act"]
@@ -102,7 +100,7 @@ class NoiseView:
             self.put(name, **marks.arrows(frame[f"left_{name}"], left))
         self.put("dots", **marks.clouds(frame))
         self.put("ways", **marks.ways(frame))
-        self.note.text = frame["note"]
+        self.note.text = self.look.fold(frame["note"])
         self.pen.take(frame, left)
         self._mark(marks.Marks.of(frame))
 

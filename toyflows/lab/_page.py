@@ -7,27 +7,27 @@ may finish and is shown, so that the picture moves with the hand; an older one i
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from tornado.ioloop import IOLoop
+from bokeh.layouts import column
 
-from toyflows.errors import Diverged, InputError
-from toyflows.lab import _controls
+from toyflows.errors import Diverged, InputError, nearest
+from toyflows.lab import _controls, _upload
+from toyflows.lab._explain import explained
 from toyflows.lab._job import Deliver, Desk, Job, Slot, Work
 from toyflows.lab._keep import arrays, filmed
 from toyflows.lab._lessons import LESSONS
 from toyflows.lab._look import CALM, Look
+from toyflows.lab._post import Post
 from toyflows.lab._together import together
 from toyflows.lab._transport import Transport, tools
-from toyflows.lab._widgets import MOST_BYTES, Panel
-from toyflows.lab._wire import Wire
+from toyflows.lab._widgets import Panel
 
 if TYPE_CHECKING:
     from bokeh.document import Document
@@ -39,14 +39,15 @@ AHEAD = 1
 FRAME = 1 / 30  # seconds: no faster than eyes, or a projector
 
 
-class Visit:
+class Visit(Post):
     """A room as one visitor sees it."""
 
     def __init__(self, doc: Document | None, room: Room, query: Mapping[str, str], desk: Desk):
         lesson = LESSONS.get(query.get("lesson", ""))
-        self.doc, self.room, self.slot = doc, room, Slot(desk)
+        super().__init__(doc, room.name)
+        self.room, self.slot = room, Slot(desk)
         self.given = (dict(lesson.query) if lesson else {}) | dict(query)
-        self.lesson = lesson.sentence if lesson else ""
+        self.lesson = query["lesson"] if lesson else ""
         self.look = Look(self.given.get("dark") == "1", self.given.get("large") == "1")
         self.hidden = tuple(self.given.get("hide", "").split(",")) if "hide" in self.given else ()
         self.values, refused = _controls.read(room.controls(self.given), self.given)
@@ -57,19 +58,22 @@ class Visit:
         self.frame: Frame = {}
         self.awaited: Job | None = None  # its answer has not come
         self.wish = object()  # the newest
-        self.playing = self.stale = self.timed = False
+        self.playing = self.stale = self.timed = self.waiting = False
         self.held: tuple[Frame, bool] | None = None  # a frame that waits for the browser
         self.shown_at = self.told_at = 0.0
-        self.loop = None if doc is None else IOLoop.current()
-        self.wire = Wire(room=room.name)
         self.panel = Panel(self.said, self.hidden, self.wire)
         self.view = room.view(self.look, self.change)
+        self.stage = column(self.view.layout, name="stage", sizing_mode="stretch_both")
         self.transport = Transport(room.speeds, self.speed, self.act, self._scrubbed, self._paced)
-        self.tools = tools(self.wire, self.hidden)
+        self.tools = tools(self.wire, self.hidden, room.staged)
+        self.wire.on_change("look", lambda attr, old, new: self.restyle(new))
         self.wire.on_change("seen", lambda attr, old, new: self._drawn())
         self.wire.on_change("asked", lambda attr, old, new: self.asked(new))
         self.wire.on_change("upload", lambda attr, old, new: self.uploaded(new))
-        self.panel.show(self.controls, self.values)
+        self._show_controls()
+        if "lesson" in query and not lesson:
+            known = nearest(query["lesson"][:20], LESSONS)
+            refused.append(str(InputError("lesson", query["lesson"][:20], f"unknown; {known}")))
         if refused:
             self.say("; ".join(refused), bad=True)
         self.want(quietly=bool(refused))
@@ -107,10 +111,31 @@ class Visit:
         self.given |= {name: known[name].write(value) for name, value in read.items()}
         # Another choice may bring other controls: those that stay keep what was set.
         self.values, _ = _controls.read(self.controls, self.given)
-        self.panel.show(self.controls, self.values)
+        self._show_controls()
         self.scene = None
         self.step = min(max(int(values.get("step", self.step)), 0), self.last)
         self.want()
+
+    def _show_controls(self) -> None:
+        """The controls, and what the page says of itself with them."""
+        self.panel.show(self.controls, self.values)
+        room, values = self.room, self.values
+        said = explained(room.name, room.equation(values), room.marks(values), self.controls)
+        if self.wire.about != said:
+            self.wire.about = said
+
+    def restyle(self, message: str) -> None:
+        """The pictures in another look; a playing page plays on."""
+        with contextlib.suppress(ValueError, AttributeError, RecursionError):
+            asked = json.loads(message)
+            on = {name: asked.get(name) is True for name in ("dark", "large", "narrow")}
+            self.given |= {name: "1" if on[name] else "0" for name in ("dark", "large")}
+            self.look = Look(**on, playing=self.playing)
+            self.view = self.room.view(self.look, self.change)
+            if self.frame:
+                self.view.show(self.frame)
+            self.stage.children = [self.view.layout]
+            self._tell_address()
 
     def asked(self, message: str) -> None:
         """Handles a message of page.js; ignores any other."""
@@ -137,11 +162,19 @@ class Visit:
             self.give(f"{self.room.name}.npz", "application/octet-stream", numbers)
         elif what == "film":
             self.save_film()
+        elif what == "guessed":
+            self.play(False)
+            self.step = 0
+            self.play(True)
+        elif (name := what.partition(":")[0]) in ("light", "guess") and self.room.staged:
+            getattr(self.view, name)(what.partition(":")[2])
 
     def play(self, on: bool) -> None:
         """Runs on, a frame after the other, or stops."""
         if on and self.step >= self.last:
             self.go(0)
+        elif on and self.step == self.room.complete > 0:  # it has stopped here: on, from the next
+            self.go(self.step + 1)
         self.playing = self.look.playing = on
         if self.held is not None and not on:
             self._show(*self.held)
@@ -175,26 +208,14 @@ class Visit:
             self._tell_address()
 
     def uploaded(self, message: str) -> None:
-        """A file: numbers or an image, read in memory by the room; what it means is controls."""
+        """A file of the visitor's becomes values of controls."""
         try:
-            sent = json.loads(message)
-            control = next(c for c in self.controls if c.name == sent["name"])
-            content = base64.b64decode(sent["content"], validate=True)
-            if len(content) > MOST_BYTES:
-                raise InputError(
-                    control.name, sent["file"], f"must be at most {MOST_BYTES >> 20} MiB"
-                )
-            if sent["suffix"] not in getattr(control, "accept", ()):
-                raise InputError(control.name, sent["suffix"], "is not a kind that is read here")
-            values = self.room.of_file(control.name, sent["suffix"], content)
-        except InputError as error:
-            self.say(f"{error.value}: {error.why}", bad=True)
-            return
-        except Exception:  # whatever a parser raises on whatever was sent
-            self.say("the file could not be read", bad=True)
+            values = _upload.read(self.room, self.controls, message)
+        except _upload.Unread as error:
+            self.say(str(error), bad=True)
             return
         self.change(values)
-        self.say(f"{sent['file']}: read, and kept in the link")
+        self.say(f"{_upload.named(message)}: read, and kept in the link")
 
     # ---------------------------------------------------------------- what is computed for it
     def want(self, quietly: bool = False) -> None:
@@ -244,6 +265,9 @@ class Visit:
 
     def _take(self, found: tuple[Scene, Frame]) -> None:
         self.awaited = None
+        if self.waiting:
+            self.waiting = False
+            self.say("")
         scene, frame = found
         if self.stale:
             self._show(frame, False)
@@ -267,10 +291,11 @@ class Visit:
 
     def _next(self) -> None:
         """The next frame of a playing page, once the browser has drawn the last."""
-        if self.step >= self.last:
+        if self.step in (self.last, self.room.complete or self.last) and self.awaited is None:
             return self.play(False)
         if self.playing and self.awaited is None and self.held is None:
-            self.step = min(self.step + self.speed, self.last)
+            end = self.room.complete if self.step < self.room.complete else self.last
+            self.step = min(self.step + self.speed, end)
             self._ask(quietly=True)
         return None
 
@@ -279,6 +304,7 @@ class Visit:
 
     def _tell_waiting(self, job: Job) -> None:
         if self.slot.job is job and job.busy and job.began is None:
+            self.waiting = True
             self.say(f"waiting: {self.slot.desk.before(job) + 1} before you")
             self._later(0.5, lambda: self._tell_waiting(job))
 
@@ -330,26 +356,15 @@ class Visit:
         self.wire.command = self.room.command(self.values, self.step) or ""
         self.wire.python = self.room.python(self.values, self.step)
 
-    def say(self, text: str, bad: bool = False) -> None:
-        """The line at the foot of the page."""
-        self.wire.status = json.dumps({"text": text, "bad": bad, "at": time.monotonic()})
-
     def _show_time(self) -> None:
         what, one = self.room.unit(self.values)
         shown = f"{self.step * one:.10g}"
         self.wire.clock = f"{what} = {shown}"
         if self.playing and self.shown_at < self.told_at + 1:
             return  # the slider follows a playing page slowly
-        self.transport.show(self.step, self.last)
+        self.transport.show(self.step, self.last, self.room.usual)
 
     # ---------------------------------------------------------------- what can be kept
-    def give(self, name: str, mime: str, content: bytes) -> None:
-        """Gives the visitor a file to save."""
-        self.wire.file = json.dumps(
-            {"name": name, "mime": mime, "content": base64.b64encode(content).decode(),
-             "at": time.monotonic()}
-        )  # fmt: skip
-
     def save_film(self) -> None:
         """Makes the film at the desk, like everything; the visitor's next setting cancels it."""
         self.play(False)
@@ -358,7 +373,7 @@ class Visit:
         except InputError as error:
             return self.say(str(error), bad=True)
         if film is None:
-            return self.say("this room has no film", bad=True)
+            return self.say("there is no film of what is seen here", bad=True)
         self.stale = self.stale or self.awaited is not None  # asked for again after the film
         self.awaited = None
         self._tell_busy()
@@ -373,24 +388,6 @@ class Visit:
         if self.stale:
             self._ask()
         self.say(f"film saved: {len(content) / 2**20:.1f} MiB")
-
-    # ---------------------------------------------------------------- the threads
-    def _soon(self, call: Callable[[], Any]) -> None:
-        """From any thread: the call in the page's own, if the page is still there."""
-        if self.loop is None:
-            call()
-        else:
-            self.loop.add_callback(self._here, call)
-
-    def _here(self, call: Callable[[], Any]) -> None:
-        """In the page's thread, but without the lock of its document."""
-        context = self.doc.session_context if self.doc is not None else None
-        if self.doc is not None and context is not None and not context.destroyed:
-            self.doc.add_next_tick_callback(call)
-
-    def _later(self, seconds: float, call: Callable[[], Any]) -> None:
-        if self.doc is not None:
-            self.doc.add_timeout_callback(call, max(1, round(1000 * seconds)))
 
     def leave(self) -> None:
         """The visitor has gone."""

@@ -16,6 +16,7 @@ from toyflows.lab._controls import Control, Values
 from toyflows.registry import found
 
 if TYPE_CHECKING:
+    from toyflows.lab._explain import Mark
     from toyflows.lab._job import Job
     from toyflows.lab._look import Look
 
@@ -55,6 +56,11 @@ class Room:
     order: ClassVar[int] = 0
     steps: ClassVar[int] = 0  # shown where the address does not say
     most: ClassVar[int] = 100_000  # steps
+    usual: ClassVar[int] = 200  # steps that the slider of time has at first
+    complete: ClassVar[int] = 0  # where a run is whole, and a playing page stops; 0: nowhere
+    tall: ClassVar[int] = 900  # pixels of the pictures where they stand one above the other
+    about: ClassVar[str] = ""  # a sentence on the room
+    staged: ClassVar[bool] = False  # are updates followed term by term?
     speeds: ClassVar[Sequence[int]] = (1, 2, 5, 10, 20, 50)  # steps a frame
     speed: ClassVar[int] = 5
 
@@ -88,6 +94,14 @@ class Room:
         InputError(name, …).
         """
         raise InputError(name, suffix, "this room takes no files")
+
+    def equation(self, values: Values) -> str:
+        """What the room computes, as HTML with MathML; terms have the colours of the pictures."""
+        return ""
+
+    def marks(self, values: Values) -> Sequence[Mark]:
+        """What each colour of the pictures means."""
+        return ()
 
     def command(self, values: Values, step: int) -> str | None:
         """The command line that computes what is shown; None where there is none."""

@@ -21,6 +21,7 @@ from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged
 from toyflows.flows import Flow
 from toyflows.lab._job import Job
+from toyflows.lab._terms import terms
 from toyflows.run import crossed
 from toyflows.state import Trajectory
 from toyflows.target import Target
@@ -105,9 +106,16 @@ class Side:
                     "theory": float(told.θ[step])}  # fmt: skip
         judged = self.runs.get("grid") or self.runs["walkers"]
         out["θ"] = θ = float(judged.θ[-1])
+        out["keeps"] = int(self.chains is not None)
         out |= {"q": self.target.mixture.weight_b(θ), "q_star": self.target.q_star}
         out |= self._told(judged, whole)
-        return out | self._particles() | self._phase(θ)
+        return out | self._particles() | self._phase(θ) | self._terms()
+
+    def _terms(self) -> dict[str, Any]:
+        state = self.runs["grid"].state
+        assert state is not None
+        found = None if self.stopped else terms(self.flow, self.backends["grid"], state)
+        return {} if found is None else found.frame(self.rate * self.dt)
 
     def _told(self, judged: Trajectory, whole: bool) -> dict[str, str]:
         """The sentences `now` and `so_far`, the verdict of a whole run, or why it stopped."""
@@ -133,16 +141,19 @@ class Side:
     def densities(self, θ: float) -> dict[str, Array]:
         """The densities of data and model, and the energy, at `places`."""
         mix, x = self.target.mixture, self.places
+        μ = getattr(self.flow, "mu", None)  # of a noise with the same two modes
         return {
             "x": x, "data": mix.density(x, self.target.θ_star), "model": mix.density(x, θ),
-            "energy": mix.energy(x, θ),
+            "energy": mix.energy(x, θ), "noise": 0 * x if μ is None else mix.density(x, μ),
+            "noise_b": -1.0 if μ is None else mix.weight_b(μ),
         }  # fmt: skip
 
     @property
     def chains(self) -> Cloud | None:
-        """The walkers that the method keeps."""
+        """The walkers that the method keeps as its negatives."""
         run = self.runs.get("walkers")
-        return None if run is None or run.state is None else run.state.cold
+        kept = self.flow.has_negatives and run is not None and run.state is not None
+        return run.state.cold if kept and run is not None and run.state is not None else None
 
     def _particles(self) -> dict[str, Any]:
         cloud = self.chains

@@ -9,6 +9,9 @@ import errno
 import functools
 import logging
 import re
+from html import escape
+from pathlib import Path
+from traceback import walk_tb
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,6 +35,22 @@ FULL = """{%% from macros import embed %%}{%% block contents %%}
 <meta http-equiv="refresh" content="5"><p style="font: 28px sans-serif; margin: 3em">
 All %d places of this laboratory are taken. This page tries again every five seconds.</p>
 {{ embed(roots[0]) }}{%% endblock %%}"""
+NOTES = """<!DOCTYPE html><html lang="en"><meta charset="utf-8"><title>Notes: {title}</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<body style="font: 20px/1.4 sans-serif; margin: 1em 1.4em; max-width: 36em"><h1>{title}</h1>
+<dl>{told}</dl><ul>{lines}</ul></body></html>"""
+
+
+class Gone(logging.Filter):
+    """Leaves out what Bokeh says of a socket that closes after its session has ended: its
+    `ServerConnection.session` asserts that there is one. Nothing is wrong then."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, AssertionError):
+            return True
+        *_, (last, _) = walk_tb(error.__traceback__)
+        return Path(last.f_code.co_filename).parts[-2:] != ("server", "connection.py")
 
 
 class Short(logging.Filter):
@@ -90,6 +109,21 @@ class LessonHandler(RequestHandler):
         self.redirect(f"/{room}" + (f"?{urlencode(query)}" if query else ""))
 
 
+class NotesHandler(RequestHandler):
+    """/notes?lesson=NAME: what the lecturer knows besides, for a window of his own."""
+
+    def get(self) -> None:
+        lesson = LESSONS.get(self.get_argument("lesson", ""))
+        if lesson is None:
+            self.set_status(404)
+            self.finish("There is no such lesson.")
+            return
+        lines = "".join(f"<li>{escape(line)}</li>" for line in lesson.notes)
+        parts = {"Ask": lesson.question, "Watch": lesson.sentence, "Say": lesson.answer}
+        told = "".join(f"<dt>{name}<dd>{escape(text)}" for name, text in parts.items())
+        self.finish(NOTES.format(title=escape(lesson.title), told=told, lines=lines))
+
+
 def serve(
     port: int, address: str = "127.0.0.1", cores: int = 1, sessions: int = SESSIONS
 ) -> tuple[Server, Hall]:
@@ -98,6 +132,7 @@ def serve(
     logging.getLogger("tornado").setLevel(logging.ERROR)
     for name in ("bokeh.server.protocol_handler", "bokeh.server.views.ws"):
         logging.getLogger(name).addFilter(Short())
+    logging.getLogger("tornado.application").addFilter(Gone())
     if not re.fullmatch(r"[\w.-]+", address):
         raise InputError("address", address, "must be a name or four numbers: 127.0.0.1")
     hall = Hall(cores, sessions)
@@ -109,8 +144,10 @@ def serve(
         server = Server(
             apps, port=port, address=address, use_index=False,
             allow_websocket_origin=_origins(address, port),
-            extra_patterns=[("/", LessonHandler), ("/favicon.ico", RedirectHandler, {
-                "url": "/static/favicon-dev.ico"})],
+            extra_patterns=[
+                ("/", LessonHandler), ("/notes", NotesHandler),
+                ("/favicon.ico", RedirectHandler, {"url": "/static/favicon-dev.ico"}),
+            ],
             unused_session_lifetime_milliseconds=3000, check_unused_sessions_milliseconds=1000,
             websocket_max_message_size=MESSAGE,
         )  # fmt: skip

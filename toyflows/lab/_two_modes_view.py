@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from bokeh.layouts import column, row
+from bokeh.layouts import column
 from bokeh.models import ColumnDataSource, Range1d, Span
 
-from toyflows.lab._look import Look
+from toyflows.lab._controls import NUMBER
+from toyflows.lab._look import Look, beside
 from toyflows.lab._room import Frame
 from toyflows.verdict import MESSAGE
 
 NAMES = {"grid": "exact law", "walkers": "walkers", "theory": "formula"}
 WIDTH = {"grid": 7, "walkers": 3, "theory": 2}  # they often coincide: each thinner than the last
-# Of the time axis, in plain and in large type; beside it stand the lines' names, of 18 letters at
-# the most, which are 0.62 of their height wide in the widest of the usual fonts (DejaVu, Verdana).
-FILLED = {False: 0.58, True: 0.45}
-TOP = 0.45  # of the height of the densities' figure, at most for the taller mode
+# Of the time axis, in plain and in large type, and on a phone; beside it stand the lines' names, of
+# 18 letters at most, 0.62 of their height wide in the widest of the usual fonts (DejaVu, Verdana).
+FILLED = {"plain": 0.58, "large": 0.45, "narrow": 0.42}
+STILL = 1e-3  # of the scale of speeds: no arrow
+BRIGHT = {"data": (0.3, 0.75), "walkers": (0.25, 0.75)}  # alpha, and alpha while it is spoken of
 
 
 class TwoModesView:
@@ -35,36 +38,79 @@ class TwoModesView:
         """One block for each method in the frame."""
         both = "two.θ" in frame
         self.blocks["two"].layout.visible = both
-        for name, block in self.blocks.items():
-            mine = {k.removeprefix(f"{name}."): v for k, v in frame.items() if k.startswith(name)}
-            if mine:
-                block.show(mine, frame["θ_star"], small=both)
+        parts = {
+            name: {k.removeprefix(f"{name}."): v for k, v in frame.items() if k.startswith(name)}
+            for name in self.blocks
+        }
+        shown = {name: part for name, part in parts.items() if part}
+        scale = Scale.of(list(shown.values()), frame["θ_star"])
+        for name, part in shown.items():
+            self.blocks[name].show(part, scale, small=both)
+        ranges = [self.blocks[name].paths.y_range for name in shown]  # their words need room, too
+        low, high = min(r.start for r in ranges), max(r.end for r in ranges)
+        for one in ranges:
+            one.update(start=low, end=high)
+
+    def light(self, stage: str) -> None:
+        """What the stage of an update speaks of: data, walkers, or neither."""
+        spoken = {"0": "data", "1": "walkers"}.get(stage)
+        for block in self.blocks.values():
+            block.light(spoken, whole=stage == "-1")
+
+    def guess(self, θ: str) -> None:
+        """A line where the class thinks that θ ends; none for what is no number."""
+        for block in self.blocks.values():
+            block.guess(float(θ) if NUMBER.fullmatch(θ) else None)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axes that all methods on the page share: what is compared has one scale."""
+
+    star: float
+    low: float  # of θ
+    high: float
+    last: float  # time
+    top: float  # density
+
+    @classmethod
+    def of(cls, sides: list[Frame], star: float) -> Scale:
+        """Holds all that the sides show."""
+        θ = [star, *(float(v) for s in sides for n in NAMES for v in _ends(s.get(f"{n}_θ")))]
+        t = [float(s[f"{n}_t"][-1]) for s in sides for n in NAMES if f"{n}_t" in s]
+        top = max(float(s[n].max()) for s in sides for n in ("data", "model", "noise"))
+        return cls(star, min(θ), max(θ), max([1e-9, *t]), top)
+
+
+def _ends(θ: Any) -> list[float]:
+    return [] if θ is None or not len(θ) else [θ.min(), θ.max()]
 
 
 class _Block:
     """θ(t) and densities above, the phase line and the landscape below."""
 
     def __init__(self, look: Look):
-        self.look = look
+        self.look, self.small = look, False
         self._paths()
         self._densities()
         self._phase()
         self._landscape()
         how: dict[str, Any] = {"sizing_mode": "stretch_both"}
-        self.below = row(self.phase, self.landscape, **how)
-        above = row(self.paths, self.densities, **how)
+        self.below = beside(self.phase, self.landscape)
+        above = beside(self.paths, self.densities)
         self.heading = look.heading()
         self.layout = column(self.heading.div, above, self.below, **how)
 
     # ---------------------------------------------------------------- the empty figures
     def _paths(self) -> None:
         look = self.look
-        p = self.paths = look.figure(
-            "θ(t), the weight learned", x_axis_label="time t", y_axis_label="θ"
-        )
+        p = self.paths = look.figure("θ(t)", x_axis_label="time t", y_axis_label="θ")
         p.x_range, p.y_range = Range1d(0, 1), Range1d(-1, 1)
         self.star = Span(dimension="width", line_color=look.data, line_width=3)
+        self.guessed = Span(dimension="width", line_color=look.accent, line_width=4,
+                            line_dash="dotted", visible=False)  # fmt: skip
         p.add_layout(self.star)
+        p.add_layout(self.guessed)
         colours = {"grid": look.exact, "walkers": look.walkers, "theory": look.formula}
         self.lines = {}
         for name, width in WIDTH.items():
@@ -80,39 +126,49 @@ class _Block:
 
     def _densities(self) -> None:
         look = self.look
-        p = self.densities = look.figure("weight of mode b", x_axis_label="x")
+        p = self.densities = look.figure("densities, and the share in mode b", x_axis_label="x")
         p.yaxis.visible = p.ygrid.visible = False
         p.x_range, p.y_range = Range1d(-1, 1), Range1d(0, 1)
-        self.curves = ColumnDataSource({"x": [], "data": [], "model": []})
+        self.curves = ColumnDataSource({"x": [], "data": [], "model": [], "noise": []})
         self.bars = ColumnDataSource({"left": [], "right": [], "top": []})
-        p.varea("x", 0, "data", source=self.curves, color=look.data, alpha=0.3)
+        self.bright = {
+            "data": p.varea("x", 0, "data", source=self.curves, color=look.data, alpha=0.3)
+        }
         p.line("x", "data", source=self.curves, color=look.data, line_width=2)
-        p.quad(left="left", right="right", bottom=0, top="top", source=self.bars,
-               fill_color=look.walkers, fill_alpha=0.25, line_color=look.walkers)  # fmt: skip
+        self.bright["walkers"] = p.quad(
+            left="left", right="right", bottom=0, top="top", source=self.bars,
+            fill_color=look.walkers, fill_alpha=0.25, line_color=look.walkers,
+        )  # fmt: skip
+        p.line("x", "noise", source=self.curves, color=look.accent, line_width=3,
+               line_dash="dashed")  # fmt: skip
         p.line("x", "model", source=self.curves, color=look.exact, line_width=3)
         self.shares = {
             name: look.word(p, "", getattr(look, role), 0, 0, x_units="data", y_units="data")
-            for name, role in (("data", "data"), ("model", "exact"), ("walkers", "walkers"))
+            for name, role in (("data", "data"), ("model", "exact"), ("walkers", "walkers"),
+                               ("noise", "accent"))
         }  # fmt: skip
 
     def _phase(self) -> None:
         look = self.look
-        p = self.phase = look.figure("speed of θ, at each θ", x_axis_label="θ", y_axis_label="θ̇")
+        p = self.phase = look.figure("where θ goes, from each θ", x_axis_label="θ",
+                                     y_axis_label="θ̇ at rate 1")  # fmt: skip
         p.x_range, p.y_range = Range1d(-1, 1), Range1d(-1, 1)
         p.add_layout(Span(dimension="width", line_color=look.grey, line_width=2))
         self.star_here = Span(dimension="height", line_color=look.data, line_width=3)
         p.add_layout(self.star_here)
-        self.speed = ColumnDataSource({"θ": [], "v": [], "zero": [], "angle": []})
+        self.speed = ColumnDataSource(
+            {"θ": [], "v": [], "zero": [], "angle": [], "mark": [], "size": []}
+        )
         self.here = ColumnDataSource({"θ": [], "v": []})
         p.line("θ", "v", source=self.speed, color=look.exact, line_width=3)
-        p.scatter("θ", "zero", source=self.speed, marker="triangle", angle="angle", size=13,
+        p.scatter("θ", "zero", source=self.speed, marker="mark", angle="angle", size="size",
                   color=look.exact, alpha=0.8)  # fmt: skip
         p.scatter("θ", "v", source=self.here, size=17, color=look.walkers,
                   line_color=look.paper, line_width=2)  # fmt: skip
 
     def _landscape(self) -> None:
         look = self.look
-        p = self.landscape = look.figure("energy of the model, walkers on it", x_axis_label="x")
+        p = self.landscape = look.figure("energy, walkers on it", x_axis_label="x")
         p.yaxis.visible = p.ygrid.visible = False
         p.x_range, p.y_range = Range1d(-1, 1), Range1d(-1, 1)
         self.energy = ColumnDataSource({"x": [], "U": []})
@@ -121,67 +177,89 @@ class _Block:
         p.scatter("x", "U", source=self.dots, size=8, color=look.walkers, alpha=0.45)
 
     # ---------------------------------------------------------------- a frame in them
-    def show(self, seen: Frame, star: float, small: bool) -> None:
-        self.below.visible = not small
+    def show(self, seen: Frame, scale: Scale, small: bool) -> None:
+        if small != self.small:
+            self.small, self.below.visible = small, not small
         self.heading.say(_title(seen), seen["says"].replace("-", "−"))
-        self._show_paths(seen, star, small)
-        self._show_densities(seen)
+        self._show_paths(seen, scale, small)
+        self._show_densities(seen, scale, 0.19 if small else 0.13)
         if not small:
-            self._show_phase(seen, star)
+            self._show_phase(seen, scale.star)
             self._show_landscape(seen)
 
-    def _show_paths(self, seen: Frame, star: float, small: bool) -> None:
-        ends, values = {"target": star}, [star]
+    def light(self, spoken: str | None, whole: bool) -> None:
+        """`whole`: with the lower pictures."""
+        self.below.visible = whole and not self.small
+        for name, (plain, bright) in BRIGHT.items():
+            self.bright[name].glyph.fill_alpha = bright if name == spoken else plain
+
+    def guess(self, θ: float | None) -> None:
+        self.guessed.update(visible=θ is not None, location=θ or 0.0)
+
+    def _show_paths(self, seen: Frame, scale: Scale, small: bool) -> None:
+        star, last = scale.star, scale.last
+        ends = {"target": star}
         for name, source in self.lines.items():
             t, θ = seen.get(f"{name}_t", np.zeros(0)), seen.get(f"{name}_θ", np.zeros(0))
             source.data = {"t": t, "θ": θ}
             if len(θ):
                 ends[name] = float(θ[-1])
-                values += [float(θ.min()), float(θ.max())]
-        last = max(float(seen[f"{n}_t"][-1]) for n in self.lines if f"{n}_t" in seen)
-        low, high = min(values), max(values)
+        low, high = scale.low, scale.high
+        if self.guessed.visible:
+            low, high = min(low, self.guessed.location), max(high, self.guessed.location)
         span = max(high - low, 0.2)
         self.star.location = star
-        line, height = 1.25 * self.look.type, 130 if small else 190  # pixels, at the least
+        line, height = 1.25 * self.look.type, 105 if small else 180  # pixels, at the least
         gap = line * span / (height - 2 * line)
         places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
         low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap
-        least = 1 / FILLED[self.look.large]
-        self.paths.x_range.update(start=0, end=rounded(max(last, 1e-9), least))
+        kind = "narrow" if self.look.narrow else "large" if self.look.large else "plain"
+        self.paths.x_range.update(start=0, end=rounded(last, 1 / FILLED[kind]))
         self.paths.y_range.update(start=-rounded(-low), end=rounded(high))
         for name, label in self.ends.items():
             words = f"target θ* = {star:.4g}" if name == "target" else NAMES[name]
+            if name == "walkers" and not seen["keeps"]:
+                words = "samples"
             if name in ends and name != "target":
                 words += f"  {ends[name]:.3f}"
             label.update(text=words.replace("-", "−") if name in ends else "",
-                         x=max(last, 1e-9), y=places.get(name, star))  # fmt: skip
+                         x=last, y=places.get(name, star))  # fmt: skip
 
-    def _show_densities(self, seen: Frame) -> None:
+    def _show_densities(self, seen: Frame, scale: Scale, line: float) -> None:
+        """`line` is the height of a line of words, as a share of the figure's."""
         x, bars = seen["x"], seen["bars"]
-        self.curves.data = {"x": x, "data": seen["data"], "model": seen["model"]}
+        self.curves.data = {n: seen[n] for n in ("x", "data", "model", "noise")}
         edges = np.linspace(x[0], x[-1], len(bars) + 1)
         kept = bars > 0
         self.bars.data = {"left": edges[:-1][kept], "right": edges[1:][kept], "top": bars[kept]}
-        top = max(seen["data"].max(), seen["model"].max()) / (1 - TOP)
+        top = scale.top / (1 - 3.5 * line)
         self.densities.x_range.update(start=float(x[0]), end=float(x[-1]))
         self.densities.y_range.end = float(top)
+        noise = seen["noise_b"]
         share = {"data": f"data {seen['q_star']:.3f}", "model": f"model {seen['q']:.3f}",
-                 "walkers": f"walkers {seen['mode_b']:.3f}" if kept.any() else ""}  # fmt: skip
-        for k, (name, label) in enumerate(self.shares.items()):
-            y = float(top * (1 - 0.13 * (k + 1)))
+                 "walkers": f"walkers {seen['mode_b']:.3f}" if kept.any() else "",
+                 "noise": f"noise {noise:.3f}" if noise >= 0 else ""}  # fmt: skip
+        said = [name for name in self.shares if share[name]]
+        for name, label in self.shares.items():
+            k = said.index(name) if name in said else 0
+            y = float(top * (1 - line * (k + 1)))
             label.update(text=share[name], x=float(x[0]), y=y, x_offset=8)
 
     def _show_phase(self, seen: Frame, star: float) -> None:
+        """Arrows on one scale for all methods, as large as the speed: where a method stands still,
+        there are points. Shares differ by 1 at most, so 1 is what a fast method has."""
         θ, v = seen["phase_θ"], seen["phase_v"]
-        size = float(np.abs(v).max()) or 1.0
+        size = max(1.0, float(np.abs(v).max()))
+        moves = np.abs(v) > STILL * size
         turned = np.where(v > 0, -np.pi / 2, np.pi / 2)
-        moves = np.abs(v) > 1e-3 * size
-        self.speed.data = {"θ": θ, "v": v, "zero": 0 * θ,
-                           "angle": np.where(moves, turned, 0.0)}  # fmt: skip
+        large = 5 + 10 * np.sqrt(np.abs(v) / size)
+        self.speed.data = {"θ": θ, "v": v, "zero": 0 * θ, "angle": np.where(moves, turned, 0.0),
+                           "mark": np.where(moves, "triangle", "circle").tolist(),
+                           "size": np.where(moves, large, 4.0)}  # fmt: skip
         at = seen["θ"]
         self.here.data = {"θ": [at], "v": [float(np.interp(at, θ, v))]}
         self.phase.x_range.update(start=float(θ[0]), end=float(θ[-1]))
-        self.phase.y_range.update(start=-rounded(1.15 * size), end=rounded(1.15 * size))
+        self.phase.y_range.update(start=-rounded(1.1 * size), end=rounded(1.1 * size))
         self.star_here.location = star
 
     def _show_landscape(self, seen: Frame) -> None:
@@ -191,8 +269,8 @@ class _Block:
         ridge = float(U[(x > x[0] + 4) & (x < x[-1] - 4)].max())
         top = 1.3 * max(ridge, 2.0)
         self.energy.data = {"x": x, "U": U}
-        on_it = ", walkers on it" if len(dots) else ", no walkers kept"
-        self.landscape.title.text = f"energy of the model{on_it}"
+        on_it = "walkers on it" if len(dots) else "no walkers are kept"
+        self.landscape.title.text = f"energy, {on_it}"
         self.dots.data = {"x": dots, "U": np.interp(dots, x, U)}
         self.landscape.x_range.update(start=float(x[0]), end=float(x[-1]))
         self.landscape.y_range.update(start=low - 0.08 * top, end=top)

@@ -21,6 +21,7 @@ from bokeh.models import Slider as Range
 from bokeh.models import Switch as Toggle
 
 from toyflows.lab._controls import DIGITS, Choice, Control, Drawn, Slider, Switch, Values
+from toyflows.lab._explain import helped
 
 SHEET = (Path(__file__).parent / "widget.css").read_text("utf-8")
 POWER = "const v = 10**tick; return v >= 1e5 ? v.toExponential(1) : String(+v.toPrecision(2))"
@@ -68,12 +69,14 @@ class Panel:
 
     def _widget(self, control: Control, value: Any) -> Any:
         common: dict[str, Any] = {"stylesheets": [self.sheet], "sizing_mode": "stretch_width",
-                                  "name": control.name, "margin": (1, 8, 1, 8)}  # fmt: skip
+                                  "name": control.name, "margin": (1, 8, 1, 8),
+                                  "html_attributes": {"title": helped(control, self.wire.room),
+                                                      "aria-label": control.label}}  # fmt: skip
         match control:
             case Slider():
                 made = _number(control, common)
             case Choice():
-                made = Select(title=control.label, options=list(control.of), value=value, **common)
+                made = Select(title=control.label, options=control.options, value=value, **common)
             case Switch():
                 made = Toggle(label=control.label, active=value, **common)
             case Drawn():

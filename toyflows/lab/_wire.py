@@ -14,6 +14,7 @@ class Wire(DataModel):
     address = String(help="The query that restores what is seen.")
     command = String(help="The command line that computes it, or nothing.")
     python = String(help="The Python lines that compute it.")
+    about = String(help="JSON: what the page says of itself (_explain).")
     numbers = String(help="JSON: what is seen, as numbers; for tests and for the curious.")
     clock = String(help="The time that is shown.")
     status = String(help="JSON: text, and whether it is bad news.")
@@ -23,6 +24,7 @@ class Wire(DataModel):
     # the browser's
     seen = Int(default=0, help="Frames received, and drawn at once.")
     asked = String(help="JSON: what a key or a button asked for.")
+    look = String(help="JSON: dark, large, narrow.")
     upload = String(help="JSON: name of the control, suffix, content as base64.")
     # between widgets and page.js
     deed = String()

@@ -28,10 +28,20 @@ function download(name, url) {
   a.href = url
   a.click()
 }
-function turn(name) { // a switch of the address that needs a new page
-  const here = new URL(location.href)
-  here.searchParams.set(name, here.searchParams.get(name) === "1" ? "0" : "1")
-  location.replace(here)
+const NARROW = matchMedia("(max-width: 700px)") // as in page.css
+function look() { // the server draws the pictures anew; a playing page plays on
+  const on = (name) => page.classList.contains(name)
+  wire.look = JSON.stringify({ dark: on("dark"), large: on("large"), narrow: NARROW.matches })
+  for (const link of document.querySelectorAll("nav a, #lessons a, #path a")) {
+    const to = new URL(link.href)
+    for (const name of ["dark", "large"]) on(name) ? to.searchParams.set(name, "1") : to.searchParams.delete(name)
+    link.href = to
+  }
+}
+function turn(name) {
+  page.classList.toggle(name)
+  look()
+  window.dispatchEvent(new Event("resize"))
 }
 function words(view, pen, box, ratio) { // headings, which are no canvas, word by word where they stand
   for (const inner of view.child_views ?? []) words(inner, pen, box, ratio)
@@ -87,31 +97,33 @@ const deeds = {
   python: () => copy(wire.python, "Python lines"),
   picture, pick,
   dark: () => turn("dark"), large: () => turn("large"),
-  help: () => { const help = document.getElementById("help"); help.hidden = !help.hidden },
+  help: () => sheet("help"), lessons: () => sheet("lessons"), make, notes, answer, slow: slowly, guess,
   controls: () => { page.classList.toggle("hide-controls"); window.dispatchEvent(new Event("resize")) },
   full: () => document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen(),
 }
 const keys = { " ": "play", k: "play", ArrowRight: "step", ArrowLeft: "reset", r: "reset", ArrowUp: "faster", ArrowDown: "slower",
-  n: "seed", l: "link", d: "dark", p: "large", c: "controls", f: "full", "?": "help" }
+  s: "seed", u: "slow", g: "guess", m: "lessons", n: "notes", a: "answer", l: "link", d: "dark", p: "large", c: "controls", f: "full", "?": "help" }
 const act = (what) => deeds[what] ? deeds[what]() : send(what)
 
 document.addEventListener("keydown", (event) => {
   const at = event.composedPath()[0]
   if (event.ctrlKey || event.metaKey || event.altKey) return
   if (at.matches && at.matches("input, select, textarea, .noUi-handle") && event.key !== " ") return
-  if (event.key === "Escape") document.getElementById("help").hidden = true
+  if (event.key === "Escape") { closed(); unlit() }
   const what = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key]
   if (!what || (at.matches && at.matches("input:not([type=button]), textarea"))) return
+  if (at.matches && at.matches("#page button, #page a") && event.key === " ") return
   event.preventDefault()
   act(what)
 })
-document.getElementById("help").addEventListener("click", () => deeds.help())
 const on = (name, f) => wire.connect(wire.properties[name].change, f)
 on("address", () => history.replaceState(null, "", "?" + wire.address))
 on("status", () => { const { text, bad } = JSON.parse(wire.status); say(text, bad) })
 on("clock", () => { document.getElementById("clock").textContent = wire.clock })
 on("busy", () => page.classList.toggle("busy", wire.busy))
 on("file", () => { const { name, mime, content } = JSON.parse(wire.file); download(name, `data:${mime};base64,${content}`) })
+on("about", explain)
+on("numbers", () => { if (stage >= 0) drawStages(); judged() })
 // Said before it is drawn: the next frame is then on its way while this one is painted, and is looked at
 // after it. A page that nobody looks at is not painted, and its play waits.
 const seen = () => { wire.seen = wire.sent }
@@ -121,4 +133,18 @@ window.toyflows = { wire, act, state: () => JSON.parse(wire.numbers || "{}") }
 if (wire.address) history.replaceState(null, "", "?" + wire.address)
 document.getElementById("clock").textContent = wire.clock
 if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }
+explain()
+if (NARROW.matches) look()
+NARROW.addEventListener("change", look)
+// A lost server: said in our words, and looked for until it is there again; all is in the address.
+Bokeh.documents[0].on_event("connection_lost", async () => {
+  if (page.classList.contains("lost")) return
+  page.classList.add("lost")
+  say("The laboratory does not answer. This page looks for it and comes back by itself.", true)
+  for (;;) {
+    await new Promise((done) => setTimeout(done, 1500))
+    const there = await fetch("/favicon.ico", { cache: "no-store" }).catch(() => null)
+    if (there) return location.reload()
+  }
+})
 wire.seen = wire.sent

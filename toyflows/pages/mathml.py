@@ -10,18 +10,51 @@ import unicodedata
 from html import escape
 
 PRIME = {"'": "′"}
+MEAN = re.compile(r"E_(data|\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}|[^\[\s])(?=\[)")  # up to its bracket
 TOKEN = re.compile(r"([_^])|([{}])|(p_data|data|log|[A-Za-zα-ωΑ-Ω](?:\u0307)?)|(\d+)|(\s+)|(.)")
 SUBSCRIPT = re.compile(r"\{|data|xx|θ0|\*|.")
 
 
-def mathml(equation: str) -> str:
+def mathml(equation: str, coloured: bool = False) -> str:
     """A <math> for each part between wide spaces, and for each "= …" after the first of a part, so
-    that lines may break there."""
-    parts = []
+    that lines may break there. `coloured`: means over the data and over others have classes."""
+    parts: list[str] = []
     for part in re.split(r"\s{2,}", unicodedata.normalize("NFD", equation)):
         left, *sides = part.split(" = ")
         parts += [" = ".join([left, *sides[:1]]), *(f"= {side}" for side in sides[1:])]
-    return " ".join(f'<math display="inline">{_row(part)}</math>' for part in parts)
+    if coloured:
+        pieces = [piece for part in parts for piece in _terms(part)]
+        return " ".join(_math(_row(text), name or "piece") for text, name in pieces)
+    return " ".join(_math(_row(part)) for part in parts)
+
+
+def _math(row: str, name: str = "") -> str:
+    math = f'<math display="inline">{row}</math>'
+    return f'<span class="{name}">{math}</span>' if name else math
+
+
+def _terms(text: str) -> list[tuple[str, str]]:
+    """The pieces of a part, each with its class: means E_…[…] over the data, or over negatives."""
+    out: list[tuple[str, str]] = []
+    done = 0
+    for found in MEAN.finditer(text):
+        if found.start() < done:
+            continue
+        end = _closing(text, found.end())
+        name = "data term-data" if found[1] == "data" else "walkers term-model"
+        out += [(text[done : found.start()], ""), (text[found.start() : end], name)]
+        done = end
+    return [(piece, name) for piece, name in [*out, (text[done:], "")] if piece]
+
+
+def _closing(text: str, start: int) -> int:
+    """The place behind the bracket that closes the one at `start`."""
+    depth = 0
+    for k in range(start, len(text)):
+        depth += (text[k] == "[") - (text[k] == "]")
+        if depth == 0:
+            return k + 1
+    raise ValueError(f"no closing bracket in {text}")
 
 
 def _row(text: str) -> str:

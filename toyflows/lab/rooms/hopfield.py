@@ -14,6 +14,7 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.lab import _memories as memories
 from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._job import Job
 from toyflows.lab._look import Look
 from toyflows.lab._memories import BEGIN, CAPITALS, COINS, DRAWN, SETS, SIDES, drawn, printed
@@ -21,6 +22,7 @@ from toyflows.lab._recall import Recall, after, described
 from toyflows.lab._room import Change, Frame, Room
 from toyflows.lattice.hopfield import UPDATES, Hopfield, overlaps
 from toyflows.lattice.patterns import Patterns
+from toyflows.pages.mathml import mathml
 
 __all__ = ["HopfieldRoom", "after", "drawn", "printed"]  # the last three for copied Python lines
 
@@ -109,11 +111,24 @@ def _turned(cells: np.ndarray, text: bool) -> np.ndarray:
     return cells.T if text else cells
 
 
+MARKS = (
+    Mark("data", "on, as in the memory", "A unit that is on, and right for the nearest memory."),
+    Mark("exact", "on, but wrong", "A unit that is on where the nearest memory is off. Paler: off, "
+         "but should be on."),
+    Mark("walkers", "next, overlap", "The frame: the unit that looks at its neighbours next. Bars "
+         "and line: overlap with each memory, and the energy."),
+    Mark("formula", "energy of the memory", "Where the energy ends if the memory is found."),
+)  # fmt: skip
+
+
 class HopfieldRoom(Room):
     """Draw a pattern, damage it, let it relax."""
 
     name, title, order = "hopfield", "Hopfield", 5
+    about = "A damaged pattern falls into a memory"
     most = 10_000
+    usual = 100
+    tall = 1000
     speeds, speed = (1, 2, 5, 10, 25, 100), 1
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
@@ -135,12 +150,12 @@ class HopfieldRoom(Room):
         return (
             *first,
             Choice(name="rule", label="rule", default="hebb", of=("hebb", "gradient"),
-                   help="Hebb’s W = Σ x xᵀ, or MacKay’s algorithm 42.9", group="memories"),
+                   group="memories"),
             *self._beginning(which),
             Choice(name="order", label="order of updates", default=UPDATES[0], of=UPDATES,
                    group="dynamics"),
             Slider(name="T", label="temperature T", default=0.0, low=0.0, high=2.0, step=0.02,
-                   help="in units of the mean pull ⟨x a⟩ at a memory", group="dynamics"),
+                   group="dynamics"),
             seed("dynamics"),
         )  # fmt: skip
 
@@ -162,6 +177,12 @@ class HopfieldRoom(Room):
         flips = 0 if which in ("cities", "drawn") else 16
         return (*out, Slider(name="flips", label="bits flipped, %", default=flips, low=0, high=100,
                              step=1, integer=True, group="start"))  # fmt: skip
+
+    def equation(self, values: Values) -> str:
+        return mathml("E(s) = −½ Σ_i Σ_j W_{ij} s_i s_j,   s_i ← sgn Σ_j W_{ij} s_j")
+
+    def marks(self, values: Values) -> tuple[Mark, ...]:
+        return MARKS
 
     def unit(self, values: Values) -> tuple[str, float]:
         return "updates", 1.0

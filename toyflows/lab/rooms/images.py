@@ -10,7 +10,9 @@ from toyflows.images.shifted import SETS
 from toyflows.lab import _images_canvas as canvas
 from toyflows.lab import _images_judge as judge
 from toyflows.lab._controls import Choice, Control, Drawn, Slider, Switch, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._room import Change, Room, Scene
+from toyflows.pages.mathml import mathml
 
 if TYPE_CHECKING:
     from toyflows.lab._images_chains import Walk
@@ -25,19 +27,51 @@ ANY = "any"
 SAMPLERS = ("ddim", "ancestral")
 
 
+CHAINS = (
+    Mark("walkers", "chains", "Sixteen chains. A green letter is read with 90 % certainty."),
+    Mark("data", "test letters", "Where 90 % of letters are that no network has seen."),
+    Mark("grey", "not sure", "A grey letter is the reader’s best guess, and below 90 %."),
+)
+JUDGED = (
+    Mark("data", "test letters", "Letters that no network has seen."),
+    Mark("exact", "others", "Images that are no letters, to compare with."),
+    Mark("accent", "this image", "Where your image stands."),
+    Mark("formula", "limit", "95 % of letters are below it."),
+)
+
+
 class ImagesRoom(Room):
     """Chains of the shipped EBM, JEM and DDPM; and energy, slope and classes of one image."""
 
     name = "images"
     title = "Images"
     order = 4
+    about = "Chains from noise to letters, and what a network says of one image"
     most = 512
+    usual = 512
+    tall = 980
     speeds = (1, 2, 4, 8, 16)
     speed = 2
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
-        show = Choice(name="show", label="show", default="chains", of=("chains", "judge"))
+        show = Choice(
+            name="show",
+            label="show",
+            default="chains",
+            of=("chains", "judge"),
+            words={"chains": "chains from noise", "judge": "one image, judged"},
+        )
         return (show, *(_judging(given) if given.get("show") == "judge" else _walking(given)))
+
+    def equation(self, values: Values) -> str:
+        if values["show"] == "judge":
+            return mathml("p(x) = e^{−E(x)}/Z,   strange: E(x) above 95 % of letters")
+        if values["model"] == DIFFUSION:
+            return mathml("x_t = √α_t x_0 + √(1−α_t) ε,   s(x_t) learned")
+        return mathml("x ← x − h ∂_xE(x) + √(2hT) ξ")
+
+    def marks(self, values: Values) -> tuple[Mark, ...]:
+        return JUDGED if values["show"] == "judge" else CHAINS
 
     def last(self, values: Values) -> int:
         """A diffusion ends where there is no noise left."""
@@ -107,10 +141,21 @@ class ImagesRoom(Room):
 def _walking(given: Mapping[str, str]) -> list[Control]:
     model = given.get("model", "")
     out: list[Control] = [
-        Choice(name="model", label="model", default="ebm28", of=(*ENERGIES, DIFFUSION))
+        Choice(
+            name="model",
+            label="model",
+            default="ebm28",
+            of=(*ENERGIES, DIFFUSION),
+            words={
+                "ebm28": "energy model, 28 × 28",
+                "ebm56": "energy model, 56 × 56",
+                "jem28": "energy model with classes",
+                DIFFUSION: "diffusion model",
+            },
+        )
     ]
     if model in CLASSED:
-        out.append(Choice(name="class", label="class", default=ANY, of=(ANY, *CLASSES)))
+        out.append(Choice(name="class", label="letter", default=ANY, of=(ANY, *CLASSES)))
     if model == DIFFUSION:
         if given.get("class", ANY) != ANY:
             out.append(Slider(name="w", label="guidance w", default=0, low=-1, high=8, step=0.5))
@@ -121,9 +166,9 @@ def _walking(given: Mapping[str, str]) -> list[Control]:
         ]  # fmt: skip
     else:
         out += [
-            Slider(name="heat", label="temperature, of the trained", default=1.0, low=0.01,
+            Slider(name="heat", label="temperature (1: as trained)", default=1.0, low=0.01,
                    high=1e4, log=True, step=0.25),
-            Slider(name="pace", label="step h, of the trained", default=1.0, low=0.05, high=3.0,
+            Slider(name="pace", label="step h (1: as trained)", default=1.0, low=0.05, high=3.0,
                    step=0.05),
         ]  # fmt: skip
     return [*out, seed()]
@@ -132,20 +177,26 @@ def _walking(given: Mapping[str, str]) -> list[Control]:
 def _judging(given: Mapping[str, str]) -> list[Control]:
     scores = judge.SCORES if given.get("judge", "") in judge.READERS else judge.SCORES[:2]
     out: list[Control] = [
-        Choice(name="image", label="image", default="letter", of=("letter", "outsider", "drawn")),
+        Choice(
+            name="image",
+            label="image",
+            default="letter",
+            of=("letter", "outsider", "drawn"),
+            words={"letter": "a test letter", "outsider": "no letter", "drawn": "yours"},
+        )
     ]
     if given.get("image") == "drawn":
         out.append(Switch(name="fit", label="centred, a letter's size", default=True))
     else:
-        out.append(Slider(name="number", label="which", default=23, low=0, high=999, integer=True,
-                          step=1))  # fmt: skip
+        out.append(Slider(name="number", label="which one", default=23, low=0, high=999,
+                          integer=True, step=1))  # fmt: skip
     return [
         *out,
         Drawn(name="pattern", label="a picture", default="", longest=canvas.LONGEST,
               accept=canvas.ACCEPT),
         Choice(name="outsiders", label="compared with", default="uniform noise", of=tuple(SETS)),
         Choice(name="judge", label="network", default="ebm28", of=tuple(judge.JUDGES)),
-        Choice(name="score", label="strange is a large", default="energy", of=scores),
+        Choice(name="score", label="what makes it strange", default="energy", of=scores),
     ]  # fmt: skip
 
 

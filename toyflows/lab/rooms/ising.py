@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from toyflows.lab._controls import Choice, Control, Slider, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._job import Job
 from toyflows.lab._lattice_track import MOST, STARTS, first, track
 from toyflows.lab._look import Look
@@ -20,6 +21,7 @@ from toyflows.lattice.ising import SAMPLERS, Ising, Spins
 from toyflows.lattice.ising_exact import T_c
 from toyflows.lattice.ising_observables import formulas, powers
 from toyflows.lattice.series import Estimate, estimate
+from toyflows.pages.mathml import mathml
 
 __all__ = ["IsingRoom", "first"]  # `first` also for copied Python lines
 
@@ -28,6 +30,8 @@ SHOWN = 256  # pixels a side, at most
 POINTS = 800  # of a line
 FEWEST = 20  # sweeps behind an error bar
 NEAR = 0.015  # of T_c, as a share of it
+SCALED = 0.25  # |T/T_c − 1| L below which the law at T_c holds on a finite lattice
+AT_T_C = 1.009  # ⟨|m|⟩ L^{1/8} at T_c on a torus (measured: tests/test_lab_ising.py)
 
 
 class Scene:
@@ -54,6 +58,7 @@ class Scene:
         m, e = found if found else (Estimate(float(x[0, -1]), 0.0, 0.0),
                                     Estimate(float(x[3, -1]), 0.0, 0.0))  # fmt: skip
         free = model.h == 0
+        scaled = free and abs(model.T / T_c - 1) * model.L < SCALED
         return {
             "spins": pixels(self.place.spins),
             "sweeps": shown.astype(np.float32),
@@ -62,6 +67,7 @@ class Scene:
             self.values["burn"], "m_mean": m.value, "m_error": m.believed or 0.0, "m_tau": m.τ,
             "e_mean": e.value, "e_error": e.believed or 0.0, "e_tau": e.τ,
             "measured": int(bool(found)), "free": int(free),
+            "L": model.L, "finite": finite(model.L) if scaled else 0.0,
             "m_exact": ising_exact.onsager_magnetisation(model.T) if free else 0.0,
             "e_exact": ising_exact.torus(model.L, model.T)[0] if free else 0.0,
             "message": _message(model, float(M[-1]) / model.N),
@@ -106,42 +112,72 @@ def _message(model: Ising, m: float) -> str:
         if m * model.h < 0:
             return f"Against the field still: m = {_signed(m)}, the cold holds it"
         return f"The field has its way: m = {_signed(m)}"
+    much = 1.4 * finite(model.L)  # more than chance leaves on this lattice from T_c on
     if abs(model.T / T_c - 1) < NEAR:
+        if abs(m) > min(much, 0.95):
+            return f"At T_c, but ordered still, as it began: |m| = {size}"
         return f"At T_c: patches of every size, |m| = {size}"
     if T_c < model.T:
+        if abs(m) > min(much, 0.95):
+            return f"Above T_c, but one side leads still: |m| = {size}"
         return f"Above T_c: no side wins, |m| = {size}"
     if abs(m) < 0.8 * ising_exact.onsager_magnetisation(model.T):
         return f"Below T_c, but two phases share the lattice: |m| = {size}"
     return f"Below T_c: magnetised, |m| = {size}"
 
 
+def finite(L: int) -> float:
+    """⟨|m|⟩ at T_c on an L × L torus."""
+    return AT_T_C * L**-0.125
+
+
 def _signed(m: float) -> str:
     return f"{m:.2f}".replace("-", "−")
+
+
+MARKS = (
+    Mark("data", "spins up", "Blue is up, pale is down. Of a large lattice, shades are means of "
+         "four spins."),
+    Mark("walkers", "this lattice", "What is measured on these spins, with its error."),
+    Mark("exact", "exact", "Onsager’s |m| of the infinite lattice, and the energy of this very "
+         "lattice by Kaufman."),
+    Mark("accent", "finite lattice at T_c", "What |m| is on a lattice of this size at T_c: "
+         "1.009 L^(−1/8). Only the infinite lattice has 0."),
+)  # fmt: skip
 
 
 class IsingRoom(Room):
     """Spins that follow their neighbours, at a temperature."""
 
     name, title, order = "ising", "Ising", 6
-    steps, most = 50, MOST
+    steps, most, usual = 50, MOST, 500
+    about = "Spins that follow their neighbours, at a temperature"
+    tall = 1050
     speeds, speed = (1, 2, 5, 10, 25, 100), 2
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
         wolff = given.get("sampler") == "wolff"
         return (
             Slider(name="T", label=f"temperature T  (T_c = {T_c:.3f})", default=2.0, low=0.5,
-                   high=5.0, step=0.01, group="model"),
+                   high=5.0, step=0.01, group="model",),
             *(() if wolff else (Slider(name="h", label="field h", default=0.0, low=-1.0, high=1.0,
-                                       step=0.01, group="model"),)),
-            Choice(name="L", label="spins a side", default="128", of=SIDES, group="model"),
+                                       step=0.01, group="model",),)),
+            Choice(name="L", label="spins a side", default="128", of=SIDES, group="model",),
             Choice(name="sampler", label="sampler", default="metropolis", of=SAMPLERS,
                    group="chain"),
-            Choice(name="start", label="start: all up, coins, half up", default="hot", of=STARTS,
-                   group="chain"),
+            Choice(name="start", label="start", default="hot", of=STARTS, group="chain",
+                   words={"cold": "all spins up", "hot": "coins", "half": "half up, half down"},),
             Slider(name="burn", label="sweeps before measuring", default=100, low=0, high=5000,
-                   step=50, integer=True, group="chain"),
+                   step=50, integer=True, group="chain",),
             seed("chain"),
         )  # fmt: skip
+
+    def equation(self, values: Values) -> str:
+        field = " − h Σ_i s_i" if values.get("h") else ""
+        return mathml(f"E(s) = − Σ_{{i~j}} s_i s_j{field},   p(s) ∝ e^{{−E(s)/T}}")
+
+    def marks(self, values: Values) -> tuple[Mark, ...]:
+        return MARKS
 
     def unit(self, values: Values) -> tuple[str, float]:
         return "sweeps", 1.0

@@ -11,11 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array
+from toyflows.flows import equation, registry
 from toyflows.lab._controls import Choice, Control, Slider, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._long_run import MOST, OPTIONS, Record, record
 from toyflows.lab._long_words import message, numbers
 from toyflows.lab._room import Change, Frame, Room
 from toyflows.mixture import Mixture
+from toyflows.pages.mathml import mathml
 from toyflows.state import State
 
 if TYPE_CHECKING:
@@ -143,12 +146,25 @@ def barrier(mix: Mixture, θ: float) -> float:
     return float(U[inside[-1]] - U[inside[-1] :].min()) if inside.size else 0.0
 
 
+MARKS = (
+    Mark("data", "data, θ*", "What is to be learned: θ*, and the share q* of the data in mode b."),
+    Mark("exact", "exact law", "PCD without chance: its law is followed exactly. Points: turns."),
+    Mark("walkers", "walkers", "PCD on samples; the thick end is where it is now."),
+    Mark("formula", "formula", "The lecture’s formula: the walkers never change their mode."),
+    Mark("ink", "at rest", "The share that the model has at each θ. Learned is where it meets q*."),
+    Mark("grey", "a cure", "The second run, if one is chosen."),
+)
+
+
 class LongView(Room):
     """The loop in the plane of θ and the share of walkers in b, θ(t), and the landscape."""
 
     name = "long-view"
     title = "PCD, the long view"
+    about = "PCD for a long time: θ runs on, turns, and comes back in a loop"
     order = 2
+    tall = 1000
+    usual = 6000
     steps = 6000
     most = MOST
     speeds = (1, 5, 10, 20, 50, 100)
@@ -163,11 +179,20 @@ class LongView(Room):
                    step=0.05),
             Slider(name="dt", label="step dt", default=0.2, low=0.02, high=0.5, log=True,
                    step=0.05),
-            Choice(name="cure", label="beside it, a cure", default=CURES[0], of=CURES),
+            Choice(name="cure", label="a cure beside it", default=CURES[0], of=CURES,
+                   words={"none": "nothing", "jarzynski": "work weights"},),
             Slider(name="walkers", label="walkers", default=10_000, low=100, high=100_000, log=True,
                    step=0.25, integer=True),
             seed(),
         )  # fmt: skip
+
+    def equation(self, values: Values) -> str:
+        """PCD's."""
+        return mathml(equation(registry()["pcd"]), coloured=True)
+
+    def marks(self, values: Values) -> tuple[Mark, ...]:
+        """See Room."""
+        return MARKS
 
     def unit(self, values: Values) -> tuple[str, float]:
         """See Room."""

@@ -17,11 +17,13 @@ from toyflows.errors import InputError
 from toyflows.lab import _noise_laws as laws
 from toyflows.lab import _noise_lines as lines
 from toyflows.lab._controls import Choice, Control, Drawn, Slider, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._noise_act import LENGTH, Act
 from toyflows.lab._noise_paths import HALF, SAMPLERS, SCORES, Diffusion
 from toyflows.lab._noise_scenes import Langevins, Scores
 from toyflows.lab._noise_training import KINDS, Learning
 from toyflows.lab._room import Change, Room, View
+from toyflows.pages.mathml import mathml
 
 if TYPE_CHECKING:
     from toyflows.lab._job import Job
@@ -30,10 +32,30 @@ if TYPE_CHECKING:
 ACTS: dict[str, type[Act]] = {
     "scores": Scores, "langevin": Langevins, "diffusion": Diffusion, "train": Learning,
 }  # fmt: skip
+EQUATIONS = {
+    "scores": "x ← x + h ∂_xlog p_σ(x) + √(2h) ξ",
+    "langevin": "x ← x + h_σ ∂_xlog p_σ(x) + √(2h_σ) ξ,   σ = σ_1 > … > σ_L",
+    "diffusion": "dx = f x dt + g dW,   dx = (f x − g² ∂_xlog p_t) dt + g dW",
+    "train": "min_s E|σ s(x + σε) + ε|²",
+}
+MARKS = (
+    Mark("exact", "exact density", "Shades: the law of the data with noise. Lines: exact shares."),
+    Mark("ink", "exact score", "Arrows: where the density grows fastest, ∇log p."),
+    Mark("walkers", "walkers, network", "Points that move, their shares, and what a network says."),
+    Mark("data", "points", "Points that you drew or opened."),
+    Mark("accent", "time", "The moment on the way from data to noise and back."),
+)
 DATA, RUN = "Data", "Noise"
 
-SHOW = Choice(name="show", label="show", default="scores", of=tuple(ACTS))
-TARGET = Choice(name="target", label="target", default="two-moons", of=laws.NAMES, group=DATA)
+SHOW = Choice(
+    name="show", label="show", default="scores", of=tuple(ACTS),
+    words={"scores": "scores at one noise", "langevin": "Langevin, plain and annealed",
+           "diffusion": "diffusion and back", "train": "a network that learns"},
+)  # fmt: skip
+TARGET = Choice(
+    name="target", label="data", default="two-moons", of=laws.NAMES, group=DATA,
+    words={laws.DRAWN: "points: draw your own"},
+)  # fmt: skip
 FAR = replace(TARGET, default="song-ermon")  # two far modes, 1/5 and 4/5: what Langevin is shown on
 POINTS = Drawn(
     name="points", label="points (csv)", default="", longest=1200, accept=laws.SUFFIXES, group=DATA
@@ -80,7 +102,18 @@ class Noise(Room):
     name: ClassVar[str] = "noise"
     title: ClassVar[str] = "Noise and scores"
     order: ClassVar[int] = 3
+    about: ClassVar[str] = "Points in the plane, noise, and what a score is for"
     most: ClassVar[int] = LENGTH
+    usual: ClassVar[int] = LENGTH
+    tall: ClassVar[int] = 560
+
+    def equation(self, values: Values) -> str:
+        """What moves the walkers of the act."""
+        return mathml(EQUATIONS[values["show"]])
+
+    def marks(self, values: Values) -> tuple[Mark, ...]:
+        """See Room."""
+        return MARKS
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
         """The controls of the act that is shown."""

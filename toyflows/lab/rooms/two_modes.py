@@ -9,10 +9,13 @@ from dataclasses import Field
 from typing import TYPE_CHECKING, Any
 
 from toyflows.errors import InputError
-from toyflows.flows import Flow
+from toyflows.flows import Flow, equation
 from toyflows.lab import _methods
 from toyflows.lab._controls import Choice, Control, Slider, Switch, Values, seed
+from toyflows.lab._explain import Mark
 from toyflows.lab._room import Change, Frame, Room
+from toyflows.pages.live import NAMES
+from toyflows.pages.mathml import mathml
 from toyflows.registry import options_of
 from toyflows.target import Target
 
@@ -78,33 +81,31 @@ class TwoModes(Room):
 
     name = "two-modes"
     title = "Two modes"
+    about = "A method learns the weight of two modes"
     order = 1
-    steps = 600
+    steps = complete = usual = 600
     most = 6000
+    tall = 1150
+    staged = True
 
     def controls(self, given: Mapping[str, str]) -> tuple[Control, ...]:
         flows = _methods.known()
         method = _known(given.get("method", ""), "pcd")
         versus = given.get("versus", NONE)
         fused = all(flows[n].fused for n in (method, versus) if n in flows)
-        out: list[Control] = [
-            Choice(name="method", label="method", default="pcd", of=list(flows)),
+        groups = _methods.grouped()
+        names = [name for group in groups.values() for name in group]
+        words = _methods.titles() | {NONE: "nothing"}
+        return (
+            Choice(name="method", label="method", default="pcd", of=names, words=words,
+                   groups=groups),
             *_options(flows[method], "p.", ""),
-            Choice(name="versus", label="against", default=NONE, of=[NONE, *flows]),
-            *(_options(flows[versus], "v.", f"{versus}: ") if versus in flows else ()),
-            Slider(name="theta_star", label="true θ*", default=1.4, low=-6, high=6, step=0.1),
-            Slider(name="theta0", label="start θ0", default=0.0, low=-10, high=10, step=0.1),
-            Slider(name="separation", label="separation d", default=8.0, low=0.5, high=24,
-                   step=0.5),
-            Slider(name="dt", label="step dt", default=0.05, low=0.001, high=0.5, log=True,
-                   step=0.05),
-            Slider(name="rate", label="rate of θ", default=1.0, low=0.01, high=10, log=True,
-                   step=0.05),
-            Slider(name="walkers", label="walkers", default=100_000 if fused else 10_000, low=10,
-                   high=1_000_000, log=True, step=0.25, integer=True),
+            Choice(name="versus", label="a second method, below it", default=NONE,
+                   of=[NONE, *names], words=words, groups=groups),
+            *(_options(flows[versus], "v.", "below: ") if versus in flows else ()),
+            *_numbers(100_000 if fused else 10_000),
             seed(),
-        ]  # fmt: skip
-        return tuple(out)
+        )  # fmt: skip
 
     def unit(self, values: Values) -> tuple[str, float]:
         return "t", values["dt"]
@@ -127,16 +128,33 @@ class TwoModes(Room):
 
         return TwoModesView(look)
 
+    def equation(self, values: Values) -> str:
+        """That of the first method, and of the second where there is one."""
+        flows = [type(flow) for flow in flows_of(values).values()]
+        return " &nbsp; ".join(mathml(text, coloured=True) for f in flows if (text := equation(f)))
+
+    def marks(self, values: Values) -> list[Mark]:
+        """See Room."""
+        named = (values["method"], values["versus"])
+        noise = [NOISE] if any("mu" in _methods.fields(name) for name in named) else []
+        return [*MARKS, *noise]
+
     def command(self, values: Values, step: int) -> str | None:
-        """The command of the first method."""
+        """The command of the method, and in a second line that of the other."""
+        lines = [self._command(values, step, "method", "p.")]
+        if values["versus"] != NONE:
+            lines.append(self._command(values, step, "versus", "v."))
+        return "\n".join(lines)
+
+    def _command(self, values: Values, step: int, which: str, prefix: str) -> str:
         v = values
-        words = ["toyflows flow", f"--loss {shlex.quote(v['method'])}",
+        words = ["toyflows flow", f"--loss {shlex.quote(v[which])}",
                  f"--theta-star {v['theta_star']:.10g}",
                  f"--theta0 {v['theta0']:.10g}", f"--separation {v['separation']:.10g}",
                  f"--time {max(step, 1) * v['dt']:.10g}", f"--dt {v['dt']:.10g}",
                  f"--rate {v['rate']:.10g}", f"--walkers {v['walkers']}",
                  f"--seed {v['seed']}"]  # fmt: skip
-        return " ".join([*words, *(f"-p {n}={x}" for n, x in _given(v, "p.").items())])
+        return " ".join([*words, *(f"-p {n}={x}" for n, x in _given(v, prefix).items())])
 
     def python(self, values: Values, step: int) -> str:
         v, words = values, ("says",) if step == self.steps else ("now", "so_far")
@@ -175,6 +193,30 @@ def flows_of(values: Values) -> dict[str, Flow]:
     return out
 
 
+MARKS = (
+    Mark("data", "data, θ*", "What is to be learned: the law of the data, and its θ*."),
+    Mark("exact", "exact law", "The method without chance: its law is followed exactly."),
+    Mark("walkers", "walkers", "The method on samples. Those it keeps are its negatives: points on "
+         "the energy, bars in the densities."),
+    Mark("formula", "formula", "The lecture's formula, for modes that are far apart."),
+)  # fmt: skip
+NOISE = Mark("accent", "noise", "The law of the noise that NCE compares with.")
+
+
+def _numbers(walkers: int) -> tuple[Slider, ...]:
+    """The numbers that every method has."""
+    return (
+        Slider(name="theta_star", label="true θ*", default=1.4, low=-6, high=6, step=0.1),
+        Slider(name="theta0", label="start θ0", default=0.0, low=-10, high=10, step=0.1),
+        Slider(name="separation", label="distance d", default=8.0, low=0.5, high=24, step=0.5),
+        Slider(name="dt", label="step dt", default=0.05, low=0.001, high=0.5, log=True, step=0.05),
+        Slider(name="rate", label="rate of θ", default=1.0, low=0.01, high=10, log=True,
+               step=0.05),
+        Slider(name="walkers", label="walkers", default=walkers, low=10, high=1_000_000, log=True,
+               step=0.25, integer=True),
+    )  # fmt: skip
+
+
 def _known(name: str, default: str) -> str:
     return name if name in _methods.known() else default
 
@@ -194,7 +236,8 @@ def _options(flow: type[Flow], prefix: str, whose: str) -> list[Control]:
 def _option(flow: type[Flow], field: Field[Any], prefix: str, whose: str) -> Control:
     name: str = field.name
     default: Any = field.default
-    common: dict[str, Any] = {"name": prefix + name, "label": whose + name, "default": default}
+    label = whose + NAMES.get(name, name)
+    common: dict[str, Any] = {"name": prefix + name, "label": label, "default": default}
     if isinstance(default, bool):
         return Switch(**common)
     if isinstance(default, str):
