@@ -29,7 +29,7 @@ CALM = 0.3  # seconds that the numbers of a heading stay while a page plays: nob
 
 
 # On a phone what stands side by side stands one above the other.
-STACKED = """@media (max-width: 700px) { :host { flex-direction: column !important }
+STACKED = """@media (max-width: 900px) { :host { flex-direction: column !important }
   div { flex: 1 1 auto !important; width: 100% !important; max-width: none !important } }"""
 
 
