@@ -190,7 +190,8 @@ class _Block:
 
     def _fold(self, small: bool) -> None:
         """Less high, for two methods: without the lower pictures and the names of the axes."""
-        self.small, self.below.visible = small, not small
+        self.small = self.heading.small = small
+        self.below.visible = not small
         for p, name in ((self.paths, "time t"), (self.densities, "x")):
             p.xaxis.axis_label = "" if small else name
         for label in (*self.ends.values(), *self.shares.values()):
@@ -200,6 +201,11 @@ class _Block:
     def _letters(self) -> int:
         """Pixels of the words in the pictures."""
         return min(self.look.type, SMALL) if self.small else self.look.type
+
+    @property
+    def _least(self) -> int:
+        """Pixels that a picture is high, at the least."""
+        return (90 if self.look.large else 105) if self.small else 180
 
     def light(self, spoken: str | None, whole: bool) -> None:
         """`whole`: with the lower pictures."""
@@ -223,7 +229,10 @@ class _Block:
             low, high = min(low, self.guessed.location), max(high, self.guessed.location)
         span = max(high - low, 0.2)
         self.star.location = star
-        line, height = 1.25 * self._letters, 105 if small else 180  # pixels, at the least
+        line, height = (
+            1.25 * self._letters,
+            (80 if self.look.large else 105) if small else 180,
+        )  # pixels, at the least
         gap = line * span / (height - 2 * line)
         places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
         low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap
