@@ -81,13 +81,13 @@ def test_a_run_that_plays_has_no_verdict(lab: Lab, method: str) -> None:
             seen = room.seen
             told = [message if step == 600 else run.flow.title, seen["one.says"].replace("-", "−")]
             for text in told:
-                room.page.get_by_text(text, exact=True).wait_for()
+                room.page.locator("#stage").get_by_text(text, exact=True).wait_for()
             if step == 600:
                 assert (seen["one.verdict"], seen["one.says"]) == (words.kind, words.says)
                 continue
             assert (seen["one.verdict"], seen["one.says"]) == ("", f"{words.now} {words.so_far}")
             assert not [word for word in (*KINDS, " rest") if word in seen["one.says"]]
-            assert room.page.get_by_text(message).count() == 0
+            assert room.page.locator("#stage").get_by_text(message).count() == 0
 
 
 def test_the_words_are_those_of_the_last_frame(lab: Lab) -> None:

@@ -33,9 +33,16 @@ class JudgeView:
                              (Tap, self._tap)):  # fmt: skip
             self.left.p.on_event(event, heard)
         how: dict[str, Any] = {"width": 110, "stylesheets": [InlineStyleSheet(css=SHEET)]}
-        self.clear = Button(label="Clear", name="clear", **how)
+        self.clear = Button(
+            label="Clear", name="clear", html_attributes={"title": "Takes away the drawing"}, **how
+        )
         self.clear.on_click(lambda: self._draw(canvas.blank()))
-        self.rubber = Toggle(label="Rubber", name="rubber", **how)
+        self.rubber = Toggle(
+            label="Rubber",
+            name="rubber",
+            html_attributes={"title": "Draws white in place of ink"},
+            **how,
+        )
         left = column(self.left.p, row(self.clear, self.rubber), sizing_mode="stretch_both")
         self.hist = self._distributions()
         self.table = self._table()

@@ -29,7 +29,7 @@ CALM = 0.3  # seconds that the numbers of a heading stay while a page plays: nob
 
 
 # On a phone what stands side by side stands one above the other.
-STACKED = """@media (max-width: 700px) { :host { flex-direction: column !important }
+STACKED = """@media (max-width: 900px) { :host { flex-direction: column !important }
   div { flex: 1 1 auto !important; width: 100% !important; max-width: none !important } }"""
 
 
@@ -50,6 +50,7 @@ class Heading:
         self.look = look
         self.div = Div(text="", sizing_mode="stretch_width", margin=(2, 8, 0, 8))
         self.message, self.shown_at = "", 0.0
+        self.small = False  # where two stand on a page
 
     def say(self, message: str, says: str = "") -> None:
         now = time.monotonic()
@@ -57,8 +58,9 @@ class Heading:
         if wait and now < self.shown_at + CALM:
             return
         self.message, self.shown_at = message, now
-        size = self.look.type + (4 if self.look.narrow else 8)
-        more = f'<div style="font-size:{self.look.type - 1}px">{escape(says)}</div>'
+        size = self.look.type + (2 if self.small else 4 if self.look.narrow else 8)
+        less = self.look.type - (4 if self.small and self.look.large else 1)
+        more = f'<div style="font-size:{less}px">{escape(says)}</div>'
         said = f'<b style="font-size:{size}px;line-height:1.15">{escape(message)}</b>'
         self.div.text = said + (more if says else "")
 

@@ -11,7 +11,6 @@ from typing import Any
 from toyflows.errors import InputError
 from toyflows.flows import Flow, make, registry
 from toyflows.method import label, method
-from toyflows.registry import options_of
 from toyflows.settings import not_on
 
 GROUPS = {  # as in the lecture; what is named in none of them is the lecturer's own
@@ -52,9 +51,3 @@ def grouped() -> dict[str, tuple[str, ...]]:
 def titles() -> dict[str, str]:
     """What the page calls each method."""
     return {name: flow.title or name for name, flow in known().items()}
-
-
-def fields(name: str) -> set[str]:
-    """The options of the method of that name on the page; none where there is no such."""
-    flow = known().get(name)
-    return set() if flow is None else {field.name for field in options_of(flow)}

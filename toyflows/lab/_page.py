@@ -135,6 +135,7 @@ class Visit(Post):
             if self.frame:
                 self.view.show(self.frame)
             self.stage.children = [self.view.layout]
+            self.wire.worn = message
             self._tell_address()
 
     def asked(self, message: str) -> None:

@@ -20,6 +20,7 @@ from toyflows.backends.walkers import Walkers
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import Diverged
 from toyflows.flows import Flow
+from toyflows.flows.nce import NCE
 from toyflows.lab._job import Job
 from toyflows.lab._terms import terms
 from toyflows.run import crossed
@@ -138,10 +139,10 @@ class Side:
         mix = self.target.mixture
         return np.linspace(mix.a - 4, mix.b + 4, 401)
 
-    def densities(self, θ: float) -> dict[str, Array]:
-        """The densities of data and model, and the energy, at `places`."""
+    def densities(self, θ: float) -> dict[str, Any]:
+        """The densities of data, model and an NCE's noise, and the energy, at `places`."""
         mix, x = self.target.mixture, self.places
-        μ = getattr(self.flow, "mu", None)  # of a noise with the same two modes
+        μ = self.flow.mu if isinstance(self.flow, NCE) else None  # of its noise
         return {
             "x": x, "data": mix.density(x, self.target.θ_star), "model": mix.density(x, θ),
             "energy": mix.energy(x, θ), "noise": 0 * x if μ is None else mix.density(x, μ),
@@ -152,8 +153,8 @@ class Side:
     def chains(self) -> Cloud | None:
         """The walkers that the method keeps as its negatives."""
         run = self.runs.get("walkers")
-        kept = self.flow.has_negatives and run is not None and run.state is not None
-        return run.state.cold if kept and run is not None and run.state is not None else None
+        state = None if run is None else run.state
+        return state.cold if state is not None and self.flow.has_negatives else None
 
     def _particles(self) -> dict[str, Any]:
         cloud = self.chains

@@ -74,9 +74,9 @@ def terms(flow: Flow, backend: Backend, state: State) -> Terms | None:
     negatives = flow.drawn(ops, state.θ, state.chains, state.extra)
     v = flow.velocity(heard, state.θ, negatives, **state.extra)
     rates = [float(x) for x in v] if isinstance(v, tuple) else [float(v)]
-    if isinstance(flow, NCE):
+    if type(flow) is NCE:
         return _nce(heard.means, rates[0])
-    if isinstance(flow, GAN):
+    if type(flow) is GAN:
         return None if flow.dirac else _gan(flow, heard.means, state.extra, rates[1])
     if len(heard.means) != 2:
         return None

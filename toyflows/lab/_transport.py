@@ -28,7 +28,7 @@ TOOLS = {  # the word on the button, and what it does
 }  # fmt: skip
 STAGED = ("slow", "guess")  # for rooms whose method is followed term by term
 WRAPS = (
-    """:host { flex-wrap: wrap } @media (max-width: 700px) { .wide { flex: 1 1 60% !important } }"""
+    """:host { flex-wrap: wrap } @media (max-width: 900px) { .wide { flex: 1 1 60% !important } }"""
 )
 SAYS = {
     "reset": "Back to the start (key R)", "play": "Plays or stops (space)",

@@ -21,6 +21,7 @@ WIDTH = {"grid": 7, "walkers": 3, "theory": 2}  # they often coincide: each thin
 # Of the time axis, in plain and in large type, and on a phone; beside it stand the lines' names, of
 # 18 letters at most, 0.62 of their height wide in the widest of the usual fonts (DejaVu, Verdana).
 FILLED = {"plain": 0.58, "large": 0.45, "narrow": 0.42}
+SMALL = 15  # pixels of words where two methods share the height
 STILL = 1e-3  # of the scale of speeds: no arrow
 BRIGHT = {"data": (0.3, 0.75), "walkers": (0.25, 0.75)}  # alpha, and alpha while it is spoken of
 
@@ -179,13 +180,32 @@ class _Block:
     # ---------------------------------------------------------------- a frame in them
     def show(self, seen: Frame, scale: Scale, small: bool) -> None:
         if small != self.small:
-            self.small, self.below.visible = small, not small
+            self._fold(small)
         self.heading.say(_title(seen), seen["says"].replace("-", "−"))
         self._show_paths(seen, scale, small)
         self._show_densities(seen, scale, 0.19 if small else 0.13)
         if not small:
             self._show_phase(seen, scale.star)
             self._show_landscape(seen)
+
+    def _fold(self, small: bool) -> None:
+        """Less high, for two methods: without the lower pictures and the names of the axes."""
+        self.small = self.heading.small = small
+        self.below.visible = not small
+        for p, name in ((self.paths, "time t"), (self.densities, "x")):
+            p.xaxis.axis_label = "" if small else name
+        for label in (*self.ends.values(), *self.shares.values()):
+            label.text_font_size = f"{self._letters}px"
+
+    @property
+    def _letters(self) -> int:
+        """Pixels of the words in the pictures."""
+        return min(self.look.type, SMALL) if self.small else self.look.type
+
+    @property
+    def _least(self) -> int:
+        """Pixels that a picture is high, at the least."""
+        return (90 if self.look.large else 105) if self.small else 180
 
     def light(self, spoken: str | None, whole: bool) -> None:
         """`whole`: with the lower pictures."""
@@ -209,7 +229,10 @@ class _Block:
             low, high = min(low, self.guessed.location), max(high, self.guessed.location)
         span = max(high - low, 0.2)
         self.star.location = star
-        line, height = 1.25 * self.look.type, 105 if small else 180  # pixels, at the least
+        line, height = (
+            1.25 * self._letters,
+            (80 if self.look.large else 105) if small else 180,
+        )  # pixels, at the least
         gap = line * span / (height - 2 * line)
         places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
         low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap

@@ -14,6 +14,7 @@ class Wire(DataModel):
     address = String(help="The query that restores what is seen.")
     command = String(help="The command line that computes it, or nothing.")
     python = String(help="The Python lines that compute it.")
+    worn = String(help="The last `look` that the pictures have.")
     about = String(help="JSON: what the page says of itself (_explain).")
     numbers = String(help="JSON: what is seen, as numbers; for tests and for the curious.")
     clock = String(help="The time that is shown.")

@@ -32,6 +32,8 @@ function named() { // the handles of Bokeh's sliders have no name of their own
     const { model, shadow_el } = view, label = model.html_attributes?.["aria-label"]
     if (label) for (const part of shadow_el.querySelectorAll(".noUi-handle, input, select"))
       part.setAttribute("aria-label", label)
+    for (const [k, part] of [...shadow_el.querySelectorAll(".bk-spin-btn")].entries())
+      part.setAttribute("aria-label", `${label}, ${["one more", "one less"][k]}`)
     for (const inner of view.child_views ?? []) walk(inner)
   }
   for (const view of Bokeh.index.roots) walk(view)

@@ -28,7 +28,7 @@ function download(name, url) {
   a.href = url
   a.click()
 }
-const NARROW = matchMedia("(max-width: 700px)") // as in page.css
+const NARROW = matchMedia("(max-width: 900px)") // as in page.css
 function look() { // the server draws the pictures anew; a playing page plays on
   const on = (name) => page.classList.contains(name)
   wire.look = JSON.stringify({ dark: on("dark"), large: on("large"), narrow: NARROW.matches })
@@ -129,7 +129,7 @@ on("numbers", () => { if (stage >= 0) drawStages(); judged() })
 const seen = () => { wire.seen = wire.sent }
 on("sent", () => document.hidden ? requestAnimationFrame(seen) : seen())
 on("deed", () => act(wire.deed.split(" ")[0]))
-window.toyflows = { wire, act, state: () => JSON.parse(wire.numbers || "{}") }
+window.toyflows = { wire, act, expect: (θ) => { guessed = θ }, state: () => JSON.parse(wire.numbers || "{}") }
 if (wire.address) history.replaceState(null, "", "?" + wire.address)
 document.getElementById("clock").textContent = wire.clock
 if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from toyflows.errors import InputError
 from toyflows.flows import Flow, equation
+from toyflows.flows.nce import NCE
 from toyflows.lab import _methods
 from toyflows.lab._controls import Choice, Control, Slider, Switch, Values, seed
 from toyflows.lab._explain import Mark
@@ -130,14 +131,13 @@ class TwoModes(Room):
 
     def equation(self, values: Values) -> str:
         """That of the first method, and of the second where there is one."""
-        flows = [type(flow) for flow in flows_of(values).values()]
-        return " &nbsp; ".join(mathml(text, coloured=True) for f in flows if (text := equation(f)))
+        told = (equation(flow) for flow in _classes(values))
+        return " &nbsp; ".join(mathml(text, coloured=True) for text in told if text)
 
     def marks(self, values: Values) -> list[Mark]:
         """See Room."""
-        named = (values["method"], values["versus"])
-        noise = [NOISE] if any("mu" in _methods.fields(name) for name in named) else []
-        return [*MARKS, *noise]
+        with_noise = any(issubclass(flow, NCE) for flow in _classes(values))
+        return [*MARKS, NOISE] if with_noise else list(MARKS)
 
     def command(self, values: Values, step: int) -> str | None:
         """The command of the method, and in a second line that of the other."""
@@ -215,6 +215,12 @@ def _numbers(walkers: int) -> tuple[Slider, ...]:
         Slider(name="walkers", label="walkers", default=walkers, low=10, high=1_000_000, log=True,
                step=0.25, integer=True),
     )  # fmt: skip
+
+
+def _classes(values: Values) -> list[type[Flow]]:
+    """Of the methods that are shown, whether their options go together or not."""
+    known = _methods.known()
+    return [known[values[name]] for name in ("method", "versus") if values[name] in known]
 
 
 def _known(name: str, default: str) -> str:
