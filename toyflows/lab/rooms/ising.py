@@ -31,7 +31,7 @@ POINTS = 800  # of a line
 FEWEST = 20  # sweeps behind an error bar
 NEAR = 0.015  # of T_c, as a share of it
 SCALED = 0.25  # |T/T_c − 1| L below which the law at T_c holds on a finite lattice
-AT_T_C = 1.009  # ⟨|m|⟩ L^{1/8} at T_c on a torus (measured: tests/test_lab_ising.py)
+AT_T_C = 1.009  # ⟨|m|⟩ L^{1/8} at T_c on a torus (measured: tests/test_lab_lessons.py)
 
 
 class Scene:
