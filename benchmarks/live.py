@@ -3,7 +3,8 @@
     python benchmarks/live.py
 
 For each room: the bytes of its page, compressed too; the time to the first picture, to the whole
-run, and from a moved slider to the next picture (room 1 alone is asked). Needs chromium and playwright (extra "test").
+run, and from a moved slider to the next picture (of room 1). Needs chromium
+and playwright (extra "test").
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from toyflows.pages import document, lessons
-from toyflows.pages.live import function, random_numbers
+from toyflows.pages.live import WAY, function, random_numbers
 from toyflows.pages.mathml import mathml
 
 SHELL = ("model", "draw", "player", "room/widgets", "room/lesson")
@@ -59,6 +59,7 @@ def page(name: str) -> str:
         "FORMULA": mathml(hall.equation),
         "ABOUT": re.sub(r"`(.*?)`", r"<code>\1</code>", escape(hall.about)),
         "LESSON": document.text("room/lesson.html"),
+        "ROOMS": WAY,
         "ENGINE": function("const engine = constants => {", *engine, "};"),
         "WORKER": document.text("hall/worker.js"),
         "SCRIPT": function("(() => {", *script, "})();"),
