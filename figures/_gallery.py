@@ -117,6 +117,7 @@ def document(title: str, body: str, css: str = "") -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="generator" content="toyflows">
+<link rel="icon" href="data:,">
 <title>{title}</title>
 <style>{STYLE}{css}</style>
 </head>

@@ -23,6 +23,7 @@ from toyflows.kernels import random as bits
 from toyflows.lattice import ising_chain
 from toyflows.lattice.hopfield import hebb
 from toyflows.lattice.ising import Ising
+from toyflows.lattice.ising_exact import torus
 from toyflows.lattice.patterns import load
 from toyflows.pages import hall, lessons, rooms
 
@@ -170,6 +171,8 @@ def test_the_lessons_are_true(told: Told) -> None:
     assert runs["hopfield-too-much"][-1]["s"] == [-v for v in D]
     assert abs(runs["ising-cold"][-1]["m"] - 0.957) < 0.05
     assert abs(runs["ising-hot"][-1]["m"]) < 0.15
+    found = np.mean([f["e"] for f in runs["ising-hot"][2:]])
+    assert abs(found - hall.energies()["64"][200]) < 0.03  # 11 sweeps, each ± 0.02
     θ = [f["θ"] for f in runs["pcd-comes-back"]]
     assert min(θ) < -2.4 < -1.4 < max(θ[θ.index(min(θ)) :])
     right = {"langevin-wrong-weights": 0.5, "annealed-right-weights": 0.2}
@@ -195,6 +198,10 @@ def test_a_room_fits_and_asks_first(browser: Browser, folder: Path, room: str) -
     assert page.inner_text("#now") != first
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert min(page.evaluate(CONTRAST)) >= 4.5
+    if room == "ising":
+        settings = page.evaluate("toyflows.state.given")
+        exact = torus(settings["L"], settings["T"])[0]
+        assert page.evaluate("toyflows.numbers()")["exact"] == pytest.approx(exact, abs=1e-8)
     named = page.evaluate("""[...document.querySelectorAll("button, input, select, canvas")].filter(
         e => !(e.getAttribute("aria-label") || e.closest("label")?.textContent || e.textContent)
     ).map(e => e.id)""")

@@ -255,7 +255,12 @@ def whole_folder(path: Path, marker: str, option: str = "out") -> Iterator[Path]
         (new / marker).touch()
         if path.exists():
             path.rename(old)
-        new.rename(path)
+        try:
+            new.rename(path)
+        except OSError:
+            if old.exists():
+                old.rename(path)
+            raise
 
 
 def check_folder(path: Path, marker: str, option: str = "out") -> None:

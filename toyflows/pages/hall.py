@@ -6,6 +6,7 @@ numbers and names come from here as JSON.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from html import escape
 from typing import Any
 
 from toyflows.pages import document, lessons
-from toyflows.pages.live import function, random_numbers
+from toyflows.pages.live import WAY, function, random_numbers
 from toyflows.pages.mathml import mathml
 
 SHELL = ("model", "draw", "player", "room/widgets", "room/lesson")
@@ -59,6 +60,7 @@ def page(name: str) -> str:
         "FORMULA": mathml(hall.equation),
         "ABOUT": re.sub(r"`(.*?)`", r"<code>\1</code>", escape(hall.about)),
         "LESSON": document.text("room/lesson.html"),
+        "ROOMS": WAY,
         "ENGINE": function("const engine = constants => {", *engine, "};"),
         "WORKER": document.text("hall/worker.js"),
         "SCRIPT": function("(() => {", *script, "})();"),
@@ -85,10 +87,21 @@ def _hopfield() -> dict[str, Any]:
     return {"patterns": {"names": found.names, "rows": rows, "width": found.shape[1]}}
 
 
+SIZES = (16, 32, 64, 128)
+
+
 def _ising() -> dict[str, Any]:
     from toyflows.lattice.ising_exact import T_c
 
-    return {"T_c": T_c}
+    return {"T_c": T_c, "energies": energies()}
+
+
+@functools.cache
+def energies() -> dict[str, list[float]]:
+    """The exact mean energy a spin of each lattice without a field, at T = 1, 1.01, … 5."""
+    from toyflows.lattice.ising_exact import torus
+
+    return {str(L): [round(torus(L, k / 100)[0], 9) for k in range(100, 501)] for L in SIZES}
 
 
 LANGEVIN = 0.05  # the step of plain Langevin
@@ -140,7 +153,7 @@ HALLS = {
             (
                 Control("T", "temperature T", 2.27, least=1, most=5, step=0.01),
                 Control("h", "field h", 0.0, least=-1, most=1, step=0.05),
-                Control("L", "size L", 64, "menu", values=(16, 32, 64, 128)),
+                Control("L", "size L", 64, "menu", values=SIZES),
                 Control("begin", "begin", "disordered", "menu", values=("disordered", "ordered")),
                 Control("sampler", "sampler", "heat-bath", "menu",
                         values=("heat-bath", "metropolis")),

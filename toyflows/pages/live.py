@@ -34,6 +34,7 @@ ROOM = (
     "room/lesson", "room/stages", "room/room",
 )  # fmt: skip
 LIMIT = 300_000  # bytes
+WAY = '<p><a href="../laboratory.html">All rooms and lessons</a></p>\n'
 METHODS = (
     "ml", "score-matching", "nce", "pcd", "cd", "short-run", "replay-buffer", "jarzynski", "gan",
 )  # fmt: skip
@@ -112,6 +113,7 @@ def page(title: str = "", alone: bool = True) -> str:
         "WORKER": document.text("room/worker.js"),
         "SCRIPT": function("(() => {", *(document.text(f"{n}.js") for n in ROOM), "})();"),
         "LESSON": document.text("room/lesson.html"),
+        "ROOMS": "" if alone else WAY,
         "DATA": document.json_text(constants() | lessons.told("two-modes", alone)),
     }  # fmt: skip
     filled = document.filled("room/room.html", parts)

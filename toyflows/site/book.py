@@ -40,7 +40,8 @@ def write(source: Path, checkout: Path, gallery: Path | None, run: bool) -> None
     _put(source / "laboratory.md", _laboratory())
     _put(source / "index.md", _shipped("start.md"))
     _put(source / "conf.py", _shipped("conf.py"))
-    _put(source / "static/site.css", _shipped("site.css"))
+    for name in ("site.css", "icon.svg"):
+        _put(source / "static" / name, _shipped(name))
 
 
 def _document(name: str, path: Path, places: Places, source: Path, run: bool) -> str:

@@ -36,10 +36,11 @@ const VIEW = {
   clock: (frames, k) => `sweep ${k}`,
   now(frames, k, s) {
     const { m, e } = frames[k], exact = core.onsager(s.T);
-    const told = s.h === 0 ? ` Onsager’s infinite lattice has |m| = ${exact.toFixed(3)}.` : "";
+    const told = s.h !== 0 ? "" : ` Exact: this lattice has e = ${core.finite(s).toFixed(3)} on average, `
+      + `the infinite one |m| = ${exact.toFixed(3)}.`;
     return `m = ${m.toFixed(3)}, energy a spin e = ${e.toFixed(3)}.${told}`;
   },
-  numbers: (frames, k) => ({ m: frames[k].m, e: frames[k].e }),
+  numbers: (frames, k, s) => ({ m: frames[k].m, e: frames[k].e, exact: core.finite(s) }),
   draw(left, right, frames, k, s) {
     drawSpins(left, frames[k], s);
     drawMagnetisation(right, frames, k, s);

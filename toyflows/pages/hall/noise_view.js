@@ -56,7 +56,7 @@ const VIEW = {
   now(frames, k, s) {
     const law = lawOf(s), found = core.shares(law, frames[k].x), noise = core.σOf(frames[k].t);
     const off = 0.5 * found.reduce((sum, v, j) => sum + Math.abs(v - law.weights[j]), 0);
-    return `noise σ = ${noise.toPrecision(3)}; ${(100 * off).toFixed(1)} % of the points are in a wrong part.`;
+    return `noise σ = ${noise.toPrecision(3)}; the shares are off by ${(100 * off).toFixed(1)} %.`;
   },
   numbers: (frames, k, s) => ({ x: Array.from(frames[k].x), shares: core.shares(lawOf(s), frames[k].x) }),
   draw(left, right, frames, k, s) {

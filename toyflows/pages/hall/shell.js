@@ -42,7 +42,7 @@ function render() {
   for (const name of ["left", "right"]) el(name).setAttribute("aria-label", said);
   const seen = concealed() ? frames.slice(0, 1) : frames;
   VIEW.draw(el("left"), el("right"), seen, k, s);
-  told_lesson(done && k >= lastFrame() && !concealed(), -1);
+  tellLesson(done && k >= lastFrame() && !concealed(), -1);
 }
 
 function set(changed) {
@@ -103,13 +103,13 @@ function write() {
 }
 
 // The value that a control can take, or undefined.
-function good({ kind, values, least, most, value }, text) {
+function good({ kind, values, least, most, step }, text) {
   if (kind === "menu") return values.find(v => String(v) === text);
   const v = Number(text);
   if (!text.trim() || !Number.isFinite(v)) return undefined;
   if (kind === "seed") return Number.isInteger(v) && v >= 0 && v <= 2 ** 53 - 1 ? v : undefined;
-  if (v < least || v > most || (Number.isInteger(value) && kind === "whole" && !Number.isInteger(v))) return undefined;
-  return v;
+  const whole = Number.isInteger(step) ? Number.isInteger(v) : true;
+  return whole && v >= least && v <= most ? v : undefined;
 }
 
 function read() {

@@ -6,8 +6,8 @@ let lesson = null;  // of the path
 let said = null;    // the answer, counted from 0
 
 const lessonOf = name => lessons.find(l => l.name === name) ?? null;
-const asked_now = () => lesson ?? (state.predict ? QUESTION : null);
-const concealed = () => asked_now() !== null && said === null;
+const questionNow = () => lesson ?? (state.predict ? QUESTION : null);
+const concealed = () => questionNow() !== null && said === null;
 
 // The settings that an address asks for: a lesson's own, and what else it says.
 function wordsOf(hash) {
@@ -25,7 +25,7 @@ function openLesson(words) {
 
 // Shows the question anew, or none.
 function ask() {
-  const question = asked_now(), place = lessons.indexOf(lesson);
+  const question = questionNow(), place = lessons.indexOf(lesson);
   said = null;
   el("lesson").hidden = !question;
   if (el("predict")) el("predict").checked = Boolean(state.predict);
@@ -67,8 +67,8 @@ function concealing() {
 }
 
 // What came of it, once all has been seen; `right` is what the run itself shows, -1 where unknown.
-function told_lesson(complete, right) {
-  const question = asked_now();
+function tellLesson(complete, right) {
+  const question = questionNow();
   if (!question || said === null) return;
   const right_one = lesson ? lesson.right : right, yours = `You said: ${question.choices[said]}.`;
   if (!complete) el("tells").textContent = yours;

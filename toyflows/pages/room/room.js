@@ -121,7 +121,7 @@ function render() {
     ? minus(core.soFar(seen, k, run.theta_star, walkers, run.crossings[k])) : "";
   const complete = run.done && at >= run.last && !concealed();
   verdictShown(complete);
-  told_lesson(complete, book.question.words.findIndex(words => words.includes(run.kind)));
+  tellLesson(complete, book.question.words.findIndex(words => words.includes(run.kind)));
   drawStages(run, at);
   readout(told);
   drawPaths(el("paths"), concealed() ? startOf(run) : run, at);
