@@ -25,7 +25,7 @@ THEMES = ("light", "dark", "paper")
 WIDTHS = (2.0, 100.0)  # cm
 INCH, DOTS, MARGIN = 2.54, 300, 0.08  # cm; dots an inch of maps and of fitted pictures; inches
 NIGHT, CHALK = 0.09, 0.93  # greys of the dark theme: where white and where black go
-SERIF = {
+SERIF: dict[Any, Any] = {
     "font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix", "axes.grid": False,
     "axes.edgecolor": "k", "axes.labelcolor": "k", "xtick.color": "k", "ytick.color": "k",
 }  # fmt: skip
@@ -133,12 +133,12 @@ def _pdf(figure: Figure, path: Path, factor: float, told: dict[str, str], how: A
     """One page, whose coordinates are multiplied by the factor."""
     from matplotlib.backends.backend_pdf import Op, PdfFile, PdfPages
 
-    class Scaled(PdfFile):  # type: ignore[misc]
+    class Scaled(PdfFile):
         def newPage(self, width: float, height: float) -> None:
             super().newPage(factor * width, factor * height)
             self.output(factor, 0, 0, factor, 0, 0, Op.concat_matrix)
 
-    class Pages(PdfPages):  # type: ignore[misc]
+    class Pages(PdfPages):
         def _ensure_file(self) -> PdfFile:
             if self._file is None:
                 self._file = Scaled(self._filename, metadata=self._metadata)
@@ -174,7 +174,7 @@ def panels(figure: Figure) -> list[list[Axes]]:
     """The axes of each panel, its own before what belongs to it (twins, insets, colour bars), row
     by row. Call after a layout."""
     found: list[list[Axes]] = []
-    bars = [axes for axes in figure.axes if hasattr(axes, "_colorbar_info")]
+    bars: list[Any] = [axes for axes in figure.axes if hasattr(axes, "_colorbar_info")]
     for axes in figure.axes:
         if axes not in bars:
             home = next((panel for panel in found if _within(axes, panel[0])), None)
@@ -206,7 +206,8 @@ def _place(axes: Axes) -> tuple[float, float]:
 
 def _own_ticks(axes: Axes) -> None:
     """Numbers and names that stood at a neighbour's axis."""
-    for name, side in (("x", "labelbottom"), ("y", "labelleft")):
+    sides: list[tuple[Any, str]] = [("x", "labelbottom"), ("y", "labelleft")]
+    for name, side in sides:
         group = getattr(axes, f"get_shared_{name}_axes")().get_siblings(axes)
         label = getattr(axes, f"{name}axis").label
         words = [text for other in group if (text := getattr(other, f"get_{name}label")())]

@@ -110,9 +110,9 @@ def _hopfield(axes: Axes, edges: int) -> None:
 def _rbm(axes: Axes, edges: int) -> None:
     top = [(1.3 * (j - (HIDDEN - 1) / 2), 1.1) for j in range(HIDDEN)]
     foot = [(1.15 * (i - (VISIBLE - 1) / 2), -1.1) for i in range(VISIBLE)]
-    for x in top:
-        for y in foot:
-            _edge(axes, x, y)
+    for upper in top:
+        for lower in foot:
+            _edge(axes, upper, lower)
     for j, (x, y) in enumerate(top):
         _node(axes, x, y, f"$h_{j + 1}$", style.WALKERS)
     for i, (x, y) in enumerate(foot):

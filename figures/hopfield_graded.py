@@ -73,7 +73,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Units, energy with pictures, overlap against the gain."""
     left, middle, right = fig.subplots(1, 3, width_ratios=[1, 1, 1])
-    t = DT * np.arange(STEPS + 1)
+    t: Array = DT * np.arange(STEPS + 1, dtype=np.float64)
     right_from_start = np.sign(data["V"][0]) == data["x"]
     for V, right_one in zip((data["V"] * data["x"]).T, right_from_start, strict=True):
         left.plot(t, V, color=style.DATA if right_one else style.EXACT, lw=1.6, alpha=0.8)

@@ -101,7 +101,7 @@ def _even(name: str, steps: int) -> NDArray[np.intp]:
         log = schedules.schedule(name).log_alpha_bar(t)
         of_t = log - np.log(-np.expm1(log))
         ends = np.interp(GRID[[0, -1]], of_t[::-1], t[::-1])
-        λ = np.interp(np.linspace(*ends, steps + 1), t, of_t)
+        λ = np.interp(np.linspace(ends[0], ends[1], steps + 1), t, of_t)
     return np.searchsorted(GRID, λ - 1e-9).clip(0, len(GRID) - 1)
 
 

@@ -15,13 +15,17 @@ from toyflows.figures import (
     graphs,
     hopfield_graded,
     hopfield_weights,
+    letter_inpainting,
+    letter_interpolation,
+    letter_strips,
     model_map,
     step_budget,
 )
 from toyflows.stats import ClaimError
 
 FIGURES = [classifier_guidance, gibbs_metropolis, graphs, hopfield_graded, hopfield_weights,
-           model_map, step_budget]  # fmt: skip
+           letter_inpainting, letter_interpolation, letter_strips, model_map,
+           step_budget]  # fmt: skip
 
 
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda m: m.__name__.rpartition(".")[2])

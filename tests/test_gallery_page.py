@@ -103,3 +103,19 @@ def test_the_gallery_in_a_browser(width: int, dark: bool, tmp_path: Path) -> Non
         assert address.startswith(out.as_uri())
     assert len(page) < 100_000
     assert "CONSOLE" not in done.stderr, done.stderr
+
+
+def test_what_a_figure_leads_to_is_there() -> None:
+    from typer.main import get_command
+
+    from toyflows.cli.main import app
+    from toyflows.figures import _registry, _see
+    from toyflows.lab._lessons import LESSONS
+
+    assert {*_see.LESSONS, *_see.FILMS} <= set(_registry.ids())
+    assert set(_see.LESSONS.values()) <= set(LESSONS)
+    films = get_command(app).commands["animate"]  # type: ignore[attr-defined]
+    for figure in _see.FILMS:
+        _, _, kind, *words = _see.commands(figure)["film"].split()
+        command = films.commands[kind]
+        assert command.make_context(kind, words).params["out"] == Path(f"{figure}.gif")
