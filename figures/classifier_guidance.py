@@ -14,10 +14,12 @@ Conforti & Durmus, Introduction to score-based generative models, lecture 2, Feb
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from toyflows.cloud import Array
 from toyflows.diffusion.drawing import Plan
@@ -89,7 +91,9 @@ def _learned(m: int, seed: int, noised: bool) -> Slope:
     return slope
 
 
-def _fit(x: Array, y: Array, decay: float = 1e-3, steps: int = 6) -> tuple[Array, Array]:
+def _fit(
+    x: Array, y: NDArray[np.integer[Any]], decay: float = 1e-3, steps: int = 6
+) -> tuple[Array, Array]:
     """W (2, 3) and b (3,) of softmax(xW + b) with the largest likelihood, by Newton's method with
     a little decay, which also holds the direction that the softmax does not see."""
     one = np.column_stack([x, np.ones(len(x))])

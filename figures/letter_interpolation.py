@@ -75,7 +75,7 @@ def _up(model: Any, x: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(x)
 
 
-def _down(model: Any, x: NDArray[Any], t: NDArray[Any]) -> NDArray[Any]:
+def _down(model: Any, x: Any, t: NDArray[Any]) -> NDArray[Any]:
     """DDIM from noise back."""
     start, end = x.astype(np.float32), np.append(t, 0.0)
     return run(make("ddim"), model.score(), model.process, start, end, np.random.default_rng(0)).x

@@ -46,7 +46,7 @@ def compute(scale: float, seed: int) -> Numbers:
     x0 = np.stack([letters.test.x[letters.test.y == k][0] for k in y])
     path: list[NDArray[Any]] = []
     score, rng = model.score().of_class(y), stream(seed, "strips")
-    start = rng.standard_normal((len(y), 28, 28)).astype(np.float32)
+    start: Any = rng.standard_normal((len(y), 28, 28)).astype(np.float32)
     run(make("ddim"), score, model.process, start, t, rng, lambda k, s, x: path.append(x))
     few = shown[:-1]
     guesses = [*(_guess(model, score, path[k], t[k]) for k in few), path[-1]]

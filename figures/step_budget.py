@@ -14,6 +14,8 @@ Sources: [D] Conforti & Durmus, Introduction to score-based generative models, l
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,7 +63,7 @@ def _snr(n: int) -> Array:
     return np.exp(GRID[:: (len(GRID) - 1) // (n - 1)])
 
 
-def _cost(error: Array, path: Array) -> float:
+def _cost(error: Array, path: NDArray[np.integer[Any]]) -> float:
     """Σ ½(SNR_s − SNR_t) E(t) over the steps t → s between the places of the path."""
     snr = _snr(len(error))
     return float(0.5 * np.diff(snr[path]) @ error[path[:-1]])
@@ -73,7 +75,8 @@ def _best(error: Array, most: int = int(BUDGETS.max())) -> dict[int, NDArray[np.
     snr = _snr(len(error))
     gain = snr - snr[:, None]
     step = np.where(gain > 0, 0.5 * gain * error[:, None], np.inf)
-    least, back, found = step[0], [], {}
+    back: list[NDArray[np.intp]] = []
+    least, found = step[0], {}
     for k in range(1, most + 1):
         path = [len(error) - 1]
         for came in reversed(back):
