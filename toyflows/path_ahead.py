@@ -124,6 +124,9 @@ def read(
         return out._replace(goes="stays" if held else "star", needs=float(t[min(inside, n - 1)]))
     if settled:
         return out._replace(goes="rest", rest=float(ahead.gap[-1, 0]), needs=span, exact=True)
+    if crossed.size == 1 and _gone(d, t, lasted):  # whatever comes when the particles are far away
+        k = max(2, int(np.searchsorted(t, lasted)))
+        return out._replace(drift=_drift(Line(t[:k], ahead.gap[:k])))
     if (swings.size >= 3 or crossed.size >= 2) and np.max(off[n // 2 :]) > 1:
         ratio = _damping(whole, swings)
         if ratio > 0.5:
@@ -155,15 +158,20 @@ def _first_turn(
         # it is on the way back from an overshoot, if only to pass θ* again
         at = int(np.argmax(off <= 1)) or n - 1
         return out._replace(goes="star", needs=float(t[at]), passed=math.nan)
-    again = d[t <= max(lasted, float(t[1]))]
-    gone = float(again[-1]) > d[0] + NEAR and again[-1] >= again.max() - 1e-9
-    if gone and out.goes in ("star", "?"):
+    if _gone(d, t, lasted) and out.goes in ("star", "?"):
         return out._replace(goes="away", passed=math.nan)
+    again = d[t <= max(lasted, float(t[1]))]
     beyond = float(again[-1]) < -d[0] and again[-1] <= again.min() + 1e-9
     once = np.count_nonzero(np.diff(np.sign(d[off > 1]))) == 1
     if beyond and once and out.goes == "star":  # and is not back in the time that was looked ahead
         return out._replace(goes="away")
     return out
+
+
+def _gone(d: Array, t: Array, lasted: float) -> bool:
+    """Does it still go away at twice the time of the run?"""
+    again = d[t <= max(lasted, float(t[1]))]
+    return bool(again[-1] > d[0] + NEAR and again[-1] >= again.max() - 1e-9)
 
 
 WORST = ("swings", "away", "?", "rest", "star", "stays", "still")
