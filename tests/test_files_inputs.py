@@ -34,6 +34,7 @@ CALLS = {
     "page": ("page {} --out", "run.npz", ".html"),
     "map": ("map {} --out", "sweep.npz", ".png .pdf"),
     "animate images": ("animate images {} --steps 2 --count 1 --out", "energy.npz", ".gif"),
+    "ood": ("ood {} --out", "energy.npz", ".png"),
     "check": ("check {} --time 1 --separation 4 --out", "mine.py", ".json .html"),
     "train": ("train ddpm --resume --target {} --out", "points.csv", ".npz"),
     "rbm train": ("rbm train --resume --data {} --out", "images.npz", ".npz"),
@@ -41,7 +42,7 @@ CALLS = {
 }
 # Those that read no file of the user's, and those whose --out is a folder of their own.
 WITHOUT = {"verdicts", "ising", "animate flow", "animate cloud", "new flow", "figures one",
-           "figures all", "figures replay"}  # fmt: skip
+           "figures all", "figures replay", "site"}  # fmt: skip
 
 
 def commands(group: object, name: str = "") -> dict[str, set[str]]:

@@ -697,7 +697,8 @@ def test_the_gallery_needs_nothing_but_itself(drop: Drop, out: Path) -> None:
     _make.make(["beta"], out, ["svg"], seed=4)
     text = (out / "index.html").read_text()
     page = Page(text)
-    assert {"link", "iframe", "b"}.isdisjoint(tag for tag, _ in page.found)
+    assert {"iframe", "b"}.isdisjoint(tag for tag, _ in page.found)
+    assert [link["href"] for link in page.all("link")] == ["data:,"]  # no icon is asked for
     assert all("src" not in script for script in page.all("script"))
     assert "@import" not in text
     assert "url(" not in text
@@ -707,8 +708,10 @@ def test_the_gallery_needs_nothing_but_itself(drop: Drop, out: Path) -> None:
     assert [p["src"] for p in pictures] == ["alpha.png", "beta.svg"] * 2
     assert all((out / str(p["src"])).is_file() for p in pictures)
     assert (pictures[2]["width"], pictures[2]["height"]) == ("1920", "930")
-    links = [a["href"] for a in page.all("a")]
-    assert links == ["#alpha", "#beta", "alpha.png", "alpha.pdf", "beta.svg"]
+    links = [str(a["href"]) for a in page.all("a")]
+    assert links == ["#alpha", "#beta", "alpha.png", "alpha.pdf", "sources/alpha.txt", "beta.svg",
+                     "sources/beta.txt"]  # fmt: skip
+    assert all((out / link).is_file() for link in links[2:])
     assert [s["id"] for s in page.all("section") if "id" in s] == ["alpha", "beta"]
     for words in (
         "Two <numbers> & a line.",
