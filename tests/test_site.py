@@ -149,7 +149,14 @@ def _look(browser: Any, root: str, widths: tuple[int, ...]) -> None:
     page, wrong = context.new_page(), []
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
+    page.on(
+        "requestfailed",
+        lambda request: (
+            wrong.append(f"failed: {request.url}")
+            if "ERR_ABORTED" not in (request.failure or "")
+            else None
+        ),
+    )  # the next page is asked for
     page.on("request", lambda r: None if r.url.startswith((root, "data:")) else wrong.append(r.url))
     for name in LOOKED_AT:
         page.goto(f"{root}/{name}.html")
