@@ -118,8 +118,8 @@ def leave(code: int) -> NoReturn:
     computing = (t for t in threading.enumerate() if t.daemon and t.name != WATCH)
     if not any(computing):
         sys.exit(code)
-    _kill_children()
     atexit._run_exitfuncs()
+    _kill_children()
     with contextlib.suppress(OSError, ValueError):  # a closed stream has nothing left to write
         sys.stdout.flush()
         sys.stderr.flush()

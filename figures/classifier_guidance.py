@@ -1,4 +1,4 @@
-"""A classifier guides as well as class scores do, if it has seen noise.
+"""A classifier guides well only if it has seen noise.
 
 The three round Gaussians of the figure guidance, DDIM in 40 steps from the same noise with the
 guidance γ = 1 + w = 2, one colour a class. Left: the two scores, (1 + w) s(x|y) − w s(x); middle:

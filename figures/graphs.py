@@ -94,6 +94,13 @@ def _edge(axes: Axes, x: tuple[float, float], y: tuple[float, float]) -> None:
     axes.plot(*zip(x, y, strict=True), color=style.GREY, lw=2, zorder=1)
 
 
+def _told(axes: Axes, title: str, says: str) -> None:
+    """The name of a graph, and below it what its edges mean."""
+    axes.text(0, -2.15, says, ha="center", va="top", color=style.INK)
+    axes.set(xlim=(-2.25, 2.25), ylim=(-3.2, 1.75))
+    axes.set_title(title)
+
+
 def _hopfield(axes: Axes, edges: int) -> None:
     angles = np.pi / 2 - 2 * np.pi * np.arange(UNITS) / UNITS
     places = [(1.35 * float(np.cos(a)), 1.35 * float(np.sin(a))) for a in angles]
@@ -101,10 +108,7 @@ def _hopfield(axes: Axes, edges: int) -> None:
         _edge(axes, places[i], places[j])
     for k, (x, y) in enumerate(places):
         _node(axes, x, y, f"$s_{k + 1}$", style.DATA)
-    axes.text(0, -2.15, f"{edges} weights, each both ways:\n$s_i$ hears all others", ha="center",
-              va="top", color=style.INK)  # fmt: skip
-    axes.set(xlim=(-2.2, 2.2), ylim=(-3.2, 1.75))
-    axes.set_title("Hopfield, Boltzmann")
+    _told(axes, "Hopfield, Boltzmann", f"{edges} weights, each both ways:\n$s_i$ hears all others")
 
 
 def _rbm(axes: Axes, edges: int) -> None:
@@ -117,10 +121,8 @@ def _rbm(axes: Axes, edges: int) -> None:
         _node(axes, x, y, f"$h_{j + 1}$", style.WALKERS)
     for i, (x, y) in enumerate(foot):
         _node(axes, x, y, f"$v_{i + 1}$", style.DATA)
-    axes.text(0, -2.15, f"{edges} weights, none in a layer:\na layer is drawn at once", ha="center",
-              va="top", color=style.INK)  # fmt: skip
-    axes.set(xlim=(-2.3, 2.3), ylim=(-3.2, 1.75))
-    axes.set_title("restricted Boltzmann")
+    says = f"{edges} weights, none in a layer:\na layer is drawn at once"
+    _told(axes, "restricted Boltzmann", says)
 
 
 def _chain(axes: Axes) -> None:

@@ -32,6 +32,14 @@ def browser() -> Iterator[Any]:
         yield opened
 
 
+@pytest.fixture(scope="module")
+def live_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The live page of the two modes."""
+    from toyflows.pages import live
+
+    return live.write(tmp_path_factory.mktemp("live") / "live.html")
+
+
 @pytest.fixture(autouse=True)
 def _strict_floats() -> Iterator[None]:
     with np.errstate(all="raise"):

@@ -114,7 +114,7 @@ def test_what_a_figure_leads_to_is_there() -> None:
 
     assert {*_see.LESSONS, *_see.FILMS} <= set(_registry.ids())
     assert set(_see.LESSONS.values()) <= set(LESSONS)
-    films = get_command(app).commands["animate"]  # type: ignore[attr-defined]
+    films = get_command(app).commands["animate"]
     for figure in _see.FILMS:
         _, _, kind, *words = _see.commands(figure)["film"].split()
         command = films.commands[kind]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import Browser
-from test_live_browser import CONTRAST
+from test_live_page import CONTRAST
 from test_page_browser import Visit
 
 import toyflows

@@ -169,7 +169,7 @@ def test_the_arrows_of_a_method_that_stands_still_are_points() -> None:
         query = {"method": method, "separation": "10", "walkers": "200"}
         values, _ = _controls.read(room.controls(query), query)
         view = TwoModesView(Look())
-        view.show(room.start(values, None).frame())  # type: ignore[arg-type]
+        view.show(room.start(values, None).frame())
         block = view.blocks["one"]
         marks[method] = set(block.speed.data["mark"])
         assert block.phase.y_range.end >= 1.0

@@ -4,7 +4,6 @@ computes, and what it shows and says can be trusted."""
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,6 @@ from test_page_browser import Visit
 import toyflows
 from toyflows.kernels import random as kernel_random
 from toyflows.kernels.langevin import langevin
-from toyflows.pages import live
-from toyflows.verdict import KINDS, MESSAGE
 
 pytestmark = pytest.mark.browser
 
@@ -34,19 +31,13 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 CASES = [(loss, options) for loss, many in VARIANTS.items() for options in many]
 FIELDS = ("ml", "score-matching", "nce", "cd")  # whose verdicts are cheap to compare
-GUIDE = Path(__file__).parent.parent / "docs/live.md"
 SMALLEST = 1e-9  # a θ̇ below it is a difference of two means of order 1, whose digits are lost
 
 
 @pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return live.write(tmp_path_factory.mktemp("live") / "live.html")
-
-
-@pytest.fixture(scope="module")
-def page(browser: Browser, file: Path) -> Iterator[Any]:
+def page(browser: Browser, live_file: Path) -> Iterator[Any]:
     """One page for all that only asks for numbers; nothing may go wrong on it."""
-    opened = Visit(browser, file)
+    opened = Visit(browser, live_file)
     yield opened.page
     wrong = [text for text in opened.said if not text.startswith(("file:", "data:", "blob:"))]
     assert not wrong, wrong
@@ -216,158 +207,3 @@ def test_python_prints_numbers_so(page: Any) -> None:
     for n in (1, 2, 3, 4, 6):
         told = page.evaluate("([vs, n]) => vs.map(v => toyflows.core.pyFormat(v, n))", [numbers, n])
         assert told == [f"{v:.{n}g}" for v in numbers]
-
-
-# ---- the page ----
-DONE = "toyflows.shown()?.done && toyflows.shown().verdict !== undefined"
-
-
-@pytest.fixture
-def visit(browser: Browser, file: Path) -> Iterator[Visit]:
-    opened = Visit(browser, file, "#loss=nce&time=20&separation=8&rate=2&walkers=100")
-    opened.until(DONE)
-    yield opened
-    opened.context.close()
-
-
-def settled(visit: Visit) -> None:
-    """Two pictures later."""
-    visit.page.evaluate(
-        "() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))"
-    )
-
-
-def test_the_three_tenses(visit: Visit) -> None:
-    """The verdict is said at the end alone; before it, what is and what was."""
-    run = toyflows.flow("nce", time=20.0, separation=8.0, rate=2.0, walkers=100,
-                        theta_star=-np.log(4))  # fmt: skip
-    settled(visit)
-    page = visit.page
-    assert page.inner_text("#message") == MESSAGE[run.verdict.kind].format(run.flow.title)
-    assert page.inner_text("#says").replace("−", "-") == f"{run.verdict.kind}. {run.verdict.says}"
-    assert page.inner_text("#now").replace("−", "-") == run.verdict.now
-    assert page.inner_text("#sofar") == run.verdict.so_far
-    page.keyboard.press("ArrowLeft")
-    settled(visit)
-    text = page.inner_text("body")
-    assert not [word for word in KINDS if word in text]
-    assert page.inner_text("#message") == run.flow.title
-    assert "of the way to θ*" in page.inner_text("#sofar")
-
-
-def test_sliders_and_address(browser: Browser, file: Path, visit: Visit) -> None:
-    page = visit.page
-    page.focus("#set-theta_star")
-    page.keyboard.press("End")
-    visit.until(f"toyflows.shown().theta_star === 4 && {DONE}")
-    page.select_option("#set-loss", "cd")
-    visit.until(f"toyflows.shown().loss === 'cd' && {DONE}")
-    page.click("#more summary")
-    page.focus("#set-p\\.k")
-    page.keyboard.press("ArrowRight")
-    visit.until(f"toyflows.shown().s.options.k === 2 && {DONE}")
-    page.evaluate("toyflows.go(50)")
-    settled(visit)
-    hash, numbers = page.evaluate("location.hash"), visit.numbers()
-    assert "loss=cd" in hash
-    assert "p.k=2" in hash
-    assert "t=" in hash
-    other = Visit(browser, file, hash)
-    other.until(DONE)
-    assert other.numbers() == numbers
-    other.context.close()
-
-
-@pytest.mark.parametrize("hash", ["#loss=nope&dt=7&walkers=x", "#%E0%A4%A", "#loss=nce&p.mu=1e9"])
-def test_a_broken_link_shows_a_run(browser: Browser, file: Path, hash: str) -> None:
-    opened = Visit(browser, file, f"{hash}&time=2")
-    opened.until(DONE)
-    assert opened.page.is_hidden("#refused")
-    opened.context.close()
-
-
-EXAMPLES = {"maximum likelihood": ("ml", {}), "PCD": ("pcd", {}), "CD-5": ("cd", {"k": 5}),
-            "score matching": ("score-matching", {}),
-            "short-run": ("short-run", {"k": 10, "noise": 3.0})}  # fmt: skip
-
-
-def test_your_own_method(visit: Visit) -> None:
-    """The examples are the methods that they are called by; bad code is told with its line, and the
-    method before it stays."""
-    page = visit.page
-    s = {"theta_star": -1.0, "separation": 5.0, "time": 4.0, "rate": 1.0, "walkers": 100}
-    page.evaluate("s => toyflows.set(s)", s)
-    page.click("#own summary")
-    for name, (loss, options) in EXAMPLES.items():
-        page.click(f"#examples button:text-is('{name}')")
-        visit.until(f"fault.textContent === 'It runs.' && {DONE}")
-        exact = loss in ("cd", "score-matching")  # which average over sampled data
-        backends = ["grid"] if exact else ["grid", "walkers"]
-        run = toyflows.flow(loss, options=options, backends=backends, **s)
-        for backend, tr in run.backends.items():
-            told = page.evaluate(f"Array.from(toyflows.shown().theta.{backend})")
-            assert told == pytest.approx(tr.θ.tolist(), abs=1e-9), (name, backend)
-    for code, why in BAD:
-        page.fill("#code", code)
-        page.click("#adopt")
-        visit.until("fault.textContent.length > 1")
-        assert page.inner_text("#fault").startswith(why), code
-        assert page.evaluate("toyflows.state.code").startswith("// Ten steps")
-    said = re.search(r"```js\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
-    assert said is not None
-    assert page.evaluate("code => toyflows.adopt(code)", said[1]) == "It runs."
-
-
-BAD = [
-    ("const velocity = θ =>\n  E.model(r - ", "line 2: SyntaxError"),
-    ("const velocity = 3", "velocity must be a function"),
-    ("const velocity = θ => NaN", "velocity must return a number; at θ = 0 it is NaN"),
-    ("\nconst velocity = θ => 0\nconst start = () => bogus()", "line 3: bogus is not defined"),
-    ("const velocity = θ => 0\nconst start = () => 1", "start must return points"),
-    ("const velocity = θ => { while (true); }", "the code did not come back within 3 s"),
-    ("}}}", "line 1: SyntaxError"),
-]
-
-
-@pytest.mark.parametrize(
-    ("size", "scheme"), [((1280, 720), "light"), ((360, 740), "dark")], ids=["projector", "phone"]
-)
-def test_it_fits(browser: Browser, file: Path, size: tuple[int, int], scheme: Any) -> None:
-    """No sideways scrolling, nothing unnamed, and words whose contrast is 4.5 or more."""
-    opened = Visit(
-        browser, file, "#loss=replay-buffer&time=1&walkers=100", size, color_scheme=scheme
-    )
-    opened.until(DONE)
-    page = opened.page
-    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
-    settled(opened)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.select_option("#set-loss", "score-matching")  # the widest equation
-    settled(opened)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    named = page.evaluate("""[...document.querySelectorAll(
-        "button, input, select, canvas, textarea")].filter(e => !(e.getAttribute("aria-label")
-        || e.closest("label")?.textContent || e.textContent || "").trim()).map(e => e.id)""")
-    assert named == []
-    assert min(page.evaluate(CONTRAST)) >= 4.5
-    opened.context.close()
-
-
-CONTRAST = """() => {
-  const light = text => {
-    const probe = document.createElement("canvas").getContext("2d");
-    probe.fillStyle = text;
-    probe.fillRect(0, 0, 1, 1);
-    const [r, g, b] = [...probe.getImageData(0, 0, 1, 1).data].map(v => v / 255)
-      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const under = e => {
-    for (; e; e = e.parentElement) {
-      const colour = getComputedStyle(e).backgroundColor;
-      if (colour !== "rgba(0, 0, 0, 0)") return colour;
-    }
-    return "#fff"; };
-  const words = "h1, h2, p, summary, label, button, select, textarea, output, #readout div";
-  return [...document.querySelectorAll(words)].map(e => {
-    const both = [light(getComputedStyle(e).color), light(under(e))].sort((u, v) => v - u);
-    return (both[0] + 0.05) / (both[1] + 0.05); }); }"""

@@ -113,6 +113,7 @@ def _time(v: Speed, a: float, u: float, b: float, w: float) -> float:
 
 
 def _linear(a: float, u: float, b: float, w: float) -> float:
+    """∫_a^b dθ/v for a v that is linear between v(a) = u and v(b) = w."""
     u, w = abs(u), abs(w)
     if u == 0 or w == 0:
         return math.inf

@@ -272,7 +272,7 @@ def check_folder(path: Path, marker: str, option: str = "out") -> None:
             raise InputError(option, path, f"there is no folder {path.parent}")
         if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
             raise InputError(
-                option, path, "holds other files, must be new, empty or a site of ours"
+                option, path, "holds other files, must be new, empty or made by this command"
             )
         if not os.access(path.absolute().parent, os.W_OK):
             raise InputError(option, path, "cannot be written (permission)")

@@ -15,6 +15,8 @@ from toyflows.pages.layout import LIMIT
 from toyflows.pages.plan import Axis
 
 SCRIPTS = ("model.js", "draw.js", "player.js", "app.js")  # in one function
+SHARED = ("head", "header", "stage", "transport")
+WORKERS = " blob:; worker-src blob:"  # of a page that computes
 
 
 def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> str:
@@ -30,10 +32,13 @@ def page(title: str, axes: Sequence[Axis], runs: Sequence[dict[str, Any]]) -> st
 
 
 def filled(template: str, parts: Mapping[str, str]) -> str:
-    """The template with its parts, each named as {{NAME}} there; STAGE and TRANSPORT are what
-    pages share."""
-    whole = {"STAGE": text("stage.html"), "TRANSPORT": text("transport.html"), **parts}
-    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: whole[found[1]], text(template))
+    """The template with its parts, each named as {{NAME}} there, after the pieces that pages
+    SHARE; WORKERS are what the page's policy allows besides."""
+    whole = text(template)
+    for name in SHARED:
+        whole = whole.replace(f"{{{{{name.upper()}}}}}", text(f"{name}.html"))
+    parts = {"WORKERS": "", **parts}
+    return re.sub(r"\{\{([A-Z]+)\}\}", lambda found: parts[found[1]], whole)
 
 
 def check_size(html: str) -> None:

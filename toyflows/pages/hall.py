@@ -56,6 +56,7 @@ def page(name: str) -> str:
     script = [document.text(f"{file}.js") for file in (*SHELL, f"hall/{name}_view", "hall/shell")]
     parts = {
         "TITLE": escape(hall.title),
+        "WORKERS": document.WORKERS,
         "STYLE": document.text("page.css") + document.text("room/room.css"),
         "FORMULA": mathml(hall.equation),
         "ABOUT": re.sub(r"`(.*?)`", r"<code>\1</code>", escape(hall.about)),

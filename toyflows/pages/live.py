@@ -108,6 +108,7 @@ def page(title: str = "", alone: bool = True) -> str:
     engine = [document.text(f"room/{name}.js") for name in (*ENGINE, "api")]
     parts = {
         "TITLE": escape(title or "Two modes, live"),
+        "WORKERS": document.WORKERS,
         "STYLE": document.text("page.css") + document.text("room/room.css"),
         "ENGINE": function("const engine = constants => {", *engine, "};"),
         "WORKER": document.text("room/worker.js"),

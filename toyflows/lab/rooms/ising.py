@@ -142,7 +142,7 @@ MARKS = (
     Mark("exact", "exact", "Onsager’s |m| of the infinite lattice, and the energy of this very "
          "lattice by Kaufman."),
     Mark("accent", "finite lattice at T_c", "What |m| is on a lattice of this size at T_c: "
-         "1.009 L^(−1/8). Only the infinite lattice has 0."),
+         f"{AT_T_C} L^(−1/8). Only the infinite lattice has 0."),
 )  # fmt: skip
 
 
@@ -159,16 +159,16 @@ class IsingRoom(Room):
         wolff = given.get("sampler") == "wolff"
         return (
             Slider(name="T", label=f"temperature T  (T_c = {T_c:.3f})", default=2.0, low=0.5,
-                   high=5.0, step=0.01, group="model",),
+                   high=5.0, step=0.01, group="model"),
             *(() if wolff else (Slider(name="h", label="field h", default=0.0, low=-1.0, high=1.0,
-                                       step=0.01, group="model",),)),
-            Choice(name="L", label="spins a side", default="128", of=SIDES, group="model",),
+                                       step=0.01, group="model"),)),
+            Choice(name="L", label="spins a side", default="128", of=SIDES, group="model"),
             Choice(name="sampler", label="sampler", default="metropolis", of=SAMPLERS,
                    group="chain"),
             Choice(name="start", label="start", default="hot", of=STARTS, group="chain",
-                   words={"cold": "all spins up", "hot": "coins", "half": "half up, half down"},),
+                   words={"cold": "all spins up", "hot": "coins", "half": "half up, half down"}),
             Slider(name="burn", label="sweeps before measuring", default=100, low=0, high=5000,
-                   step=50, integer=True, group="chain",),
+                   step=50, integer=True, group="chain"),
             seed("chain"),
         )  # fmt: skip
 

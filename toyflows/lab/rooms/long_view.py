@@ -180,7 +180,7 @@ class LongView(Room):
             Slider(name="dt", label="step dt", default=0.2, low=0.02, high=0.5, log=True,
                    step=0.05),
             Choice(name="cure", label="a cure beside it", default=CURES[0], of=CURES,
-                   words={"none": "nothing", "jarzynski": "work weights"},),
+                   words={"none": "nothing", "jarzynski": "work weights"}),
             Slider(name="walkers", label="walkers", default=10_000, low=100, high=100_000, log=True,
                    step=0.25, integer=True),
             seed(),

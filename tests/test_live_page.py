@@ -1,0 +1,231 @@
+"""The live page in a real browser: what it shows and says can be trusted, its lessons too."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import Browser
+from test_page_browser import Visit
+
+import toyflows
+from toyflows.verdict import KINDS, MESSAGE
+
+pytestmark = pytest.mark.browser
+
+GUIDE = Path(__file__).parent.parent / "docs/live.md"
+DONE = "toyflows.shown()?.done && toyflows.shown().verdict !== undefined"
+
+
+@pytest.fixture
+def visit(browser: Browser, live_file: Path) -> Iterator[Visit]:
+    opened = Visit(browser, live_file, "#loss=nce&time=20&separation=8&rate=2&walkers=100")
+    opened.until(DONE)
+    yield opened
+    opened.context.close()
+
+
+def settled(visit: Visit) -> None:
+    """Two pictures later."""
+    visit.page.evaluate(
+        "() => new Promise(go => requestAnimationFrame(() => requestAnimationFrame(go)))"
+    )
+
+
+def test_the_three_tenses(visit: Visit) -> None:
+    """The verdict is said at the end alone; before it, what is and what was."""
+    run = toyflows.flow("nce", time=20.0, separation=8.0, rate=2.0, walkers=100,
+                        theta_star=-np.log(4))  # fmt: skip
+    settled(visit)
+    page = visit.page
+    assert page.inner_text("#message") == MESSAGE[run.verdict.kind].format(run.flow.title)
+    assert page.inner_text("#says").replace("−", "-") == f"{run.verdict.kind}. {run.verdict.says}"
+    assert page.inner_text("#now").replace("−", "-") == run.verdict.now
+    assert page.inner_text("#sofar") == run.verdict.so_far
+    page.keyboard.press("ArrowLeft")
+    settled(visit)
+    text = page.inner_text("body")
+    assert not [word for word in KINDS if word in text]
+    assert page.inner_text("#message") == run.flow.title
+    assert "of the way to θ*" in page.inner_text("#sofar")
+
+
+def test_sliders_and_address(browser: Browser, live_file: Path, visit: Visit) -> None:
+    page = visit.page
+    page.focus("#set-theta_star")
+    page.keyboard.press("End")
+    visit.until(f"toyflows.shown().theta_star === 4 && {DONE}")
+    page.select_option("#set-loss", "cd")
+    visit.until(f"toyflows.shown().loss === 'cd' && {DONE}")
+    page.click("#more summary")
+    page.focus("#set-p\\.k")
+    page.keyboard.press("ArrowRight")
+    visit.until(f"toyflows.shown().s.options.k === 2 && {DONE}")
+    page.evaluate("toyflows.go(50)")
+    settled(visit)
+    hash, numbers = page.evaluate("location.hash"), visit.numbers()
+    assert "loss=cd" in hash
+    assert "p.k=2" in hash
+    assert "t=" in hash
+    other = Visit(browser, live_file, hash)
+    other.until(DONE)
+    assert other.numbers() == numbers
+    other.context.close()
+
+
+@pytest.mark.parametrize("hash", ["#loss=nope&dt=7&walkers=x", "#%E0%A4%A", "#loss=nce&p.mu=1e9"])
+def test_a_broken_link_shows_a_run(browser: Browser, live_file: Path, hash: str) -> None:
+    opened = Visit(browser, live_file, f"{hash}&time=2")
+    opened.until(DONE)
+    assert opened.page.is_hidden("#refused")
+    opened.context.close()
+
+
+EXAMPLES = {"maximum likelihood": ("ml", {}), "PCD": ("pcd", {}), "CD-5": ("cd", {"k": 5}),
+            "score matching": ("score-matching", {}),
+            "short-run": ("short-run", {"k": 10, "noise": 3.0})}  # fmt: skip
+
+
+def test_your_own_method(visit: Visit) -> None:
+    """The examples are the methods that they are called by; bad code is told with its line, and the
+    method before it stays."""
+    page = visit.page
+    s = {"theta_star": -1.0, "separation": 5.0, "time": 4.0, "rate": 1.0, "walkers": 100}
+    page.evaluate("s => toyflows.set(s)", s)
+    page.click("#own summary")
+    for name, (loss, options) in EXAMPLES.items():
+        page.click(f"#examples button:text-is('{name}')")
+        visit.until(f"fault.textContent === 'It runs.' && {DONE}")
+        exact = loss in ("cd", "score-matching")  # which average over sampled data
+        backends = ["grid"] if exact else ["grid", "walkers"]
+        run = toyflows.flow(loss, options=options, backends=backends, **s)
+        for backend, tr in run.backends.items():
+            told = page.evaluate(f"Array.from(toyflows.shown().theta.{backend})")
+            assert told == pytest.approx(tr.θ.tolist(), abs=1e-9), (name, backend)
+    for code, why in BAD:
+        page.fill("#code", code)
+        page.click("#adopt")
+        visit.until("fault.textContent.length > 1")
+        assert page.inner_text("#fault").startswith(why), code
+        assert page.evaluate("toyflows.state.code").startswith("// Ten steps")
+    said = re.search(r"```js\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    assert said is not None
+    assert page.evaluate("code => toyflows.adopt(code)", said[1]) == "It runs."
+
+
+BAD = [
+    ("const velocity = θ =>\n  E.model(r - ", "line 2: SyntaxError"),
+    ("const velocity = 3", "velocity must be a function"),
+    ("const velocity = θ => NaN", "velocity must return a number; at θ = 0 it is NaN"),
+    ("\nconst velocity = θ => 0\nconst start = () => bogus()", "line 3: bogus is not defined"),
+    ("const velocity = θ => 0\nconst start = () => 1", "start must return points"),
+    ("const velocity = θ => { while (true); }", "the code did not come back within 3 s"),
+    ("}}}", "line 1: SyntaxError"),
+]
+
+
+@pytest.mark.parametrize(
+    ("size", "scheme"), [((1280, 720), "light"), ((360, 740), "dark")], ids=["projector", "phone"]
+)
+def test_it_fits(browser: Browser, live_file: Path, size: tuple[int, int], scheme: Any) -> None:
+    """No sideways scrolling, nothing unnamed, and words whose contrast is 4.5 or more."""
+    opened = Visit(
+        browser, live_file, "#loss=replay-buffer&time=1&walkers=100", size, color_scheme=scheme
+    )
+    opened.until(DONE)
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    settled(opened)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.select_option("#set-loss", "score-matching")  # the widest equation
+    settled(opened)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    named = page.evaluate("""[...document.querySelectorAll(
+        "button, input, select, canvas, textarea")].filter(e => !(e.getAttribute("aria-label")
+        || e.closest("label")?.textContent || e.textContent || "").trim()).map(e => e.id)""")
+    assert named == []
+    assert min(page.evaluate(CONTRAST)) >= 4.5
+    opened.context.close()
+
+
+CONTRAST = """() => {
+  const light = text => {
+    const probe = document.createElement("canvas").getContext("2d");
+    probe.fillStyle = text;
+    probe.fillRect(0, 0, 1, 1);
+    const [r, g, b] = [...probe.getImageData(0, 0, 1, 1).data].map(v => v / 255)
+      .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const under = e => {
+    for (; e; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor;
+      if (colour !== "rgba(0, 0, 0, 0)") return colour;
+    }
+    return "#fff"; };
+  const words = "h1, h2, p, summary, label, button, select, textarea, output, #readout div";
+  return [...document.querySelectorAll(words)].map(e => {
+    const both = [light(getComputedStyle(e).color), light(under(e))].sort((u, v) => v - u);
+    return (both[0] + 0.05) / (both[1] + 0.05); }); }"""
+
+
+# ---- lessons and stages
+
+
+def test_a_lesson_asks_before_it_shows(browser: Browser, live_file: Path) -> None:
+    """Nothing of the run is seen before an answer; then it plays, and says what was right."""
+    opened = Visit(browser, live_file, "#lesson=nce-wrong-place&walkers=100")
+    page = opened.page
+    opened.until(DONE)
+    settled(opened)
+    assert page.inner_text("#clock") == "t = 0.00"
+    assert page.is_disabled("#play")
+    page.keyboard.press("End")
+    settled(opened)
+    assert page.inner_text("#clock") == "t = 0.00"
+    assert "biased" not in page.inner_text("body")
+    page.click("#choices button >> nth=0")
+    assert page.evaluate("toyflows.state.playing")
+    page.evaluate("toyflows.play(false); toyflows.go(1e9)")
+    settled(opened)
+    assert "You said: θ stops at θ*. But θ stops beside θ*." in page.inner_text("#tells")
+    assert page.inner_text("#says").startswith("biased")
+    assert page.evaluate("location.hash").startswith("#lesson=nce-wrong-place&loss=nce")
+    page.click("#later")
+    opened.until("toyflows.shown().s.options.normalised")
+    assert "Noise contrast, cured" in page.inner_text("#lesson-title")
+    opened.context.close()
+
+
+def test_predict_and_stages(visit: Visit) -> None:
+    """Each run waits for an answer if the reader wants it; a step in stages is the run's own."""
+    page = visit.page
+    page.click("#more summary")
+    page.check("#predict")
+    assert page.is_disabled("#next")
+    page.click("#choices button >> nth=1")
+    page.evaluate("toyflows.play(false); toyflows.go(1e9)")
+    settled(visit)
+    assert page.inner_text("#tells").startswith("You said: θ stops beside θ*. So it is.")
+    page.evaluate("toyflows.set({theta_star: -2})")
+    visit.until(DONE)
+    assert page.is_disabled("#next")
+    page.uncheck("#predict")
+    page.select_option("#set-loss", "cd")
+    visit.until(f"toyflows.shown().loss === 'cd' && {DONE}")
+    page.click("#stages summary")
+    page.evaluate("toyflows.go(3)")
+    settled(visit)
+    run = toyflows.flow("cd", time=20.0, separation=8.0, rate=2.0, theta_star=-2.0,
+                        backends=["grid"]).backends["grid"]  # fmt: skip
+    k = page.evaluate("Math.round(toyflows.numbers().t / 0.05)")
+    told = page.inner_text("#stage-list").replace("−", "-")
+    assert f"= {run.velocity[k]:.4g}." in told
+    assert f"= {run.θ[k + 1]:.4g}." in told
+    for _ in range(4):
+        page.click("#stage")
+    settled(visit)
+    assert page.evaluate("toyflows.state.frame") == 4
