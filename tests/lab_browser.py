@@ -137,17 +137,17 @@ class Room:
     @property
     def seen(self) -> dict[str, Any]:
         """The numbers of what is shown."""
-        told: dict[str, Any] = self.page.evaluate("window.toyflows ? window.toyflows.state() : {}")
-        return told
+        return dict(self.page.evaluate(LOOK)[1])
 
     def until(self, good: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Waits for numbers that are good, and for the page to be done with them."""
-        waited = 0
-        while not (good(seen := self.seen) and not self.busy):
-            assert waited < PATIENCE, f"never: {seen} {self.status}"
+        for _ in range(0, PATIENCE, 20):
+            # In one look: between two, a frame may come that ends the waiting.
+            busy, seen = self.page.evaluate(LOOK)
+            if good(seen) and not busy:
+                return dict(seen)
             self.page.wait_for_timeout(20)  # lets the browser work; the test waits for `good`
-            waited += 20
-        return seen
+        raise AssertionError(f"never: {seen} {self.status}")
 
     def pause(self, key: str = "") -> dict[str, Any]:
         """Stops a playing page, by a key or its button; the numbers it then stands at."""
@@ -159,10 +159,6 @@ class Room:
             button.click()
         self.page.locator("button", has_text="Play").wait_for()
         return self.until(lambda seen: seen["whole"])
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.page.evaluate("window.toyflows.wire.busy"))
 
     @property
     def status(self) -> str:
@@ -199,6 +195,8 @@ class Room:
         sent = message if isinstance(message, str) else json.dumps(message)
         self.page.evaluate("sent => { window.toyflows.wire.upload = sent }", sent)
 
+
+LOOK = "window.toyflows ? [window.toyflows.wire.busy, window.toyflows.state()] : [true, {}]"
 
 # Finds the widget's model by its name and sets what a hand sets.
 SET = """([name, value]) => {
