@@ -22,10 +22,10 @@ app = typer.Typer(
 )
 
 Out = Annotated[Path, typer.Option(help="The film: .gif, .mp4 or .webm.")]
-Seconds = Annotated[float, typer.Option(help="Length, 0.2 … 60.")]
-Fps = Annotated[int, typer.Option(help="Frames a second, 1 … 50.")]
-Width = Annotated[int, typer.Option(help="Pixels, an even number, 320 … 1920.")]
-Height = Annotated[int, typer.Option(help="Pixels, an even number, 240 … 1080.")]
+Seconds = Annotated[float, typer.Option(help="How long the film is, in seconds: 0.2 to 60.")]
+Fps = Annotated[int, typer.Option(help="How many frames a second has: 1 to 50.")]
+Width = Annotated[int, typer.Option(help="The width in pixels: even, 320 to 1920.")]
+Height = Annotated[int, typer.Option(help="The height in pixels: even, 240 to 1080.")]
 
 
 @app.command()
@@ -116,7 +116,7 @@ def cloud(
 def images(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint; or ebm28, jem28, ddpm28.")],
     out: Out,
-    count: Annotated[int, typer.Option(help="Images, up to 100.")] = 16,
+    count: Annotated[int, typer.Option(help="How many images, up to 100.")] = 16,
     class_: Annotated[
         str | None, typer.Option("--class", help="Class, where the model knows classes.")
     ] = None,
