@@ -185,6 +185,10 @@ def test_only_a_folder_of_its_own_is_replaced(tmp_path: Path) -> None:
         raise RuntimeError
     assert (out / "page").read_text() == "two"
     assert [p.name for p in tmp_path.iterdir()] == ["site"]
+    (out / "CNAME").write_text("example.org")
+    with pytest.raises(InputError, match=r"other files \(CNAME\)"), whole_folder(out, ".ours"):
+        pass
+    (out / "CNAME").unlink()
     (out / ".ours").unlink()
     with pytest.raises(InputError, match="holds other files"), whole_folder(out, ".ours"):
         pass
@@ -210,7 +214,8 @@ def test_what_cannot_be_built_is_refused(
     assert "figures all" in told("--out", tmp_path / "site", "--gallery", tmp_path / "full")
     (tmp_path / "site").mkdir()
     shutil.copytree(gallery, tmp_path / "site" / "gallery")
-    (tmp_path / "site" / site.MARKER).touch()
+    made = (p.relative_to(tmp_path / "site") for p in (tmp_path / "site").rglob("*"))
+    (tmp_path / "site" / site.MARKER).write_text("\n".join(map(str, made)))
     before = sorted(tmp_path.rglob("*"))
     own = tmp_path / "site" / "gallery"
     assert "inside the site" in told("--out", tmp_path / "site", "--gallery", own)

@@ -243,7 +243,8 @@ def _umask() -> int:
 def whole_folder(path: Path, marker: str, option: str = "out") -> Iterator[Path]:
     """A new folder beside `path`; when the block ends well it takes the place of `path`.
 
-    A folder that is there before must be empty or hold the file `marker`, which the new one gets.
+    A folder that is there before must be empty, or hold the file `marker` and only the files that
+    are named in it: what somebody else has put there is not lost.
     Raises InputError(option) where it must not be replaced or cannot be written.
     """
     check_folder(path, marker, option)
@@ -252,7 +253,7 @@ def whole_folder(path: Path, marker: str, option: str = "out") -> Iterator[Path]
         new, old = Path(place, "new"), Path(place, "old")
         new.mkdir()
         yield new
-        (new / marker).touch()
+        (new / marker).write_text("".join(f"{name}\n" for name in sorted(_within(new))), "utf-8")
         if path.exists():
             path.rename(old)
         try:
@@ -263,6 +264,15 @@ def whole_folder(path: Path, marker: str, option: str = "out") -> Iterator[Path]
             raise
 
 
+def _within(folder: Path) -> set[str]:
+    """The files below a folder, and what is neither file nor folder."""
+    return {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_symlink() or not p.is_dir()
+    }
+
+
 def check_folder(path: Path, marker: str, option: str = "out") -> None:
     """Raises InputError(option) unless a folder may be made at `path`, or be replaced there."""
     with _told(path, option):
@@ -270,9 +280,11 @@ def check_folder(path: Path, marker: str, option: str = "out") -> None:
             raise InputError(option, path, "is a file or a link, must be a folder")
         if not path.absolute().parent.is_dir():
             raise InputError(option, path, f"there is no folder {path.parent}")
-        if path.is_dir() and any(path.iterdir()) and not (path / marker).is_file():
-            raise InputError(
-                option, path, "holds other files, must be new, empty or made by this command"
-            )
+        if path.is_dir() and any(path.iterdir()):
+            made = path / marker
+            known = made.read_text("utf-8").splitlines() if made.is_file() else []
+            if other := sorted(_within(path) - {*known, marker}):
+                must = "must be new, empty or as this command made it"
+                raise InputError(option, path, f"holds other files ({other[0]}), {must}")
         if not os.access(path.absolute().parent, os.W_OK):
             raise InputError(option, path, "cannot be written (permission)")
