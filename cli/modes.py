@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from toyflows.cli import _options, _run
+from toyflows.cli import _options, _positions, _run
 from toyflows.cli._errors import refuse_walkers, refusing
 from toyflows.cli._output import say_saved, screen, table
 from toyflows.cli.flow import bars, print_verdict, told
-from toyflows.errors import InputError
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -21,15 +20,10 @@ if TYPE_CHECKING:
     from toyflows.modes.follow import Path as Recorded
     from toyflows.modes.result import Run
 
-SUFFIXES = (".csv", ".tsv", ".txt", ".dat", ".npy", ".npz", ".gz")
-
 
 def modes(
     loss: _run.LossOrResume = None,
-    positions: Annotated[
-        str | None,
-        typer.Option(metavar='"X,Y; X,Y; …"|FILE.csv', help="Where the modes are, one row each."),
-    ] = None,
+    positions: _positions.Positions = None,
     theta_star: Annotated[
         str | None, typer.Option(metavar="θ,θ,…", help="True θ*: the weights are softmax(−θ*).")
     ] = None,
@@ -39,12 +33,8 @@ def modes(
     theta0: Annotated[
         str | None, typer.Option(metavar="θ,θ,…", help="Where θ starts. Default: equal weights.")
     ] = None,
-    spreads: Annotated[
-        str, typer.Option(metavar="s|s,s,…", help="One spread, or each mode's.")
-    ] = "1",
-    dimension: Annotated[
-        int | None, typer.Option(help="D, where the positions' further coordinates are 0.")
-    ] = None,
+    spreads: _positions.Spreads = "1",
+    dimension: _positions.Dimension = None,
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
     rate: _run.Rate = 1.0,
@@ -75,41 +65,16 @@ def modes(
         _run.check_out(out, resume)
         refuse_walkers(backend)
         given = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0, "spreads": spreads}
-        rows = {name: _row(name, text) for name, text in given.items() if text is not None}
+        rows = {
+            name: _positions.row(name, text) for name, text in given.items() if text is not None
+        }
         with bars() as report:
             done = _run.gone_on(resume, time, result.Run, report) if resume else run.flow(
-                _run.check_loss(loss), positions=_positions(positions, dimension), time=time, dt=dt,
-                rate=rate, backends=backend, walkers=walkers, seed=seed, threads=threads,
+                _run.check_loss(loss), positions=_positions.rows(positions, dimension), time=time,
+                dt=dt, rate=rate, backends=backend, walkers=walkers, seed=seed, threads=threads,
                 report=report, options=named_values(p or []), **rows,
             )  # fmt: skip
         told(done, out or [], json, show, _print)
-
-
-def _row(name: str, text: str) -> list[float]:
-    """Numbers between commas; a row of one is a number for all."""
-    try:
-        return [float(word) for word in text.split(",")]
-    except ValueError:
-        raise InputError(name, text, "must be numbers between commas") from None
-
-
-def _positions(text: str | None, dimension: int | None) -> list[list[float]]:
-    """Rows of numbers from the text, or the file of that name, with zeros up to `dimension`."""
-    if text is None:
-        raise InputError("positions", "(none)", 'must be rows of numbers, as "0,0; 6,0; 3,5"')
-    from toyflows.tables import Choice, read
-
-    if Path(text).suffix in SUFFIXES:
-        rows = read(text, Choice(width=None, option="positions")).x.tolist()
-    else:
-        rows = [_row("positions", line) for line in text.split(";") if line.strip()]
-    if not rows or any(len(row) != len(rows[0]) for row in rows):
-        raise InputError("positions", text, "must be rows of equally many numbers")
-    if dimension is None:
-        return rows
-    if not len(rows[0]) <= dimension <= 10_000:
-        raise InputError("dimension", dimension, f"must be {len(rows[0])} to 10000")
-    return [row + [0.0] * (dimension - len(row)) for row in rows]
 
 
 def _print(run: Run, out: list[Path]) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toyflows.cli import _options, _run
+from toyflows.cli import _options, _positions, _run
 from toyflows.cli._errors import refuse_swept, refuse_typed, refuse_walkers, refusing, say, typed
 from toyflows.cli._output import print_json
 from toyflows.limits import MANY_RUNS
@@ -35,9 +35,20 @@ def sweep(
         list[str] | None,
         typer.Option(help="NAME=START:STOP:COUNT[:log] or NAME=A,B,C; repeatable."),
     ] = None,
-    theta_star: _run.ThetaStar = None,
-    q_star: _run.QStarOf08 = None,
-    theta0: _run.Theta0 = 0.0,
+    theta_star: Annotated[
+        str | None,
+        typer.Option(metavar="θ|θ,θ,…", help="The true θ*; with --positions one for each mode."),
+    ] = None,
+    q_star: Annotated[
+        str | None,
+        typer.Option(metavar="q|q,q,…", help="The true weight of mode b, or all. Default: 0.8."),
+    ] = None,
+    theta0: Annotated[
+        str | None, typer.Option(metavar="θ|θ,θ,…", help="Where θ starts. Default: equal weights.")
+    ] = None,
+    positions: _positions.Positions = None,
+    spreads: _positions.Spreads = "1",
+    dimension: _positions.Dimension = None,
     separation: _run.Separation = 20.0,
     time: _run.Time = 100.0,
     dt: _run.Dt = 0.05,
@@ -70,15 +81,25 @@ def sweep(
     Example: toyflows sweep --loss pcd --over separation=2:14:7 --over rate=0.1:10:5:log
     --out phase.npz
     """
-    numbers = {
-        "theta_star": theta_star, "q_star": q_star, "theta0": theta0, "separation": separation,
-        "time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed,
-    }  # fmt: skip
+    weights = {"theta_star": theta_star, "q_star": q_star, "theta0": theta0}
+    numbers = {"time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}
     told = {"backend": backend, "repeats": repeats} | ({"keep": keep.split(",")} if keep else {})
     with refusing():
         from toyflows.sweep.engines import WorkersLost, make_engine
         from toyflows.sweep.run import carry_out, estimate
 
+        if positions is None:
+            refuse_typed([name for name in typed() if name in ("spreads", "dimension")],
+                         "is of K modes; give --positions")  # fmt: skip
+            told |= {"separation": separation}
+            read: Callable[[str, str], Any] = _positions.number
+        else:
+            refuse_typed([name for name in typed() if name == "separation"],
+                         "is of two modes; --positions say where they are")  # fmt: skip
+            told |= {"positions": _positions.rows(positions, dimension),
+                     "spreads": _positions.row("spreads", spreads)}  # fmt: skip
+            read = _positions.row
+        told |= {name: read(name, text) for name, text in weights.items() if text is not None}
         asked = _plan(plan, loss, over, p, numbers | told)
         workers = make_engine(engine or ("dask" if scheduler else "local"), jobs, scheduler)
         start, counted = clock.perf_counter(), _Counted()

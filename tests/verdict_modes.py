@@ -18,6 +18,7 @@ from toyflows.modes.plane import Plane
 from toyflows.modes.target import target_of
 
 REPLICAS = 3
+LONG, FAR = 12, 120.0  # times the run, and the time, to which the exact law is followed at least
 ALIKE = 0.02  # of the weights: a distance from the true ones that a class would call none
 Array = judge.Array
 
@@ -46,14 +47,14 @@ def trial(case: ModesCase) -> Trial:
 
 
 def exact_path(case: ModesCase) -> Array:
-    """θ − θ* (n, K−1) of the exact law, three times as long as the run."""
+    """θ − θ* (n, K−1) of the exact law, LONG times as long as the run, and to FAR."""
     flow = make("ml") if case.flow.name == "jarzynski" else case.flow
     mix = modes.Modes([[x] for x in case.positions], 1.0)
     ops = Plane(target_of(mix, case.θ_star, None), case.dt)
     state, θ = flow.begin(ops, np.array(case.θ0[1:])), []
     steps = round(case.time / case.dt)
     with np.errstate(under="ignore"):
-        for _ in range(3 * steps + 1):
+        for _ in range(max(LONG * steps, round(FAR / case.dt)) + 1):
             θ.append(state.θ)
             state, _info = flow.step(ops, state, case.rate * case.dt)
     return np.array(θ) - np.array(case.θ_star[1:])
@@ -61,7 +62,9 @@ def exact_path(case: ModesCase) -> Array:
 
 def allowed(case: ModesCase, x: Array, run: modes.Run, noise: float) -> tuple[set[str], str]:
     """From where the exact law is at T and where it goes, and how far the walkers are from it."""
-    steps = len(x) // 3
+    steps = round(case.time / case.dt)
+    later, swings = np.linalg.norm(x, axis=1), max(map(judge.swings, x.T))
+    x = x[: 3 * steps + 1]
     r, star = np.linalg.norm(x, axis=1), np.array(case.θ_star[1:])
     end = float(np.linalg.norm(run.judged.θ[-1] - star))
     weights = run.target.mixture.weights
@@ -81,8 +84,14 @@ def allowed(case: ModesCase, x: Array, run: modes.Run, noise: float) -> tuple[se
         words |= {judge.COLLAPSE, judge.BIASED} if r[-1] > judge.NEAR else set()
     if done < 2 * judge.LITTLE and speed * judge.AGES * case.time < 10 * r[-1] + noise:
         words |= {judge.NOTHING}
-    swings = max(judge.swings(column) for column in (run.judged.θ - star).T)
-    words |= {judge.SWINGS} if swings >= 2 or max(map(judge.swings, x.T)) >= 2 else set()
+    if later[-1] > judge.NEAR and later.min() < 0.9 * later[-1]:  # it comes by, and goes elsewhere
+        words |= {judge.COLLAPSE, judge.BIASED}
+    if later[-1] > judge.NEAR and case.flow.name in PERSISTENT:  # it is not known to stay at θ*
+        words |= {judge.COLLAPSE}
+    if later[-1] > judge.NEAR and abs(later[-1] - later[-steps]) < 0.02 * later[-1]:
+        words |= {judge.BIASED}  # it comes to rest elsewhere
+    swings = max(swings, *(judge.swings(column) for column in (run.judged.θ - star).T))
+    words |= {judge.SWINGS} if swings >= 2 else set()
     if noise > judge.NEAR and case.flow.name in PERSISTENT:
         words |= {judge.WAY, judge.BIASED, judge.COLLAPSE}
     why = f"|θ − θ*| {r[0]:.3g} → {r[steps]:.3g} → {r[-1]:.3g}; of the walkers {end:.3g}"

@@ -90,6 +90,10 @@ class Line(NamedTuple):
         """Its coordinate k."""
         return Line(self.t, self.gap[:, k : k + 1])
 
+    def norm(self) -> Line:
+        """|θ − θ*| in place of the coordinates."""
+        return Line(self.t, np.linalg.norm(self.gap, axis=1, keepdims=True))
+
 
 def read(
     past: Line | None, ahead: Line, near: Array, lasted: float, there: bool, settled: bool = False,
@@ -99,13 +103,7 @@ def read(
     tolerances, and is asked whether it comes back. "?": it heads straight for θ* and was not
     followed to it. `rest` is relative to θ*; what moves by no more than `blur` does not move."""
     if near.size > 1:
-        parts = [
-            read(
-                past and past.only(k), ahead.only(k), near[k : k + 1], lasted, there, settled, blur
-            )
-            for k in range(near.size)
-        ]
-        return _worst(parts, np.abs(ahead.gap[-1]) <= near)
+        return _together(past, ahead, near, lasted, there, settled, blur)
     d, t, off = ahead.distance(), ahead.t, ahead.off(near)
     span, n = float(t[-1]), t.size
     tail = slice(int(np.searchsorted(t, 0.75 * span)), n)
@@ -145,6 +143,25 @@ def read(
         held = out.goes == "?" or (out.goes == "star" and float(off.max()) <= FARTHER)
         return out._replace(goes="stays" if held else out.goes, rest=out.rest * sign)
     return _first_turn(out, d, t, off, lasted, crossed.size > 0)._replace(rest=out.rest * sign)
+
+
+def _together(
+    past: Line | None, ahead: Line, near: Array, lasted: float, there: bool, settled: bool,
+    blur: float,
+) -> Outlook:  # fmt: skip
+    """What several coordinates do: the worst of what each does, but one of them may go away while
+    |θ − θ*| falls."""
+    parts = [
+        read(past and past.only(k), ahead.only(k), near[k : k + 1], lasted, there, settled, blur)
+        for k in range(near.size)
+    ]
+    worst = _worst(parts, np.abs(ahead.gap[-1]) <= near)
+    if worst.goes != "away" or there:
+        return worst
+    falls = read(
+        past and past.norm(), ahead.norm(), near.min(keepdims=True), lasted, there, settled
+    )
+    return falls._replace(goes="?") if falls.goes in ("star", "?") else worst
 
 
 def _first_turn(
@@ -221,7 +238,7 @@ def _straight(
     before, last = x1 - x0, x2 - x1
     close = _limit(d, t)
     elsewhere = near < abs(close) < math.inf
-    if there and elsewhere:
+    if there and elsewhere and close > 0:  # what stays at θ* if not moved has no rest beyond it
         return out._replace(goes="rest", rest=close, needs=span)
     if there and 0 <= x2 < d[0] and last <= 0:
         return out._replace(goes="stays")  # RUNS runs at this pace would bring it back

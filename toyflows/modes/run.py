@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from toyflows.errors import InputError
@@ -16,10 +15,10 @@ from toyflows.flows import Flow
 from toyflows.limits import check_workers
 from toyflows.method import Given, with_more
 from toyflows.method import method as method_of
-from toyflows.modes.family import Modes
+from toyflows.modes.among import Among
 from toyflows.modes.follow import built_in, check_suited, grid_has, has_theory
 from toyflows.modes.result import Run, follow_all
-from toyflows.modes.target import ModesTarget, numbers_of_modes, target_of
+from toyflows.modes.target import ModesTarget
 from toyflows.run import Report, of_method
 from toyflows.settings import RunSettings, backends_of, check_number, check_particles, threads_for
 
@@ -52,21 +51,28 @@ def flow(
     with backends=["grid"]. Raises InputError for whatever cannot be run, before it starts.
     """
     method = method_of(loss, with_more(loss, options, more, flow))
-    check_suited(method)
-    modes = Modes(positions, spreads)
-    target = target_of(modes, theta_star, q_star)
-    start = numbers_of_modes("theta0", np.zeros(modes.K) if theta0 is None else theta0, modes)
+    among = Among.make(positions, spreads, theta_star, q_star)
+    start = among.start(theta0)
     said = {"time": time, "dt": dt, "rate": rate, "walkers": walkers, "seed": seed}
     numbers = {name: check_number(name, value) for name, value in said.items()}
     check_workers(threads=threads)
-    s = RunSettings(theta0=tuple((start - start[0]).tolist()), theta_star=None, **numbers)
-    if dt >= 2 * modes.spreads.min() ** 2:
-        raise InputError("dt", dt, f"must be dt < 2s² = {2 * modes.spreads.min() ** 2:g}, where "
-                         "Langevin in the narrowest mode is stable")  # fmt: skip
-    names = _backends(backends, method, target)
-    check_particles(method, s.walkers, modes.D)
-    count = threads or threads_for(s.walkers, modes.D)
-    return follow_all(of_method(s, method), target, method, names, count, report)
+    s = RunSettings(theta0=start, theta_star=None, **numbers)
+    names = check(method, among.target, s, backends)
+    count = threads or threads_for(s.walkers, among.target.mixture.D)
+    return follow_all(of_method(s, method), among.target, method, names, count, report)
+
+
+def check(
+    method: Flow, target: ModesTarget, s: RunSettings, backends: str | Sequence[str] | None
+) -> list[str]:
+    """The backends on which the run is made. Raises InputError for what cannot be run."""
+    check_suited(method)
+    narrow = float(target.mixture.spreads.min())
+    if s.dt >= 2 * narrow**2:
+        raise InputError("dt", s.dt, f"must be dt < 2s² = {2 * narrow**2:g}, where Langevin in the "
+                         "narrowest mode is stable")  # fmt: skip
+    check_particles(method, s.walkers, target.mixture.D)
+    return _backends(backends, method, target)
 
 
 def _backends(asked: str | Sequence[str] | None, method: Flow, target: ModesTarget) -> list[str]:

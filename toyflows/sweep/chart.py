@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Course
+from toyflows.modes.among import Among
 from toyflows.own import OwnFileError
 from toyflows.sweep.axis import Value
 from toyflows.sweep.plan import Plan
+from toyflows.sweep.point import EACH
 from toyflows.sweep.result import Result
 from toyflows.verdict import KINDS
 
@@ -101,7 +103,8 @@ def chart(
     """
     plan = result.plan
     if show is None:
-        show = next((name for name in SHOWN if name in result.values), "verdict")
+        usual = SHOWN if plan.among is None else [name for name in SHOWN if name not in EACH]
+        show = next((name for name in usual if name in result.values), "verdict")
     if show not in SHOWN:
         raise InputError("show", show, f"no map; {nearest(show, SHOWN)}")
     values = _kept(result, show)
@@ -158,6 +161,8 @@ def _lines(plan: Plan, places: list[int], x: int, y: int) -> dict[str, NDArray[n
 
 def _frontiers(plan: Plan, places: list[int]) -> dict[str, float]:
     run = plan.run(int(np.ravel_multi_index(places, plan.shape)))
+    if run.among is not None:
+        return {}
     s, walkers = run.settings, float(run.settings.walkers) if run.backend == "walkers" else np.inf
     course = Course(s.theta0, s.time, s.dt, s.rate, walkers)
     try:
@@ -213,6 +218,8 @@ def _numbers(values: tuple[Value, ...]) -> bool:
 
 
 def _kept(result: Result, show: str) -> NDArray[Any]:
+    if result.plan.among is not None and show in EACH:
+        raise InputError("show", show, "has a value for each mode; must be verdict, distance, …")
     if show in result.values:
         return result.values[show]
     if show in FROM_THETA and "theta" in result.values:
@@ -225,6 +232,8 @@ def _kept(result: Result, show: str) -> NDArray[Any]:
 def _from_theta(result: Result, show: str) -> NDArray[np.float64]:
     """The bias, the distance from θ*, or how much of the way from θ0 to θ* is done: negative where
     θ is farther off than at the start."""
+    if result.plan.among is not None:
+        return _among(result, result.plan.among, show)
     settings = [result.plan.run(k).settings for k in range(result.plan.runs)]
     star, start = np.array([(s.theta_star, s.theta0) for s in settings]).T
     bias = result["theta"] - star.reshape(result.plan.shape)
@@ -232,6 +241,14 @@ def _from_theta(result: Result, show: str) -> NDArray[np.float64]:
         return np.asarray(bias)
     way = np.maximum(np.abs(start - star), 1e-300).reshape(result.plan.shape)
     return np.abs(bias) if show == "distance" else 1 - np.abs(bias) / way
+
+
+def _among(result: Result, among: Among, show: str) -> NDArray[np.float64]:
+    """The same among K modes: of the θ_k that is farthest off."""
+    star = np.array(among.theta_star)
+    distance = np.abs(result["theta"] - star).max(axis=-1)
+    way = max(float(np.abs(np.array(result.plan.base.theta0) - star).max()), 1e-300)
+    return np.asarray(distance if show == "distance" else 1 - distance / way)
 
 
 def _most_frequent(kinds: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[Any]:

@@ -10,6 +10,7 @@ same run, hence the same key, at each of its values.
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,13 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toyflows.backends import theory
 from toyflows.errors import InputError, nearest
 from toyflows.flows.base import Flow
 from toyflows.limits import NUMBERS, SETTINGS
 from toyflows.method import TWO_FILES, Given, label, method, methods, source_for, source_of, split
+from toyflows.modes.among import Among
+from toyflows.modes.run import check
 from toyflows.own import OwnFileError, Source
 from toyflows.registry import options_of
 from toyflows.settings import BACKENDS, USUAL_STAR, RunSettings, kind_of, not_on, settings, star_of
@@ -34,13 +37,15 @@ from toyflows.sweep.settings import KEY, Run, with_options
 KEEP = ("verdict", "needs", "theta", "bias", "drift", "crossings", "effective_size", "path")
 MOST_RUNS = 1_000_000
 NOISY = ("walkers", "seed")  # what only the walkers have
+OF_MODES = ("theta_star", "q_star", "theta0", "separation")  # among K modes: K numbers, or nothing
 Over = Mapping[str, str | Sequence[Value]] | Sequence[Axis]
 
 
 @dataclass(frozen=True)
 class Plan:
     """The runs of a sweep: the product of `losses`, `axes` and repeats, in this order. `base` holds
-    the settings that do not vary; `sources` are the files that hold methods of one's own.
+    the settings that do not vary; `sources` are the files that hold methods of one's own; `among`
+    are the modes, if not the two on the line.
 
     Raises InputError for whatever cannot be run, before anything is computed.
     """
@@ -52,6 +57,7 @@ class Plan:
     repeats: int = 1
     keep: tuple[str, ...] = ("verdict", "theta")
     sources: tuple[Source, ...] = ()
+    among: Among | None = None
 
     def __post_init__(self) -> None:
         if not all(source.trusted for source in self.sources):
@@ -87,16 +93,29 @@ class Plan:
         repeats: int = 1,
         keep: Sequence[str] = ("verdict", "theta"),
         options: Mapping[str, Any] | None = None,
-        **base: float,
+        positions: ArrayLike | None = None,
+        spreads: ArrayLike = 1.0,
+        **base: Any,
     ) -> Plan:
         """A plan from methods, text and numbers. `base` are numbers of RunSettings, or q_star; the
-        `options` go to the methods that have them. Raises InputError."""
+        `options` go to the methods that have them. With `positions` (K, D) the runs are among these
+        modes, and θ*, q* and θ0 have K numbers, as in `modes.flow`. Raises InputError."""
         if isinstance(over, Mapping):
             over = [Axis.of(name, values) for name, values in over.items()]
         flows = methods(losses, options)
+        among = None
+        if positions is not None:
+            if "separation" in base:
+                why = "is of two modes; positions say where they are"
+                raise InputError("separation", base["separation"], why)
+            star, q, start = (base.pop(name, None) for name in OF_MODES[:3])
+            among = Among.make(positions, spreads, star, q)
+        s = settings(base, USUAL_STAR)
+        if among is not None:
+            s = replace(s, theta_star=None, theta0=among.start(start))
         return cls(
-            tuple(flows), tuple(over or ()), settings(base, USUAL_STAR), backend, repeats,
-            tuple(keep), _files(flows.values()),
+            tuple(flows), tuple(over or ()), s, backend, repeats, tuple(keep),
+            _files(flows.values()), among,
         )  # fmt: skip
 
     @classmethod
@@ -109,7 +128,7 @@ class Plan:
             raise InputError("plan", path, error.strerror or "cannot be read") from None
         except (ValueError, RecursionError) as error:  # not TOML, or not text
             raise InputError("plan", path, " ".join(str(error).split())) from None
-        known = ("loss", "over", "backend", "repeats", "keep", *SETTINGS)
+        known = ("loss", "over", "backend", "repeats", "keep", "positions", "spreads", *SETTINGS)
         for name in told:
             if name not in known:
                 raise InputError("plan", f"{path}: {name}", f"unknown; {nearest(name, known)}")
@@ -137,9 +156,12 @@ class Plan:
         (own.Source)."""
         axes = tuple(Axis(name, tuple(values)) for name, values in told["over"])
         files = tuple(Source.from_dict(source, trust) for source in told.get("sources", ()))
+        base, among = dict(told["base"]), told.get("among")
+        if among is not None:
+            base["theta0"] = tuple(base["theta0"])
         return cls(
-            tuple(told["loss"]), axes, RunSettings(**told["base"]), told["backend"],
-            told["repeats"], tuple(told["keep"]), files,
+            tuple(told["loss"]), axes, RunSettings(**base), told["backend"], told["repeats"],
+            tuple(told["keep"]), files, None if among is None else Among.from_dict(among),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,7 +172,7 @@ class Plan:
             "loss": list(self.losses), "over": over,
             "base": {name: getattr(self.base, name) for name in NUMBERS},
             "backend": self.backend, "repeats": self.repeats, "keep": list(self.keep),
-        } | files  # fmt: skip
+        } | files | ({} if self.among is None else {"among": self.among.to_dict()})  # fmt: skip
 
     def flow(self, words: str) -> Flow:
         """The method of these words."""
@@ -181,7 +203,7 @@ class Plan:
         source = source_for(words, self.sources) if self.sources else None
         words = with_options(words, tuple(options.items()), source)
         s = replace(self.base, loss=words, source=source, **_with_star(given))
-        return Run(s, self.backend, places[-1])
+        return Run(s, self.backend, places[-1], self.among)
 
     def keys(self) -> NDArray[np.bytes_]:
         """Every run's key (runs,)."""
@@ -190,6 +212,10 @@ class Plan:
     def _typed(self, axis: Axis) -> Axis:
         """The axis with values of the type that its setting, or the methods' option, has."""
         if axis.name in SETTINGS:
+            if self.among is not None and axis.name in OF_MODES:
+                raise InputError(
+                    "over", axis.name, "is of two modes; with positions it cannot vary"
+                )
             if axis.name in NOISY and self.backend != "walkers":
                 raise InputError("over", axis.name, f"{self.backend} has no noise; take walkers")
             if axis.name == "q_star" and any(a.name == "theta_star" for a in self.axes):
@@ -210,6 +236,8 @@ class Plan:
         """Does each method run there, and do repeats make sense?"""
         if self.backend != "walkers" and self.repeats > 1:
             raise InputError("repeats", self.repeats, f"{self.backend} has no noise: must be 1")
+        if self.among is not None:
+            return
         target = self.base.target
         for words in self.losses:
             flow = self.flow(words)
@@ -224,7 +252,10 @@ class Plan:
         numbers = [a for a in self.axes if a.name in SETTINGS]
         names = [a.name for a in numbers]
         for corner in itertools.product(*({min(a.values), max(a.values)} for a in numbers)):
-            replace(self.base, **_with_star(dict(zip(names, corner, strict=True))))
+            s = replace(self.base, **_with_star(dict(zip(names, corner, strict=True))))
+            if self.among is not None:
+                for words in self.losses:
+                    check(self.flow(words), self.among.target, s, self.backend)
         options = [[(a.name, v) for v in a.values] for a in self.axes if a.name not in SETTINGS]
         for words in self.losses:
             for chosen in itertools.product(*options):
@@ -254,6 +285,7 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
         ("backend", old.backend, new.backend),
         ("keep", ",".join(old.keep), ",".join(new.keep)),
         ("over", " ".join(old.dims[1:-1]), " ".join(new.dims[1:-1])),
+        ("positions, spreads and θ*", _modes(old), _modes(new)),
         *((name, getattr(old.base, name), getattr(new.base, name)) for name in NUMBERS),
     ):
         swept = name in new.dims or (name == "theta_star" and "q_star" in new.dims)
@@ -271,3 +303,10 @@ def differences(old: Plan, new: Plan) -> Iterator[str]:
             yield f"{source.file} with sha256 {source.sha256[:8]}…, here {sha[:8]}…"
     if old.repeats > new.repeats:
         yield f"repeats = {old.repeats}, here {new.repeats}"
+
+
+def _modes(plan: Plan) -> str:
+    """Which modes it is among, in words."""
+    if plan.among is None:
+        return "two modes on the line"
+    return json.dumps(list(plan.among.to_dict().values()))

@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -21,11 +21,16 @@ import toyflows
 from toyflows import solve
 from toyflows.backends.base import Backend
 from toyflows.backends.grid import Grid
+from toyflows.cloud import Array
 from toyflows.errors import Diverged, InputError
+from toyflows.modes.among import Among
+from toyflows.modes.follow import Path
+from toyflows.modes.result import follow_all
+from toyflows.modes.target import ModesTarget
 from toyflows.state import Trajectory
 from toyflows.sweep.settings import KEY, Run
 from toyflows.target import Target
-from toyflows.verdict import KINDS, judge
+from toyflows.verdict import KINDS, Verdict, judge
 
 PATH = 200  # values of θ that `path` keeps
 DIVERGES = KINDS.index("diverges")
@@ -53,10 +58,15 @@ COLUMNS = {
 }
 
 
-def kept(keep: Sequence[str]) -> dict[str, Column]:
+EACH = ("theta", "bias", "drift", "path")  # among K modes they have K values
+
+
+def kept(keep: Sequence[str], among: Among | None = None) -> dict[str, Column]:
     """The arrays that a plan's `keep` asks for: the verdict comes with its number."""
     names = [n for word in keep for n in ((word, "number") if word == "verdict" else (word,))]
-    return {name: COLUMNS[name] for name in names}
+    last = () if among is None else (among.K,)
+    return {n: replace(c, size=c.size + last) if n in EACH else c
+            for n in names for c in [COLUMNS[n]]}  # fmt: skip
 
 
 def versions() -> dict[str, str]:
@@ -108,7 +118,7 @@ def work(chunk: Chunk) -> Rows | Refused:
     if chunk.versions != versions():
         mine, theirs = (_words(v) for v in (versions(), chunk.versions))
         return Refused("scheduler", "worker", f"has {mine}; the sweep was started with {theirs}")
-    columns, n = kept(chunk.keep), len(chunk.runs)
+    columns, n = kept(chunk.keep, chunk.runs[0].among), len(chunk.runs)
     values = {name: np.empty((n, *c.size), c.dtype) for name, c in columns.items()}
     seconds = []
     for k, run in enumerate(chunk.runs):
@@ -126,6 +136,8 @@ def work(chunk: Chunk) -> Rows | Refused:
 
 def measure(run: Run) -> dict[str, Any]:
     """Every number of the run, by the names of COLUMNS."""
+    if run.among is not None:
+        return _among(run, run.among.target)
     target = _target(run.settings.theta_star or 0.0, run.settings.separation)
     backend = _backend(run, target)
     try:
@@ -134,16 +146,38 @@ def measure(run: Run) -> dict[str, Any]:
         return _diverged(error.time)
     if path is None or not (np.abs(path.θ) <= solve.RUNAWAY).all():  # a closed form that runs away
         return _diverged(math.nan if path is None else _left(path))
-    verdict, θ = judge(run.flow, target, path, backend), float(path.θ[-1])
+    verdict, star = judge(run.flow, target, path, backend), np.array([target.θ_star])
+    row = _row(verdict, path, path.θ[:, None], path.velocity[:, None], star)
+    return row | {name: row[name][..., 0] for name in EACH}
+
+
+def _among(run: Run, target: ModesTarget) -> dict[str, Any]:
+    """The same among K modes."""
+    s = replace(run.settings, seed=run.seed)
+    try:
+        found = follow_all(s, target, run.flow, [run.backend], 1)
+    except Diverged as error:
+        return _diverged(error.time)
+    path = found.judged
+    if not (np.abs(path.θ) <= solve.RUNAWAY).all():
+        return _diverged(_left(path))
+    return _row(found.verdict, path, found.θ, np.pad(path.velocity, ((0, 0), (1, 0))),
+                found.theta_star)  # fmt: skip
+
+
+def _row(
+    verdict: Verdict, path: Trajectory | Path, θ: Array, velocity: Array, star: Array
+) -> dict[str, Any]:
+    """The numbers of a path of θ (n, coordinates) to θ* (coordinates,)."""
     tail = slice(-max(2, path.t.size // 20), None)
     size = path.seen.get("effective_size", np.full(1, math.nan))
     even = np.linspace(0.0, float(path.t[-1]), PATH)
     return {
         "verdict": KINDS.index(verdict.kind), "number": verdict.number,
-        "needs": math.nan if verdict.needs is None else verdict.needs, "theta": θ,
-        "bias": θ - target.θ_star, "drift": float(np.mean(path.velocity[tail])),
+        "needs": math.nan if verdict.needs is None else verdict.needs, "theta": θ[-1],
+        "bias": θ[-1] - star, "drift": np.mean(velocity[tail], axis=0),
         "crossings": float(path.crossings[-1]), "effective_size": float(size.min()),
-        "path": np.interp(even, path.t, path.θ),
+        "path": np.column_stack([np.interp(even, path.t, one) for one in θ.T]),
     }  # fmt: skip
 
 
@@ -169,9 +203,9 @@ def _backend(run: Run, target: Target) -> Backend | None:
     return Walkers(target, run.settings.dt, run.settings.walkers, run.seed)
 
 
-def _left(path: Trajectory) -> float:
+def _left(path: Trajectory | Path) -> float:
     """When θ left the numbers."""
-    return float(path.t[np.flatnonzero(~(np.abs(path.θ) <= solve.RUNAWAY))[0]])
+    return float(path.t[np.argwhere(~(np.abs(path.θ) <= solve.RUNAWAY))[0, 0]])
 
 
 def _diverged(when: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from toyflows import display
 from toyflows.errors import InputError, nearest
 from toyflows.sweep.axis import Value
 from toyflows.sweep.plan import Plan
-from toyflows.sweep.point import COLUMNS, PATH
+from toyflows.sweep.point import COLUMNS, EACH, PATH
 from toyflows.verdict import KINDS
 
 FORMAT = "toyflows sweep 1"
@@ -30,7 +30,8 @@ UNITS = {  # docs/notation.md; what is not here is a pure number
 class Result:
     """What `sweep` returns: arrays by name (toyflows.sweep.point.COLUMNS), result["theta"].
 
-    Each has the plan's shape, (losses, one dimension for each axis, repeats); `path` has one more.
+    Each has the plan's shape, (losses, one dimension for each axis, repeats); `path` has one more,
+    and among K modes what is said of θ has the K coordinates as its last.
     `coords` has the values along each dimension.
     """
 
@@ -143,13 +144,20 @@ class Result:
         variables: dict[str, Any] = {"seed": (self.plan.dims, self.seeds, {})}
         if "path" in self.values:
             coords["moment"] = ("moment", np.linspace(0.0, 1.0, PATH), {"units": "share of time"})
+        if self.plan.among is not None:
+            coords["mode"] = ("mode", np.arange(1, self.plan.among.K + 1), {"units": "1"})
         for name, array in self.values.items():
-            dims = (*self.plan.dims, "moment")[: array.ndim]
+            dims = (*self.plan.dims, *self._last(name))
             notes: dict[str, Any] = {"long_name": COLUMNS[name].says}
             notes |= _flags(array) if name == "verdict" else {"units": UNITS.get(name, "1")}
             variables[name] = (dims, array, notes)
         meta = json.dumps(self.meta(), ensure_ascii=False)
         return xarray.Dataset(variables, coords, {"toyflows": meta})
+
+    def _last(self, name: str) -> tuple[str, ...]:
+        """The array's own dimensions, behind the plan's."""
+        each = name in EACH and self.plan.among is not None
+        return (*(("moment",) if name == "path" else ()), *(("mode",) if each else ()))
 
     @classmethod
     def from_xarray(cls, data: Any, trust: bool = False) -> Result:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from toyflows.files import check_memory, goes_on_with
 from toyflows.limits import SETTINGS
@@ -60,13 +60,16 @@ def sweep(
     scheduler: str | None = None,
     report: Report | None = None,
     options: Mapping[str, Any] | None = None,
+    positions: ArrayLike | None = None,
+    spreads: ArrayLike = 1.0,
     **more: Any,
 ) -> Result:
     """Runs every method at every value of the axes `over`, and returns the Result.
 
     `over` maps names of settings or options to lists, or to text such as "0.1:10:5:log". Further
     arguments are settings (time, dt, …, q_star: RunSettings) and options of the methods, which go
-    to those that have them. `report` is told how many runs are saved, and of how many.
+    to those that have them. With `positions` (K, D), and `spreads`, the runs are among these modes,
+    with K numbers for θ*, q* and θ0. `report` is told how many runs are saved, and of how many.
 
     The same call goes on where another was stopped; an extended one computes only what is new.
     Without `out` nothing stays on disk. In a script call it below `if __name__ == "__main__":`, as
@@ -74,7 +77,7 @@ def sweep(
     """
     base = {name: more.pop(name) for name in SETTINGS if name in more}
     options = with_more(losses, options, more, sweep)
-    plan = Plan.make(losses, over, backend, repeats, keep, options, **base)
+    plan = Plan.make(losses, over, backend, repeats, keep, options, positions, spreads, **base)
     workers = make_engine(engine, jobs, scheduler)
     if out is not None:
         return carry_out(plan, Path(out), workers, report)
@@ -213,7 +216,9 @@ def _chunks(plan: Plan, pieces: Sequence[NDArray[np.intp]]) -> Iterator[Chunk]:
 
 def _bytes(plan: Plan) -> int:
     """Of the arrays of the result."""
-    row = sum(np.dtype(c.dtype).itemsize * math.prod(c.size) for c in kept(plan.keep).values())
+    row = sum(
+        np.dtype(c.dtype).itemsize * math.prod(c.size) for c in kept(plan.keep, plan.among).values()
+    )
     return plan.runs * (row + 8)  # 8: the seed
 
 

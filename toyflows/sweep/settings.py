@@ -16,6 +16,7 @@ import numpy as np
 from toyflows.flows.base import Flow
 from toyflows.limits import NUMBERS
 from toyflows.method import label, method
+from toyflows.modes.among import Among
 from toyflows.own import Source
 from toyflows.registry import options_of, read_option
 from toyflows.settings import RunSettings
@@ -26,15 +27,19 @@ KEY = np.dtype("S32")  # 128 bits as hexadecimal digits
 
 @dataclass(frozen=True)
 class Run:
-    """One run: a method and numbers, a backend, the number of the repeat. `settings.loss` says the
-    options too (method.label), `settings.seed` is the plan's."""
+    """One run: a method and numbers, a backend, the number of the repeat, and `among` which modes
+    it is, if not the two on the line. `settings.loss` says the options too (method.label), and
+    `settings.seed` is the plan's."""
 
     settings: RunSettings
     backend: str
     repeat: int = 0
+    among: Among | None = None
 
     def __str__(self) -> str:
         s = self.settings
+        if self.among is not None:
+            return f"{s.loss} among {self.among.K} modes, dt = {s.dt:g}, rate = {s.rate:g}"
         return f"{s.loss} at separation = {s.separation:g}, θ0 = {s.theta0:g}, rate = {s.rate:g}"
 
     @property
@@ -43,6 +48,7 @@ class Run:
         s = self.settings
         said = [s.loss, self.backend, self.repeat, *(getattr(s, name) for name in NUMBERS)]
         said += [] if s.source is None else [s.source.sha256]
+        said += [] if self.among is None else [self.among.to_dict()]
         return hashlib.blake2b(json.dumps(said).encode(), digest_size=16).hexdigest().encode()
 
     @property

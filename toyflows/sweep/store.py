@@ -99,7 +99,7 @@ class Store:
 
     def so_far(self) -> tuple[Result, NDArray[np.bool_]]:
         """What there is, and where it is there; zeros elsewhere."""
-        columns, shape = kept(self.plan.keep), self.plan.shape
+        columns, shape = kept(self.plan.keep, self.plan.among), self.plan.shape
         unique = {name: np.zeros((self.total, *c.size), c.dtype) for name, c in columns.items()}
         for keys, values in self._everything():
             place = np.searchsorted(self._unique, keys)
@@ -158,7 +158,7 @@ class Store:
             if by is not None and written != _text(by):
                 return None
             wanted = {n: ((keys.size, *c.size), np.dtype(c.dtype))
-                      for n, c in kept(self.plan.keep).items()}  # fmt: skip
+                      for n, c in kept(self.plan.keep, self.plan.among).items()}  # fmt: skip
             whole = {n: (x.shape, x.dtype) for n, x in found.items()} == wanted
             mine = keys.dtype == KEY and bool(np.isin(keys, self._unique).all())
         except (OSError, ValueError, KeyError):
