@@ -76,8 +76,8 @@ def test_nothing_is_clipped_unnamed_or_pale(lab: Lab, place: str) -> None:
         assert wrong == []
 
 
-def test_one_update_slowly_and_a_guess(lab: Lab) -> None:
-    """By keys: each stage lights its term, the last one makes the step; the guess is told off."""
+def test_one_update_slowly(lab: Lab) -> None:
+    """By keys: each stage lights its term, and the last one makes the step."""
     with lab.open("/two-modes?method=ml&walkers=500&step=40&seed=3") as room:
         page = room.page
         before = room.seen
@@ -98,13 +98,43 @@ def test_one_update_slowly_and_a_guess(lab: Lab) -> None:
         step = before["one.term_step"]
         assert after["one.θ"] == pytest.approx(before["one.θ"] + step, abs=1e-12)
         assert page.locator("#stages").is_hidden()
-        room.scrub(560)
-        room.until(lambda s: s["step"] == 560 and s["whole"])
+
+
+# [where the line of the guess is, the lower end of its axis, a place of the picture in pixels: x, and
+# y of θ = 0 and θ = 1]
+GUESSED = """() => {
+  const find = (v) => v.model.name == "θ of one" ? v : v.child_views?.map(find).find(Boolean)
+  const { model, el, frame } = Bokeh.index.roots.map(find).find(Boolean)
+  const { x, y } = el.getBoundingClientRect()
+  const line = model.center.find((m) => m.type == "Span" && m.line_dash.length)
+  return [line.location, model.y_range.start,
+          x + frame.bbox.hcenter, ...[0, 1].map((θ) => y + frame.y_scale.compute(θ))]
+}"""
+
+
+def test_the_class_guesses_and_the_run_tells(lab: Lab) -> None:
+    """The line is dragged in the picture, whose answer is gone; the run stops where it is whole."""
+    with lab.open("/two-modes?method=ml&walkers=500&seed=3&speed=50") as room:
+        page = room.page
         room.press("g")
-        page.get_by_label("guess of θ").fill("1")
+        room.until(lambda s: s["step"] == 0 and s["whole"])
+        x, zero, one = page.evaluate(GUESSED)[2:]
+        page.mouse.move(x, zero)
+        page.mouse.down()
+        page.mouse.move(x, (zero + one) / 2)
+        page.mouse.move(x, one)
+        page.mouse.up()
+        slider = page.get_by_label("guess of θ")
+        guess = float(slider.input_value())
+        assert guess == pytest.approx(1, abs=0.06)
+        page.wait_for_function(f"({GUESSED})()[0] == {guess}")
+        turn(room, "projector")
+        page.wait_for_function(f"({GUESSED})()[0] == {guess}")
         assert measured(room, "guess") == []
-        page.evaluate("toyflows.expect(1); toyflows.act('play')")
+        page.get_by_text("Run it").click()
         room.until(lambda s: s["step"] == 600 and s["one.verdict"] != "")
-        off = abs(room.seen["one.θ"] - 1)
+        off = abs(room.seen["one.θ"] - guess)
         page.get_by_text(f"off by {off:.2f}").wait_for()
-        page.locator("button", has_text="Play").wait_for()  # it stops where the run is complete
+        page.locator("button", has_text="Play").wait_for()
+        slider.fill("-8")
+        page.wait_for_function(f"({GUESSED})()[0] == -8 && ({GUESSED})()[1] < -8")

@@ -27,7 +27,6 @@ from toyflows.lab._noise_act import (
     BOX,
     LENGTH,
     MEMORY,
-    NOTHING,
     PIXELS,
     Act,
     arrows,
@@ -179,7 +178,7 @@ class Diffusion(Act):
     def _arrows(self, α: float, σ: float) -> Array:
         """Those of the score that leads back from here; none where nothing uses it."""
         if self.step < HALF or self.state["done"] == self.N:
-            return NOTHING.reshape(0, 4)
+            return np.zeros((0, 4))
         spread = math.hypot(α * float(self.mixture.spreads.min()), σ)
         field = self.model.function(math.hypot(α, σ) * AT, self.t)
         return arrows(AT, np.asarray(field, float), spread, 0.6)

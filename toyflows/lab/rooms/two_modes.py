@@ -69,6 +69,7 @@ class Run:
             seen = side.seen(step, whole) | side.densities(_shown(side))
             out |= {f"{name}.{key}": value for key, value in seen.items()}
             out[f"{name}.title"] = side.flow.title
+            out[f"{name}.end"] = TwoModes.steps * side.dt  # of a whole run
         return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}
 
 
