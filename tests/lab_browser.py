@@ -113,7 +113,7 @@ class Lab:
         visit = self.browser.new_context(viewport=size, accept_downloads=True, **context)  # type: ignore[arg-type]
         page = visit.new_page()
         wrong: list[str] = []
-        page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+        page.on("console", lambda m: None if OWN.match(m.text) else wrong.append(m.text))
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda r: None if _ours(r.url, self.address) else wrong.append(r.url))
         page.goto(self.address + path)
@@ -122,6 +122,9 @@ class Lab:
         yield room
         assert not wrong, wrong
         visit.close()
+
+
+OWN = re.compile(r"\[bokeh .*setting log level|Bokeh items were rendered")  # in any visit
 
 
 def _ours(url: str, address: str) -> bool:

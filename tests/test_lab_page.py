@@ -83,6 +83,36 @@ def test_a_value_that_is_dragged_stays_where_the_hand_put_it(lab: Lab) -> None:
         assert room.widget("walkers", "value") == 3.7001
 
 
+# ---- a cold visit
+
+
+def test_a_cold_visit_is_small_and_its_words_come_first(lab: Lab) -> None:
+    """What goes over the wire: Bokeh's scripts, compressed (454 kB), and a page of a few kB. What
+    follows is compressed. The lesson and the equation are read before the scripts are there."""
+    visit = lab.browser.new_context()
+    page = visit.new_page()
+    line = visit.new_cdp_session(page)
+    line.send("Network.enable")
+    sizes: list[int] = []
+    packed: list[str] = []
+    held: list[Any] = []
+    line.on("Network.loadingFinished", lambda e: sizes.append(int(e["encodedDataLength"])))
+    line.on("Network.webSocketHandshakeResponseReceived",
+            lambda e: packed.append(str(e["response"]["headers"])))  # fmt: skip
+    page.route("**/*.js*", lambda request: held.append(request))
+    page.goto(f"{lab.address}/?lesson=ml-learns&walkers=100&step=5", wait_until="commit")
+    for words in ("#question", "#equation math", "#coming"):
+        page.locator(words).first.wait_for()
+    assert len(held) == 2
+    for request in held:
+        request.continue_()
+    Room(page).until(lambda seen: seen.get("whole", False))
+    assert page.locator("#coming").count() == 0
+    assert 400_000 < sum(sizes) < 600_000
+    assert "permessage-deflate" in packed[0]
+    visit.close()
+
+
 # ---- the address
 
 

@@ -136,6 +136,7 @@ if (wire.address) history.replaceState(null, "", "?" + wire.address)
 document.getElementById("clock").textContent = wire.clock
 if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }
 explain()
+document.getElementById("coming").remove()
 if (NARROW.matches) look()
 NARROW.addEventListener("change", look)
 // A lost server: said in our words, and looked for until it is there again; all is in the address.
