@@ -130,6 +130,31 @@ def test_what_an_address_says_wrongly_is_told_and_the_rest_holds(lab: Lab) -> No
         assert (query["walkers"], query["separation"], query["step"]) == ("1000", "6", "600")
 
 
+def test_back_forward_reload_and_two_tabs(lab: Lab) -> None:
+    """Each shows what the address says, and two tabs are two visitors."""
+    with lab.open(f"{SMALL}&step=10") as room:
+        page = room.page
+        room.set(theta_star=0.7)
+        here = room.until(lambda s: s["θ_star"] == 0.7 and s["whole"])
+        with page.expect_navigation():
+            page.locator("nav a", has_text="Hopfield").click()
+        there = room.until(lambda s: s.get("whole", False))
+        assert "overlap" in there
+        for turn, shown in (
+            (page.go_back, here), (page.reload, here), (page.go_forward, there),
+            (page.reload, there), (page.go_back, here),
+        ):  # fmt: skip
+            turn()
+            assert room.until(lambda s: s.get("whole", False)) == shown
+        other = Room(page.context.new_page())
+        other.page.goto(page.url)
+        assert other.until(lambda s: s.get("whole", False)) == here
+        other.set(theta_star=-1)
+        other.until(lambda s: s["θ_star"] == -1 and s["whole"])
+        room.act("step")
+        assert room.until(lambda s: s["step"] == 11 and s["whole"])["θ_star"] == 0.7
+
+
 def test_hidden_is_what_the_address_hides(lab: Lab) -> None:
     with lab.open(f"{SMALL}&step=2&hide=theta0,dt,header,film,transport") as room:
         page = room.page

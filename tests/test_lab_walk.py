@@ -21,7 +21,7 @@ pytestmark = pytest.mark.browser
 
 HEIGHTS = {1920: 1080, 1280: 720, 768: 1024, 390: 844, 360: 740}  # by their widths
 LOOKS = {"light": (False, False), "dark": (True, False), "large": (False, True)}  # dark, large
-# Dark changes colours only, which differ by the layout at most; and up to 900 pixels nothing is large.
+# Dark changes colours only, which differ by the layout at most; below 900 pixels nothing is large.
 SEEN = {"light": [*HEIGHTS], "dark": [390, 1280], "large": [1280, 1920]}
 
 
@@ -130,7 +130,7 @@ FAULTS = {  # what breaks the page, and what must be said of it
     "find('Label').model.x = -50": "leaves its figure",
     "find('Figure').model.title.text = 'long '.repeat(60)": "the title",
     "find('Slider').el.style.translate = '0 30px'": "lies on",
-    "find('Select').el.style.translate = '-300px 0'": "leaves the window",
+    "find('Slider').el.style.translate = '-300px 0'": "theta_star leaves the window",
 }
 FIND = """const find = (type) => { const look = (v) => v.model.type === type ? v
   : [...(v.child_views ?? []), ...(v.renderer_views?.values() ?? [])].map(look).find(Boolean)
