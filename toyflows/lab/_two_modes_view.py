@@ -258,14 +258,17 @@ class _Block:
     def _show_densities(self, seen: Frame, scale: Scale, line: float) -> None:
         """`line` is the height of a line of words, as a share of the figure's."""
         x, bars = seen["x"], seen["bars"]
-        self.curves.data = {n: seen[n] for n in ("x", "data", "model", "noise")}
+        noise = seen["noise_b"]
+        curves = {n: seen[n] for n in ("x", "data", "model", "noise")}
+        if noise < 0:  # none: no line on the axis either
+            curves["noise"] = np.full_like(x, np.nan)
+        self.curves.data = curves
         edges = np.linspace(x[0], x[-1], len(bars) + 1)
         kept = bars > 0
         self.bars.data = {"left": edges[:-1][kept], "right": edges[1:][kept], "top": bars[kept]}
         top = scale.top / (1 - 3.5 * line)
         self.densities.x_range.update(start=float(x[0]), end=float(x[-1]))
         self.densities.y_range.end = float(top)
-        noise = seen["noise_b"]
         share = {"data": f"data {seen['q_star']:.3f}", "model": f"model {seen['q']:.3f}",
                  "walkers": f"walkers {seen['mode_b']:.3f}" if kept.any() else "",
                  "noise": f"noise {noise:.3f}" if noise >= 0 else ""}  # fmt: skip
