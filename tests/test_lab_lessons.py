@@ -130,6 +130,7 @@ def annealed_langevin() -> None:
     Langevin's never fall, annealed Langevin's are small at the end."""
     frames = tenths("annealed-langevin", 1000)
     assert "none has moved" in frames[0]["title"]
+    assert len(frames[0]["left_shares"]) == len(frames[0]["right_shares"]) == 0
     for frame in frames[1:]:
         off = [0.5 * float(np.abs(frame[f"{side}_shares"] - frame[exact]).sum())
                for side, exact in (("left", "weights"), ("right", "right_weights"))]  # fmt: skip
