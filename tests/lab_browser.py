@@ -111,6 +111,7 @@ class Lab:
         """The page at this path once it shows its first whole frame; nothing may go wrong on it."""
         size = {"width": 1280, "height": 720}
         visit = self.browser.new_context(viewport=size, accept_downloads=True, **context)  # type: ignore[arg-type]
+        visit.set_default_timeout(PATIENCE)
         page = visit.new_page()
         wrong: list[str] = []
         page.on("console", lambda m: None if OWN.match(m.text) else wrong.append(m.text))

@@ -115,7 +115,7 @@ class _Block:
         p.add_layout(self.star)
         p.add_layout(self.guessed)
         for event in ("tap", "panstart", "pan"):  # page.js drags the line, where there is one
-            p.js_on_event(event, CustomJS(code="toyflows.drag(cb_obj.y)"))
+            p.js_on_event(event, CustomJS(code="window.toyflows?.drag(cb_obj.y)"))
         colours = {"grid": look.exact, "walkers": look.walkers, "theory": look.formula}
         self.lines = {}
         for name, width in WIDTH.items():
