@@ -1,5 +1,21 @@
 // What tests/test_lab_walk.py measures on a page: [what is crowded, what is unnamed or pale].
-() => {
+async () => {
+  // Drawn: each layout has the parts that it should have, and nothing moves for three frames.
+  const settled = async () => {
+    const there = (v) => (v.child_views ?? []).every(there)
+      && (v.model.children ?? []).every((m) => !m.type || v.child_views.some((c) => c.model === m))
+    const places = (v) => [Object.values(v.el.getBoundingClientRect().toJSON()),
+      [...(v.renderer_views?.values() ?? [])].map((r) => r._rect ?? 0), (v.child_views ?? []).map(places)]
+    let before = ""
+    for (let same = 0; same < 3;) {
+      await new Promise(requestAnimationFrame)
+      const now = JSON.stringify(Bokeh.index.roots.map(places))
+      const ready = Bokeh.index.roots.every((v) => v.has_finished() && there(v))
+      same = ready && now === before ? same + 1 : 0
+      before = now
+    }
+  }
+  const pen = document.createElement("canvas").getContext("2d")
   const crowded = () => {
     const wrong = [], leaves = [], W = innerWidth, H = innerHeight, narrow = W <= 900
     const scrolls = narrow ? ["aside", "#stage", "main", "body", "html", "#page"] : ["aside"]
@@ -17,7 +33,12 @@
     }
     const name = ({ model: m }) => m.name || m.label || m.title?.text || m.title || m.type
     const words = (figure, box) => {
-      const seen = []
+      const seen = [], { title } = figure.model
+      if (title?.text) {
+        pen.font = `${title.text_font_style} ${title.text_font_size} ${title.text_font}`
+        const wide = pen.measureText(title.text).width + figure.frame.bbox.left
+        if (wide > box.width + 1) wrong.push(`the title "${title.text}" is ${wide} wide in ${box.width}`)
+      }
       for (const { model, _rect: r } of figure.renderer_views.values()) {
         if (model.type != "Label" || !model.visible || !model.text || !r) continue
         const x = r.sx - r.anchor.x * r.width, y = r.sy - r.anchor.y * r.height
@@ -68,6 +89,12 @@
       let tip = false
       for (let at = e; at; at = up(at)) tip ||= Boolean(at.title)
       const what = `${e.tagName} ${e.className} ${e.textContent.slice(0, 20)}`
+      if (e.tabIndex < 0) wrong.push(`no key comes to it: ${what}`)
+      if (e.matches("select")) {
+        pen.font = `${getComputedStyle(e).fontSize} ${getComputedStyle(e).fontFamily}`
+        const words = e.selectedOptions[0]?.text ?? ""
+        if (pen.measureText(words).width > e.clientWidth - 30) wrong.push(`cut: ${words}`)
+      }
       if (!label) wrong.push(`no name: ${what}`)
       if (!tip) wrong.push(`no tooltip: ${what}`)
     }
@@ -84,5 +111,6 @@
     }
     return [...new Set(wrong)]
   }
+  await settled()
   return [...crowded(), ...spoken()]
 }

@@ -27,6 +27,7 @@ from toyflows.lab import _noise_act as act
 from toyflows.lab import _noise_laws as laws
 from toyflows.lab import _noise_lines as lines
 from toyflows.lab import _noise_marks as marks
+from toyflows.lab import _noise_paths as paths
 from toyflows.lab import _noise_scenes as scenes
 from toyflows.lab import _noise_training as training
 from toyflows.lab._job import Cancelled, Job
@@ -311,6 +312,29 @@ def test_arrows_point_along_the_field_and_never_overlap() -> None:
     assert np.allclose(size, 0.46 * u / (1 + u), atol=1e-6)
     assert np.allclose((gap * field).sum(axis=1), size * 2 * u, atol=1e-5)
     assert size.max() < 0.46
+
+
+def test_on_the_way_back_the_arrows_are_the_slope_of_what_is_shaded() -> None:
+    """∇log of the law of X_t/√(α² + σ²), by differences; no arrow where no score is used."""
+    scene = paths.Diffusion(settings(show="diffusion", walkers=50, steps=50), job())
+    assert len(scene.frame()["left_arrows"]) == 0
+    scene.advance(800, job())
+    found = scene.frame()["left_arrows"].astype(float)
+    α, σ = scene.model.alpha(scene.t), scene.model.sigma(scene.t)
+
+    def log_p(y: np.ndarray) -> np.ndarray:
+        return np.asarray(scene.mixture.log_density(math.hypot(α, σ) * y, α, σ))
+
+    steps = 1e-5 * np.eye(2)
+    slope = np.stack([(log_p(paths.AT + h) - log_p(paths.AT - h)) / 2e-5 for h in steps], axis=1)
+    gap = found[:, 2:] - found[:, :2]
+    long, steep = np.linalg.norm(gap, axis=1), np.linalg.norm(slope, axis=1)
+    plain = long > 0.05  # shorter ones have the rounding of single precision
+    cosine = (gap * slope).sum(axis=1) / long / steep
+    stats.at_least("cosine", cosine[plain].min(), 1 - 1e-5)
+    assert (np.diff(long[steep.argsort()]) > -1e-6).all()
+    scene.advance(200, job())
+    assert len(scene.frame()["left_arrows"]) == 0
 
 
 def test_annealed_langevin_finds_the_weights_and_langevin_does_not() -> None:

@@ -83,6 +83,36 @@ def test_a_value_that_is_dragged_stays_where_the_hand_put_it(lab: Lab) -> None:
         assert room.widget("walkers", "value") == 3.7001
 
 
+# ---- a cold visit
+
+
+def test_a_cold_visit_is_small_and_its_words_come_first(lab: Lab) -> None:
+    """What goes over the wire: Bokeh's scripts, compressed (454 kB), and a page of a few kB. What
+    follows is compressed. The lesson and the equation are read before the scripts are there."""
+    visit = lab.browser.new_context()
+    page = visit.new_page()
+    line = visit.new_cdp_session(page)
+    line.send("Network.enable")
+    sizes: list[int] = []
+    packed: list[str] = []
+    held: list[Any] = []
+    line.on("Network.loadingFinished", lambda e: sizes.append(int(e["encodedDataLength"])))
+    line.on("Network.webSocketHandshakeResponseReceived",
+            lambda e: packed.append(str(e["response"]["headers"])))  # fmt: skip
+    page.route("**/*.js*", lambda request: held.append(request))
+    page.goto(f"{lab.address}/?lesson=ml-learns&walkers=100&step=5", wait_until="commit")
+    for words in ("#question", "#equation math", "#coming"):
+        page.locator(words).first.wait_for()
+    assert len(held) == 2
+    for request in held:
+        request.continue_()
+    Room(page).until(lambda seen: seen.get("whole", False))
+    assert page.locator("#coming").count() == 0
+    assert 400_000 < sum(sizes) < 600_000
+    assert "permessage-deflate" in packed[0]
+    visit.close()
+
+
 # ---- the address
 
 
@@ -98,6 +128,31 @@ def test_what_an_address_says_wrongly_is_told_and_the_rest_holds(lab: Lab) -> No
         query = {name: values[0] for name, values in parse_qs(room.query).items()}
         assert (query["theta_star"], query["theta0"], query["method"]) == ("1.4", "0", "pcd")
         assert (query["walkers"], query["separation"], query["step"]) == ("1000", "6", "600")
+
+
+def test_back_forward_reload_and_two_tabs(lab: Lab) -> None:
+    """Each shows what the address says, and two tabs are two visitors."""
+    with lab.open(f"{SMALL}&step=10") as room:
+        page = room.page
+        room.set(theta_star=0.7)
+        here = room.until(lambda s: s["θ_star"] == 0.7 and s["whole"])
+        with page.expect_navigation():
+            page.locator("nav a", has_text="Hopfield").click()
+        there = room.until(lambda s: s.get("whole", False))
+        assert "overlap" in there
+        for turn, shown in (
+            (page.go_back, here), (page.reload, here), (page.go_forward, there),
+            (page.reload, there), (page.go_back, here),
+        ):  # fmt: skip
+            turn()
+            assert room.until(lambda s: s.get("whole", False)) == shown
+        other = Room(page.context.new_page())
+        other.page.goto(page.url)
+        assert other.until(lambda s: s.get("whole", False)) == here
+        other.set(theta_star=-1)
+        other.until(lambda s: s["θ_star"] == -1 and s["whole"])
+        room.act("step")
+        assert room.until(lambda s: s["step"] == 11 and s["whole"])["θ_star"] == 0.7
 
 
 def test_hidden_is_what_the_address_hides(lab: Lab) -> None:

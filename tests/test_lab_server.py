@@ -135,14 +135,14 @@ def test_a_browser_that_waits_comes_in_by_itself() -> None:
         assert not wrong
 
 
-def test_a_lost_server_is_told_in_our_words_and_found_again() -> None:
+def test_a_killed_server_is_told_in_our_words_and_found_again() -> None:
     """The page says so, and comes back by itself as it was, at another server on the same port."""
     with chromium() as browser:
         page = browser.new_page()
         with server("--threads", "1") as lab:
             page.goto(f"{lab}/two-modes?walkers=100&step=7&theta_star=0.7")
             before = Room(page).until(lambda s: s.get("whole", False))
-            lab.process.send_signal(signal.SIGTERM)
+            lab.process.kill()
             page.locator("#status.bad", has_text="looks for it").wait_for()
             assert page.get_by_text("Client connection").count() == 0
         with server("--threads", "1", "--port", lab.rpartition(":")[2]):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 from lab_browser import Lab, chromium, server
 
 import toyflows
+from toyflows.lab import _controls
+from toyflows.lab._job import Job
+from toyflows.lab._room import rooms
 from toyflows.verdict import KINDS, MESSAGE
 
 pytestmark = pytest.mark.browser
@@ -101,3 +105,38 @@ def test_the_words_are_those_of_the_last_frame(lab: Lab) -> None:
         for side in ("one", "two"):
             says = seen[f"{side}.says"].replace("-", "−")
             room.page.get_by_text(says, exact=True).wait_for()
+
+
+TWO = [  # two methods with their options, as in an address
+    {"method": "cd", "p.k": "1", "versus": "cd", "v.k": "20"},
+    {"method": "nce", "p.mu": "0.5", "versus": "gan", "v.penalty": "0.5"},
+    {"method": "pcd", "versus": "jarzynski", "v.resample": "0.9"},
+]
+
+
+@pytest.mark.parametrize("query", TWO, ids=lambda q: f"{q['method']} and {q['versus']}")
+def test_the_film_of_two_methods_is_the_page_frame_by_frame(query: dict[str, str]) -> None:
+    """θ of each path of each method, to the last bit, at the step of each frame."""
+
+    def nothing(_: Any = None) -> None:
+        return None
+
+    room = rooms()["two-modes"]
+    more = {"walkers": "500", "separation": "5", "seed": "4", "theta_star": "0.7", "rate": "2"}
+    values, refused = _controls.read(room.controls(query), query | more)
+    assert refused == []
+    job = Job(nothing, nothing, nothing, nothing)
+    film, scene = room.film(values, 150), room.start(values, job)
+    draw = film.begin(nothing)
+    for step in film.steps:
+        scene.advance(step - scene.step, job)
+        seen = scene.frame()
+        for name, row in zip(("one", "two"), draw.rows, strict=True):
+            row.show(step)
+            assert set(row.lines) == {
+                n for n in ("theory", "grid", "walkers") if f"{name}.{n}" in seen
+            }
+            for path, line in row.lines.items():
+                assert line.get_ydata()[-1] == seen[f"{name}.{path}"], (step, name, path)
+    assert step == 150
+    assert seen["one.θ"] != seen["two.θ"]

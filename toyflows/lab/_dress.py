@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from toyflows.lab._room import Room
 
 HERE = Path(__file__).parent
+ICON = (  # two modes; in the page, so that it is no request
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 32 32'%3E%3Cpath "
+    "fill='%230072B2' d='M1 28C6 28 6 5 10 5s4 23 8 23 3-11 6-11 3 11 7 11z'/%3E%3C/svg%3E"
+)
 SCRIPTS = ("explain", "stages", "page")  # page.js begins what the others say
 
 
@@ -34,7 +38,7 @@ def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = 
         rooms=[{"title": r.title, "here": r is visit.room, "about": r.about,
                 "href": f"{prefix}/{name}" + (f"?{look}" if look else "")}
                for name, r in rooms.items()],
-        tall=visit.room.tall,
+        tall=visit.room.tall, icon=ICON, equation=visit.room.equation(visit.values),
         lesson=_lesson(visit.lesson, prefix, look),
         lessons=[{"title": it.title, "question": it.question, "here": name == visit.lesson,
                   "href": _link(prefix, name, look)} for name, it in LESSONS.items()],

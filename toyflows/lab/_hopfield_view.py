@@ -133,7 +133,8 @@ class View:
 
     def _memories(self) -> None:
         look = self.look
-        self.book = p = look.picture(look.figure("overlap with the memories", name="memories"))
+        book = look.figure("overlap with memories", name="memories")
+        self.book = p = look.picture(book, inside=(0.5, -0.5))
         p.x_range.range_padding = p.y_range.range_padding = 0.01
         self.bars = ColumnDataSource({"x": [], "y": [], "w": [], "colour": []})
         self.frames = ColumnDataSource({"x": [], "y": [], "w": [], "h": [], "seen": []})

@@ -107,7 +107,7 @@ class ChainsView:
         self.band.bottom, self.band.top = frame["band"]
         self.band_word.text, self.band_word.y = "90 % of test letters", frame["band"][1]
         mean = f"{frame['energy']:.3g}".replace("-", "−")
-        p.title.text = f"{frame['of']} along {CHAINS} chains: mean {mean}"
+        p.title.text = f"{frame['of']}, mean of {CHAINS}: {mean}"
 
     # ---- a diffusion
 

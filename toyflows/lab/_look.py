@@ -127,11 +127,13 @@ class Look:
         """Words above the stage."""
         return Heading(self)
 
-    def picture(self, p: Any) -> Any:
-        """A figure for pixels: no axes, square pixels."""
+    def picture(self, p: Any, inside: tuple[float, float] = (0.5, 0.5)) -> Any:
+        """A figure for pixels: no axes, square pixels. An unseen point `inside` what it will show
+        gives it a range before that is there: Bokeh warns of a figure without one."""
         p.axis.visible = False
         p.grid.visible = False
         p.match_aspect = True
+        p.scatter(*inside, alpha=0)
         return p
 
 

@@ -16,13 +16,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toyflows.cloud import Array
 from toyflows.diffusion import methods
 from toyflows.diffusion.drawing import quality
 from toyflows.diffusion.methods.base import Model, Score
 from toyflows.diffusion.processes import ExactScore, times
 from toyflows.diffusion.train import Config
 from toyflows.lab._job import Job
-from toyflows.lab._noise_act import BOX, LENGTH, MEMORY, PIXELS, Act, box, pixels, shade
+from toyflows.lab._noise_act import (
+    BOX,
+    LENGTH,
+    MEMORY,
+    PIXELS,
+    Act,
+    arrows,
+    box,
+    lattice,
+    pixels,
+    shade,
+)
 from toyflows.lab._noise_laws import law, marginal
 from toyflows.lab._noise_training import KINDS, Training
 from toyflows.lab._room import Frame
@@ -35,6 +47,8 @@ JUDGED = 1000  # points that are compared with fresh ones
 COLUMNS = 60  # of the picture of all laws, from data to noise
 SAMPLERS = ("euler-maruyama", "ancestral", "predictor-corrector", "ode-euler", "ode-heun", "ddim")
 SCORES = ("exact", "network")
+AT = lattice(3.0, 3.0, 0.5)  # places of arrows
+ARROWS = {"exact": "left_arrows", "network": "left_learned"}  # whose they are
 
 
 class Diffusion(Act):
@@ -156,9 +170,18 @@ class Diffusion(Act):
             "left_dots": (state["x"] / scale).astype(np.float32),
             "paths": np.stack(ways, axis=1), "now": when,
             "path_times": np.array([*state["times"], when], np.float32), "t": self.t,
-            "note": f"{self.law.name} · shading: exact density · back by {by}"
-            f" in {self.N} steps, {self.values['score']} score",
+            ARROWS[self.values["score"]]: self._arrows(α, σ),
+            "note": f"{self.law.name} · shading: exact density · arrows:"
+            f" {self.values['score']} score · {by}, {self.N} steps",
         }  # fmt: skip
+
+    def _arrows(self, α: float, σ: float) -> Array:
+        """Those of the score that leads back from here; none where nothing uses it."""
+        if self.step < HALF or self.state["done"] == self.N:
+            return np.zeros((0, 4))
+        spread = math.hypot(α * float(self.mixture.spreads.min()), σ)
+        field = self.model.function(math.hypot(α, σ) * AT, self.t)
+        return arrows(AT, np.asarray(field, float), spread, 0.6)
 
     def _title(self, α: float, σ: float) -> str:
         if self.step <= HALF:

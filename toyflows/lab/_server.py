@@ -1,6 +1,6 @@
 """The server of the laboratory: every room at its own path, a bounded number of visitors.
 
-Nothing of a page comes from elsewhere: Bokeh's server delivers its scripts and MathJax itself.
+Nothing of a page comes from elsewhere: Bokeh's server delivers its scripts itself.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from bokeh.application import Application
 from bokeh.application.handlers import FunctionHandler
 from bokeh.document import Document
 from bokeh.models import Div
+from bokeh.resources import Resources
 from bokeh.server.server import Server
+from bokeh.server.views.static_handler import StaticHandler
 from tornado.web import RedirectHandler, RequestHandler
 
 from toyflows.errors import InputError
@@ -30,6 +32,7 @@ from toyflows.lab._page import Visit
 from toyflows.lab._room import rooms
 
 SESSIONS = 30
+PACKED = 1  # zlib's level for messages: a phone's line is slow, and the server has many to serve
 MESSAGE = 4 << 20  # bytes of the largest message from a browser: an upload, as base64
 FULL = """{%% from macros import embed %%}{%% block contents %%}
 <meta http-equiv="refresh" content="5"><p style="font: 28px sans-serif; margin: 3em">
@@ -150,6 +153,7 @@ def serve(
             ],
             unused_session_lifetime_milliseconds=3000, check_unused_sessions_milliseconds=1000,
             websocket_max_message_size=MESSAGE,
+            compress_response=True, websocket_compression_level=PACKED,
         )  # fmt: skip
     except OSError as error:
         hall.desk.close()
@@ -157,10 +161,18 @@ def serve(
             why = "is taken" if error.errno == errno.EADDRINUSE else "is not yours to use"
             raise InputError("port", port, f"{why}; choose another") from None
         raise InputError("address", address, f"cannot be bound: {error.strerror}") from None
+    server._tornado.resources = lambda *_: _scripts()
     if port == 0:  # known only now
         server._tornado.websocket_origins.update(_origins(address, server.port))
     server.start()
     return server, hall
+
+
+def _scripts() -> Resources:
+    """Only those of Bokeh's scripts that a room uses: no tables, no MathJax, no WebGL."""
+    used = ["bokeh", "bokeh-widgets"]
+    return Resources(mode="server", root_url="/", components=used, log_level="warn",
+                     path_versioner=StaticHandler.append_version)  # fmt: skip
 
 
 def _origins(address: str, port: int) -> list[str]:

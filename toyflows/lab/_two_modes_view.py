@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from bokeh.layouts import column
-from bokeh.models import ColumnDataSource, Range1d, Span
+from bokeh.models import ColumnDataSource, CustomJS, Range1d, Span
 
 from toyflows.lab._controls import NUMBER
 from toyflows.lab._look import Look, beside
@@ -30,7 +30,7 @@ class TwoModesView:
     """Two blocks, the second hidden where there is one method."""
 
     def __init__(self, look: Look):
-        self.blocks = {name: _Block(look) for name in ("one", "two")}
+        self.blocks = {name: _Block(look, name) for name in ("one", "two")}
         self.layout = column(
             *(block.layout for block in self.blocks.values()), sizing_mode="stretch_both"
         )
@@ -71,7 +71,7 @@ class Scale:
     star: float
     low: float  # of θ
     high: float
-    last: float  # time
+    last: float  # time, of the axis
     top: float  # density
 
     @classmethod
@@ -80,7 +80,8 @@ class Scale:
         θ = [star, *(float(v) for s in sides for n in NAMES for v in _ends(s.get(f"{n}_θ")))]
         t = [float(s[f"{n}_t"][-1]) for s in sides for n in NAMES if f"{n}_t" in s]
         top = max(float(s[n].max()) for s in sides for n in ("data", "model", "noise"))
-        return cls(star, min(θ), max(θ), max([1e-9, *t]), top)
+        whole = max(s["end"] for s in sides)  # the axis of time holds a whole run from its start
+        return cls(star, min(θ), max(θ), max([whole, *t]), top)
 
 
 def _ends(θ: Any) -> list[float]:
@@ -90,9 +91,9 @@ def _ends(θ: Any) -> list[float]:
 class _Block:
     """θ(t) and densities above, the phase line and the landscape below."""
 
-    def __init__(self, look: Look):
+    def __init__(self, look: Look, name: str):
         self.look, self.small = look, False
-        self._paths()
+        self._paths(name)
         self._densities()
         self._phase()
         self._landscape()
@@ -103,15 +104,18 @@ class _Block:
         self.layout = column(self.heading.div, above, self.below, **how)
 
     # ---------------------------------------------------------------- the empty figures
-    def _paths(self) -> None:
+    def _paths(self, name: str) -> None:
         look = self.look
-        p = self.paths = look.figure("θ(t)", x_axis_label="time t", y_axis_label="θ")
+        how = {"x_axis_label": "time t", "y_axis_label": "θ", "name": f"θ of {name}"}
+        p = self.paths = look.figure("θ(t)", **how)
         p.x_range, p.y_range = Range1d(0, 1), Range1d(-1, 1)
         self.star = Span(dimension="width", line_color=look.data, line_width=3)
         self.guessed = Span(dimension="width", line_color=look.accent, line_width=4,
                             line_dash="dotted", visible=False)  # fmt: skip
         p.add_layout(self.star)
         p.add_layout(self.guessed)
+        for event in ("tap", "panstart", "pan"):  # page.js drags the line, where there is one
+            p.js_on_event(event, CustomJS(code="window.toyflows?.drag(cb_obj.y)"))
         colours = {"grid": look.exact, "walkers": look.walkers, "theory": look.formula}
         self.lines = {}
         for name, width in WIDTH.items():
@@ -215,10 +219,13 @@ class _Block:
 
     def guess(self, θ: float | None) -> None:
         self.guessed.update(visible=θ is not None, location=θ or 0.0)
+        if θ is not None:
+            axis = self.paths.y_range  # the line may leave it: it grows with the hand
+            axis.update(start=min(axis.start, θ - 0.5), end=max(axis.end, θ + 0.5))
 
     def _show_paths(self, seen: Frame, scale: Scale, small: bool) -> None:
-        star, last = scale.star, scale.last
-        ends = {"target": star}
+        star, ends = scale.star, {"target": scale.star}
+        now = max(float(seen[f"{name}_t"][-1]) for name in NAMES if f"{name}_t" in seen)
         for name, source in self.lines.items():
             t, θ = seen.get(f"{name}_t", np.zeros(0)), seen.get(f"{name}_θ", np.zeros(0))
             source.data = {"t": t, "θ": θ}
@@ -237,7 +244,7 @@ class _Block:
         places = dict(zip(ends, apart(list(ends.values()), gap), strict=True))
         low, high = min(low, *places.values()) - gap, max(high, *places.values()) + gap
         kind = "narrow" if self.look.narrow else "large" if self.look.large else "plain"
-        self.paths.x_range.update(start=0, end=rounded(last, 1 / FILLED[kind]))
+        self.paths.x_range.update(start=0, end=rounded(scale.last, 1 / FILLED[kind]))
         self.paths.y_range.update(start=-rounded(-low), end=rounded(high))
         for name, label in self.ends.items():
             words = f"target θ* = {star:.4g}" if name == "target" else NAMES[name]
@@ -246,19 +253,22 @@ class _Block:
             if name in ends and name != "target":
                 words += f"  {ends[name]:.3f}"
             label.update(text=words.replace("-", "−") if name in ends else "",
-                         x=last, y=places.get(name, star))  # fmt: skip
+                         x=now, y=places.get(name, star))  # fmt: skip
 
     def _show_densities(self, seen: Frame, scale: Scale, line: float) -> None:
         """`line` is the height of a line of words, as a share of the figure's."""
         x, bars = seen["x"], seen["bars"]
-        self.curves.data = {n: seen[n] for n in ("x", "data", "model", "noise")}
+        noise = seen["noise_b"]
+        curves = {n: seen[n] for n in ("x", "data", "model", "noise")}
+        if noise < 0:  # none: no line on the axis either
+            curves["noise"] = np.full_like(x, np.nan)
+        self.curves.data = curves
         edges = np.linspace(x[0], x[-1], len(bars) + 1)
         kept = bars > 0
         self.bars.data = {"left": edges[:-1][kept], "right": edges[1:][kept], "top": bars[kept]}
         top = scale.top / (1 - 3.5 * line)
         self.densities.x_range.update(start=float(x[0]), end=float(x[-1]))
         self.densities.y_range.end = float(top)
-        noise = seen["noise_b"]
         share = {"data": f"data {seen['q_star']:.3f}", "model": f"model {seen['q']:.3f}",
                  "walkers": f"walkers {seen['mode_b']:.3f}" if kept.any() else "",
                  "noise": f"noise {noise:.3f}" if noise >= 0 else ""}  # fmt: skip

@@ -26,9 +26,18 @@ function fit() { // a long equation in smaller letters, so that nothing of it is
     if ([...box.querySelectorAll("math")].every((part) => part.getBoundingClientRect().right <= edge)) return
   }
 }
-window.addEventListener("resize", fit)
+const PEN = document.createElement("canvas").getContext("2d")
+function whole(select) { // a long choice in smaller letters; beside it is the arrow
+  select.style.fontSize = ""
+  const style = getComputedStyle(select), room = select.clientWidth - 34
+  PEN.font = `${style.fontSize} ${style.fontFamily}`
+  const wide = PEN.measureText(select.selectedOptions[0]?.text ?? "").width
+  if (room > 0 && wide > room) select.style.fontSize = `${Math.floor(10 * parseFloat(style.fontSize) * room / wide) / 10}px`
+}
+window.addEventListener("resize", () => { fit(); named() })
 function named() { // the handles of Bokeh's sliders have no name of their own
   const walk = (view) => {
+    for (const select of view.shadow_el.querySelectorAll("select")) whole(select)
     const { model, shadow_el } = view, label = model.html_attributes?.["aria-label"]
     if (label) for (const part of shadow_el.querySelectorAll(".noUi-handle, input, select"))
       part.setAttribute("aria-label", label)

@@ -32,6 +32,7 @@ const NARROW = matchMedia("(max-width: 900px)") // as in page.css
 function look() { // the server draws the pictures anew; a playing page plays on
   const on = (name) => page.classList.contains(name)
   wire.look = JSON.stringify({ dark: on("dark"), large: on("large"), narrow: NARROW.matches })
+  again()
   for (const link of document.querySelectorAll("nav a, #lessons a, #path a")) {
     const to = new URL(link.href)
     for (const name of ["dark", "large"]) on(name) ? to.searchParams.set(name, "1") : to.searchParams.delete(name)
@@ -97,12 +98,13 @@ const deeds = {
   python: () => copy(wire.python, "Python lines"),
   picture, pick,
   dark: () => turn("dark"), large: () => turn("large"),
-  help: () => sheet("help"), lessons: () => sheet("lessons"), make, notes, answer, slow: slowly, guess,
+  help: () => sheet("help"), lessons: () => sheet("lessons"), make, notes, answer, guess,
+  slow: () => slowly(true), stage: () => slowly(false),
   controls: () => { page.classList.toggle("hide-controls"); window.dispatchEvent(new Event("resize")) },
   full: () => document.fullscreenElement ? document.exitFullscreen() : page.requestFullscreen(),
 }
 const keys = { " ": "play", k: "play", ArrowRight: "step", ArrowLeft: "reset", r: "reset", ArrowUp: "faster", ArrowDown: "slower",
-  s: "seed", u: "slow", g: "guess", m: "lessons", n: "notes", a: "answer", l: "link", d: "dark", p: "large", c: "controls", f: "full", "?": "help" }
+  s: "seed", u: "stage", g: "guess", m: "lessons", n: "notes", a: "answer", l: "link", d: "dark", p: "large", c: "controls", f: "full", "?": "help" }
 const act = (what) => deeds[what] ? deeds[what]() : send(what)
 
 document.addEventListener("keydown", (event) => {
@@ -129,11 +131,12 @@ on("numbers", () => { if (stage >= 0) drawStages(); judged() })
 const seen = () => { wire.seen = wire.sent }
 on("sent", () => document.hidden ? requestAnimationFrame(seen) : seen())
 on("deed", () => act(wire.deed.split(" ")[0]))
-window.toyflows = { wire, act, expect: (θ) => { guessed = θ }, state: () => JSON.parse(wire.numbers || "{}") }
+window.toyflows = { wire, act, drag, state: () => JSON.parse(wire.numbers || "{}") }
 if (wire.address) history.replaceState(null, "", "?" + wire.address)
 document.getElementById("clock").textContent = wire.clock
 if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }
 explain()
+document.getElementById("coming").remove()
 if (NARROW.matches) look()
 NARROW.addEventListener("change", look)
 // A lost server: said in our words, and looked for until it is there again; all is in the address.

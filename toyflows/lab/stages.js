@@ -46,7 +46,7 @@ function light(k) {
   drawStages()
   window.dispatchEvent(new Event("resize"))
 }
-function slowly() { // a key goes on to the next stage; without one it goes on by itself
+function slowly(alone) { // by the button it goes on by itself, by the key a stage is a key
   if (!terms()) return say("this method has no two terms to step through", true)
   clearTimeout(clockwork)
   if (stage === 3) {
@@ -54,7 +54,7 @@ function slowly() { // a key goes on to the next stage; without one it goes on b
     return light(-1)
   }
   light(stage + 1)
-  clockwork = setTimeout(slowly, 1000 * SECONDS)
+  if (alone) clockwork = setTimeout(slowly, 1000 * SECONDS, true)
 }
 function unlit() {
   clearTimeout(clockwork)
@@ -62,21 +62,32 @@ function unlit() {
 }
 
 let guessed = null // θ that the class expects
-function guess() {
+function guess() { // the run goes back to its start: the answer is not in the picture
   const box = at("guess")
   box.hidden = !box.hidden
   guessed = null
   window.dispatchEvent(new Event("resize"))
   if (box.hidden) return send("guess:")
-  const slider = made("input", "", { type: "range", min: -10, max: 10, step: 0.1, value: 0, title: "Where will θ be when the run is complete? Drag the line in the picture with this." })
-  const shown = made("output", "0.0"), label = made("label", "Where will θ be when the run is complete?")
+  const slider = made("input", "", { type: "range", min: -10, max: 10, step: 0.1, value: 0, title: "Where θ ends: drag this, or the dotted line in the picture." })
+  const shown = made("output", "0.0"), label = made("label", "Where will θ be when the run is complete? ")
   slider.setAttribute("aria-label", "guess of θ")
   slider.oninput = () => { shown.textContent = (+slider.value).toFixed(1).replace("-", "−"); send(`guess:${slider.value}`) }
   label.append(slider, shown)
-  const go = made("button", "Run it", { type: "button", title: "Hides nothing, starts the run from its beginning" })
+  const go = made("button", "Run it", { type: "button", title: "Plays the run from its start" })
   go.onclick = () => { guessed = +slider.value; send("guessed") }
   box.replaceChildren(label, go, made("b", ""))
+  send("reset")
   send("guess:0")
+}
+function drag(θ) { // a hand in the picture of θ(t)
+  const slider = at("guess").querySelector("input")
+  if (at("guess").hidden || !slider || guessed !== null) return
+  slider.value = θ
+  slider.oninput()
+}
+function again() { // pictures in another look: what lights them, and the guess
+  if (stage >= 0) send(`light:${stage}`)
+  if (!at("guess").hidden) at("guess").querySelector("input").oninput()
 }
 function judged() { // the run is complete: how far off was the guess?
   const seen = JSON.parse(wire.numbers || "{}")

@@ -113,8 +113,8 @@ def _turned(cells: np.ndarray, text: bool) -> np.ndarray:
 
 MARKS = (
     Mark("data", "on, as in the memory", "A unit that is on, and right for the nearest memory."),
-    Mark("exact", "on, but wrong", "A unit that is on where the nearest memory is off. Paler: off, "
-         "but should be on."),
+    Mark("exact", "wrong (pale: off)", "A unit that is on where the nearest memory is off. Pale: "
+         "off, but should be on. A bar of this colour: an overlap below zero."),
     Mark("walkers", "next, overlap", "The frame: the unit that looks at its neighbours next. Bars "
          "and line: overlap with each memory, and the energy."),
     Mark("formula", "energy of the memory", "Where the energy ends if the memory is found."),

@@ -69,6 +69,7 @@ class Run:
             seen = side.seen(step, whole) | side.densities(_shown(side))
             out |= {f"{name}.{key}": value for key, value in seen.items()}
             out[f"{name}.title"] = side.flow.title
+            out[f"{name}.end"] = TwoModes.steps * side.dt  # of a whole run
         return out | {"θ_star": next(iter(self.sides.values())).target.θ_star}
 
 
@@ -196,8 +197,8 @@ def flows_of(values: Values) -> dict[str, Flow]:
 MARKS = (
     Mark("data", "data, θ*", "What is to be learned: the law of the data, and its θ*."),
     Mark("exact", "exact law", "The method without chance: its law is followed exactly."),
-    Mark("walkers", "walkers", "The method on samples. Those it keeps are its negatives: points on "
-         "the energy, bars in the densities."),
+    Mark("walkers", "samples, walkers", "The method on samples. Walkers are samples that it keeps: "
+         "its negatives, points on the energy, bars in the densities."),
     Mark("formula", "formula", "The lecture's formula, for modes that are far apart."),
 )  # fmt: skip
 NOISE = Mark("accent", "noise", "The law of the noise that NCE compares with.")
