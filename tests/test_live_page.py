@@ -136,7 +136,7 @@ def test_it_fits(browser: Browser, live_file: Path, size: tuple[int, int], schem
     opened = Visit(
         browser, live_file, "#loss=replay-buffer&time=1&walkers=100", size, color_scheme=scheme
     )
-    opened.until(DONE)
+    opened.until("toyflows.shown()?.done")
     page = opened.page
     page.evaluate("document.querySelectorAll('details').forEach(d => { d.open = true })")
     settled(opened)
