@@ -58,7 +58,7 @@ async function live(id, s, { backends, bins, points }) {
       piece.see(courses, bins, record % points === 0 || last);
       record++;
     }
-    if (performance.now() - began > PIECE || last) {
+    if (step === 0 || performance.now() - began > PIECE || last) {  // the start is told at once
       postMessage({ id, piece });
       piece = new Piece(record);
       await breath();
