@@ -76,8 +76,8 @@ def asked(
     cases = [(loss, options, drawn(seed, loss, options)) for seed in seeds
              for loss, options in CASES if loss in losses]  # fmt: skip
     how = {"backend": backend, "verdict": verdict}
-    jobs = [{"loss": loss, "options": o} | how | s for loss, o, s in cases]
-    for (loss, options, s), told in zip(cases, page.evaluate(RUN, jobs), strict=True):
+    for loss, options, s in cases:
+        [told] = page.evaluate(RUN, [{"loss": loss, "options": options} | how | s])
         yield loss, toyflows.flow(loss, backends=[backend], options=options, threads=1, **s), told
 
 
@@ -188,6 +188,30 @@ def test_verdicts_are_the_librarys(page: Any) -> None:
                 assert found["number"] == pytest.approx(verdict.number, rel=1e-6, abs=1e-9)
     assert {"converges", "on its way", "biased", "no learning"} <= seen[True]
     assert {"mode collapse", "on its way", "biased"} <= seen[False]
+
+
+LIKELIHOOD = "[ops.meanOfR(negatives, θ) - ops.meanOfR(ops.data, θ)]"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        (LIKELIHOOD, LIKELIHOOD.replace("θ) -", "θ) +"), test_the_exact_law_is_the_librarys),
+        (str(kernel_random.MIX_2), str(kernel_random.MIX_1), test_walkers_are_the_librarys),
+    ],
+    ids=["sign", "constant"],
+)
+def test_a_wrong_sign_or_constant_is_seen(
+    browser: Browser, live_file: Path, tmp_path: Path, right: str, wrong: str, check: Any
+) -> None:
+    """The comparisons above turn red with it."""
+    text = live_file.read_text("utf-8")
+    assert right in text
+    (tmp_path / "wrong.html").write_text(text.replace(right, wrong), "utf-8")
+    opened = Visit(browser, tmp_path / "wrong.html")
+    with pytest.raises(AssertionError, match="assert"):
+        check(opened.page)
+    opened.context.close()
 
 
 def said(says: str, loss: str) -> str:

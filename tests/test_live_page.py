@@ -107,6 +107,7 @@ def test_your_own_method(visit: Visit) -> None:
         for backend, tr in run.backends.items():
             told = page.evaluate(f"Array.from(toyflows.shown().theta.{backend})")
             assert told == pytest.approx(tr.θ.tolist(), abs=1e-9), (name, backend)
+        assert page.evaluate("toyflows.shown().verdict.kind") == run.verdict.kind, name
     for code, why in BAD:
         page.fill("#code", code)
         page.click("#adopt")
