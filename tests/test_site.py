@@ -40,7 +40,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = "".join(
         f'<section id="{name}"><img alt="" src="{name}.png"></section>' for name in names
     )
-    (folder / "index.html").write_text(f"<!DOCTYPE html><title>Figures</title>{places}")
+    (folder / "index.html").write_text(
+        f"<!DOCTYPE html><title>Figures</title><style>img {{ width: 100% }}</style>{places}"
+    )
     for name in names:
         (folder / f"{name}.png").write_bytes(PIXEL.read_bytes())
     return folder
