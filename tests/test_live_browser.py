@@ -3,7 +3,9 @@ computes, and what it shows and says can be trusted."""
 
 from __future__ import annotations
 
+import json
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 CASES = [(loss, options) for loss, many in VARIANTS.items() for options in many]
 FIELDS = ("ml", "score-matching", "nce", "cd")  # whose verdicts are cheap to compare
+PERSISTENT = ("pcd", "jarzynski", "replay-buffer")
+SHORT = 5.0  # for so long are persistent particles followed here, on both sides
 SMALLEST = 1e-9  # a θ̇ below it is a difference of two means of order 1, whose digits are lost
 
 
@@ -65,12 +69,15 @@ RUN = """async jobs => {
   return out; }"""
 
 
-def asked(page: Any, backend: str, seeds: range, losses: Any = VARIANTS) -> Iterator[Any]:
+def asked(
+    page: Any, backend: str, seeds: range, losses: Any = VARIANTS, verdict: bool = False
+) -> Iterator[Any]:
     """(loss, run of the library, run of the page) of random settings."""
     cases = [(loss, options, drawn(seed, loss, options)) for seed in seeds
              for loss, options in CASES if loss in losses]  # fmt: skip
-    jobs = [{"loss": loss, "options": o, "backend": backend} | s for loss, o, s in cases]
-    for (loss, options, s), told in zip(cases, page.evaluate(RUN, jobs), strict=True):
+    how = {"backend": backend, "verdict": verdict}
+    for loss, options, s in cases:
+        [told] = page.evaluate(RUN, [{"loss": loss, "options": options} | how | s])
         yield loss, toyflows.flow(loss, backends=[backend], options=options, threads=1, **s), told
 
 
@@ -151,28 +158,72 @@ def test_a_step_of_langevin_has_the_kernels_noise(page: Any) -> None:
     assert x - still - h * 6.0 * r == pytest.approx(np.array(told), abs=1e-12)
 
 
+@pytest.fixture
+def followed_shortly(page: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The library and the page follow persistent particles for SHORT."""
+    monkeypatch.setattr("toyflows.followed.LEAST", SHORT)
+    data = page.inner_text("#data")
+    told = json.loads(data)
+    told["verdict"]["least"] = SHORT
+    put = "text => { document.getElementById('data').textContent = text; }"
+    page.evaluate(put, json.dumps(told))
+    yield
+    page.evaluate(put, data)
+
+
+@pytest.mark.usefixtures("followed_shortly")
 def test_verdicts_are_the_librarys(page: Any) -> None:
-    """The word of each field's run; the sentence and its number where they are no round-off."""
-    seen = set()
-    for loss, run, told in asked(page, "grid", range(1, 6), FIELDS):
-        verdict, found = run.verdict, told["verdict"]
-        if run.backends["grid"].extra:
-            assert found is None
-            continue
-        seen.add(verdict.kind)
-        assert found["kind"] == verdict.kind, (loss, run.settings)
-        if np.max(np.abs(run.backends["grid"].velocity)) > SMALLEST:
-            assert found["says"] == verdict.says
-            assert found["number"] == pytest.approx(verdict.number, rel=1e-6, abs=1e-9)
-    assert {"converges", "on its way", "biased", "no learning"} <= seen
+    """The word of each run; the sentence and its number where they are no round-off."""
+    seen = {True: set(), False: set()}
+    for seeds, losses in ((range(1, 6), FIELDS), (range(1, 4), PERSISTENT)):
+        for loss, run, told in asked(page, "grid", seeds, losses, verdict=True):
+            verdict, found = run.verdict, told["verdict"]
+            if run.backends["grid"].extra:
+                assert found is None
+                continue
+            seen[loss in FIELDS].add(verdict.kind)
+            assert found["kind"] == verdict.kind, (loss, run.settings)
+            if np.max(np.abs(run.backends["grid"].velocity)) > SMALLEST:
+                assert said(found["says"], loss) == said(verdict.says, loss)
+                assert found["number"] == pytest.approx(verdict.number, rel=1e-6, abs=1e-9)
+    assert {"converges", "on its way", "biased", "no learning"} <= seen[True]
+    assert {"mode collapse", "on its way", "biased"} <= seen[False]
+
+
+LIKELIHOOD = "[ops.meanOfR(negatives, θ) - ops.meanOfR(ops.data, θ)]"
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "check"),
+    [
+        (LIKELIHOOD, LIKELIHOOD.replace("θ) -", "θ) +"), test_the_exact_law_is_the_librarys),
+        (str(kernel_random.MIX_2), str(kernel_random.MIX_1), test_walkers_are_the_librarys),
+    ],
+    ids=["sign", "constant"],
+)
+def test_a_wrong_sign_or_constant_is_seen(
+    browser: Browser, live_file: Path, tmp_path: Path, right: str, wrong: str, check: Any
+) -> None:
+    """The comparisons above turn red with it."""
+    text = live_file.read_text("utf-8")
+    assert right in text
+    (tmp_path / "wrong.html").write_text(text.replace(right, wrong), "utf-8")
+    opened = Visit(browser, tmp_path / "wrong.html")
+    with pytest.raises(AssertionError, match="assert"):
+        check(opened.page)
+    opened.context.close()
+
+
+def said(says: str, loss: str) -> str:
+    """A sentence, without the time that jarzynski still needs: the page knows its law at any θ, the
+    library's sums find it only where the modes mix, and reckon from the path elsewhere."""
+    return re.sub("; it needs.*", "", says) if loss == "jarzynski" else says
 
 
 def test_no_verdict_where_none_is_proved(page: Any) -> None:
-    for loss in ("pcd", "jarzynski", "replay-buffer", "gan"):
-        told = page.evaluate(RUN, [{"loss": loss, "time": 1.0}])[0]
+    for loss, backend in (("gan", "grid"), ("ml", "walkers")):
+        told = page.evaluate(RUN, [{"loss": loss, "time": 1.0, "backend": backend}])[0]
         assert told["verdict"] is None
-    told = page.evaluate(RUN, [{"loss": "ml", "time": 1.0, "backend": "walkers"}])[0]
-    assert told["verdict"] is None
 
 
 REFUSED = [

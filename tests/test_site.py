@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from accessible import faults
 from typer.testing import CliRunner
 
 from toyflows import site
@@ -23,6 +25,7 @@ from toyflows.files import whole_folder
 from toyflows.site import api, notebooks
 from toyflows.site.links import Places
 
+PATIENCE = 120_000  # milliseconds, of a loaded machine
 PIXEL = Path(__file__).parent.parent / "docs" / "lab.png"
 
 
@@ -37,7 +40,9 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
     places = "".join(
         f'<section id="{name}"><img alt="" src="{name}.png"></section>' for name in names
     )
-    (folder / "index.html").write_text(f"<!DOCTYPE html><title>Figures</title>{places}")
+    (folder / "index.html").write_text(
+        f"<!DOCTYPE html><title>Figures</title><style>img {{ width: 100% }}</style>{places}"
+    )
     for name in names:
         (folder / f"{name}.png").write_bytes(PIXEL.read_bytes())
     return folder
@@ -118,22 +123,57 @@ def test_what_the_pages_hold(built: Path) -> None:
     assert "One number &amp; two modes" in (built / "gallery_index.html").read_text("utf-8")
 
 
-# Of the widest and the oddest pages, with the room's own tests in test_live_browser.py.
-LOOKED_AT = ("index", "lectures", "errata", "notebooks/01_two_modes", "api/toyflows.flows",
-             "laboratory", "benchmarks/walkers", "search")  # fmt: skip
+# A page of each kind, for what takes axe seconds on each.
+KINDS = ("index", "errata", "api/toyflows.datasets", "laboratory", "search", "gallery_index")
 
 
 @pytest.mark.browser
 def test_in_a_browser(built: Path, browser: Any) -> None:
-    """From the disk without a network and from a server: no message, nothing from elsewhere, no
-    sideways scrolling from a phone to a hall, and search finds."""
+    """Every page, from the disk without a network and from a server: no message, nothing missing or
+    from elsewhere, no sideways scrolling from a phone to a hall; search finds; all kinds of pages
+    can be read, heard, and moved through by keys, in the light and in the dark."""
     handler = functools.partial(Quiet, directory=str(built))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        address = f"http://127.0.0.1:{server.server_port}"
-        for root, widths in ((built.as_uri(), (360, 1920)), (address, (768,))):
-            _look(browser, root, widths)
+        served = f"http://127.0.0.1:{server.server_port}"
+        names = sorted(p.relative_to(built).as_posix() for p in built.rglob("*.html"))
+        with looking(browser, built.as_uri()) as page:
+            for name in names:
+                page.goto(f"{built.as_uri()}/{name}")
+                for width in (360, 1920):
+                    page.set_viewport_size({"width": width, "height": 800})
+                    assert page.evaluate(FITS), f"{name} at {width}"
+            _by_keys(page, f"{built.as_uri()}/index.html")
+            for name in KINDS:
+                page.goto(f"{built.as_uri()}/{name}.html")
+                assert faults(page) == [], name
+                page.emulate_media(color_scheme="dark")
+                assert faults(page, "color-contrast") == [], name
+                page.emulate_media(color_scheme="light")
+        with looking(browser, served) as page:
+            for name in names:
+                page.goto(f"{served}/{name}")
+                assert page.evaluate(FITS), name
+            page.goto(f"{served}/search.html?q=jarzynski")
+            page.wait_for_selector("#search-results li a")
         server.shutdown()
+
+
+FITS = "document.documentElement.scrollWidth <= innerWidth"
+
+
+def _by_keys(page: Any, url: str) -> None:
+    """The first stops of the tab key: each is another one, seen, and told by its outline."""
+    page.goto(url)
+    stops = []
+    for _ in range(8):
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate("""() => {
+            const e = document.activeElement, box = e.getBoundingClientRect();
+            return [e.outerHTML, e !== document.body && box.width > 0,
+              getComputedStyle(e).outlineStyle !== "none"]; }"""))  # fmt: skip
+    assert len({html for html, *_ in stops}) == len(stops)
+    assert all(seen and told for _, seen, told in stops), stops
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -143,31 +183,45 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing."""
 
 
-def _look(browser: Any, root: str, widths: tuple[int, ...]) -> None:
+@contextmanager
+def looking(browser: Any, root: str) -> Iterator[Any]:
+    """A page on which nothing may go wrong, and which may ask for nothing outside of `root`."""
     context = browser.new_context()
     context.set_offline(root.startswith("file:"))
     page, wrong = context.new_page(), []
+    page.set_default_timeout(PATIENCE)
     page.on("console", lambda message: wrong.append(message.text))
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on(
-        "requestfailed",
-        lambda request: (
+
+    def failed(request: Any) -> None:
+        if "ERR_ABORTED" not in (request.failure or ""):  # the next page is asked for
             wrong.append(f"failed: {request.url}")
-            if "ERR_ABORTED" not in (request.failure or "")
-            else None
-        ),
-    )  # the next page is asked for
-    page.on("request", lambda r: None if r.url.startswith((root, "data:")) else wrong.append(r.url))
-    for name in LOOKED_AT:
-        page.goto(f"{root}/{name}.html")
-        for width in widths:
-            page.set_viewport_size({"width": width, "height": 800})
-            fits = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-            assert fits, f"{name} at {width}"
-    page.goto(f"{root}/search.html?q=jarzynski")
-    page.wait_for_selector("#search-results li a")
+
+    page.on("requestfailed", failed)
+    ours = (root, "data:", "blob:")
+    page.on("request", lambda r: None if r.url.startswith(ours) else wrong.append(r.url))
+    yield page
     assert wrong == []
     context.close()
+
+
+BROKEN = """<title>x</title><h1>One</h1><h4>Two</h4><button></button><img src="data:,">
+<p style="color: #aaa; background: #fff">faint</p>"""
+
+
+@pytest.mark.browser
+def test_faults_are_found(browser: Any, tmp_path: Path) -> None:
+    """By axe, by the console, and by the watch over requests."""
+    (tmp_path / "a.html").write_text(BROKEN)
+    page = browser.new_page()
+    page.goto((tmp_path / "a.html").as_uri())
+    found = {line.partition(":")[0] for line in faults(page)}
+    assert found >= {"button-name", "color-contrast", "heading-order", "html-has-lang", "image-alt"}
+    page.close()
+    for bad in ("<script>console.log(1)</script>", '<img src="no.png">', "<script>no()</script>"):
+        (tmp_path / "a.html").write_text(bad)
+        with pytest.raises(AssertionError), looking(browser, tmp_path.as_uri()) as watched:
+            watched.goto((tmp_path / "a.html").as_uri())
 
 
 # ---- what is refused, and what stays

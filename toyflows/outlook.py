@@ -195,7 +195,8 @@ class _Particles(RunEnd):
             return out  # a swing passes its rest, and goes on
         goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
         needs, passed = out.needs, out.passed
-        if follows or out.goes == "rest":  # from the end of what was followed
+        arrived = out.goes == goes == "star" and needs <= out.followed  # and was seen to
+        if (follows or out.goes == "rest") and not arrived:  # from the end of what was followed
             needs = out.followed + ahead.time / rate
         if follows and math.isnan(passed) and (ahead.at - star) * (state.θ - star) < 0:
             passed = out.followed + ahead.passed / rate

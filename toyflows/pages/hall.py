@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from html import escape
 from typing import Any
 
@@ -135,14 +135,15 @@ HALLS = {
         Hall(
             "hopfield", "Hopfield’s network",
             "E(s) = −½ Σ_{ij} W_{ij} s_i s_j,   W = Σ_n x_n x_n^T,   s_i ← sgn(Σ_j W_{ij} s_j)",
-            "Units s_i = ±1 are looked at one by one, in a new random order each sweep. At T = 0 "
-            "no step raises E. At T > 0 a unit is +1 with probability 1/(1 + e^(−2a/T)).",
+            "Units are +1 (green) or −1. They are looked at one by one, in a new random order each "
+            "sweep. At T = 0 no step raises E. The higher T is, the more often a unit goes against "
+            "the others by chance.",
             (
                 Control("letter", "letter", "D", "menu", values=("D", "J", "C", "M")),
                 Control("flips", "units turned", 4, least=0, most=25),
                 Control("stored", "letters stored", 4, "menu", values=(1, 2, 3, 4)),
                 Control("T", "temperature T", 0.0, least=0, most=20, step=0.5),
-                SEED,
+                replace(SEED, value=1),  # the first thing that is seen is a letter found again
             ),
             ("room/random",), _hopfield,
         ),

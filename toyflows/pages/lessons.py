@@ -130,7 +130,7 @@ LESSONS = (
     ),
     Lesson(
         "ising-cold", "ising", "A cold magnet", "T=1.8&begin=ordered",
-        "All spins begin up. The temperature is below T_c = 2.269. What does m do?",
+        "All spins begin up. The temperature is below the critical one, 2.269. What does m do?",
         ("m stays near Onsager’s value", "m goes to 0", "m goes to −1"), 0,
         "m stays near Onsager’s value. One side wins, and the lattice is too large to turn round.",
     ),
@@ -138,7 +138,7 @@ LESSONS = (
         "ising-hot", "ising", "A hot magnet", "T=3&begin=ordered",
         "All spins begin up again, but the temperature is 3. What does m do?",
         ("m stays near 1", "m goes to 0", "m goes to −1"), 1,
-        "m goes to 0. Above T_c no side wins.",
+        "m goes to 0. Above the critical temperature no side wins.",
     ),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from toyflows import field, outlook, path_ahead
+from toyflows import field, followed, outlook, path_ahead, stationary
 from toyflows.cloud import FAR, half_line
 from toyflows.errors import InputError
 from toyflows.flows import equation, make, registry
@@ -28,7 +28,10 @@ from toyflows.settings import RECORDS, USUAL_STAR, RunSettings
 from toyflows.target import LARGEST_THETA
 from toyflows.verdict import MESSAGE
 
-ENGINE = ("words", "maths", "random", "grid", "walkers", "flows", "run", "verdict", "own")
+ENGINE = (
+    "words", "maths", "random", "grid", "walkers", "flows", "run", "field", "path_ahead",
+    "stationary", "outlook", "verdict", "own",
+)  # fmt: skip
 ROOM = (
     "model", "draw", "player", "room/widgets", "room/controls", "room/workers", "room/editor",
     "room/lesson", "room/stages", "room/room",
@@ -136,12 +139,23 @@ def constants() -> dict[str, Any]:
         "methods": [_method(name) for name in METHODS],
         "names": NAMES, "messages": MESSAGE, "near": NEAR, "records": RECORDS,
         "most_steps": MOST_STEPS,
-        "verdict": {
-            "learned": LEARNED, "runs": path_ahead.RUNS, "round_off": field.ROUND_OFF,
-            "first": field.FIRST, "widest": field.WIDEST, "grows": field.GROWS,
-            "largest_theta": LARGEST_THETA, "slope": outlook.SLOPE,
-            "level": field.LEVEL, "apart": field.APART, "finest": field.FINEST,
-        },
+        "verdict": verdict_numbers(),
+    }  # fmt: skip
+
+
+def verdict_numbers() -> dict[str, float]:
+    """What a verdict's rules compare with."""
+    names = {
+        path_ahead: ("runs", "bent", "nearly", "farther"),
+        field: ("round_off", "first", "widest", "grows", "level", "apart", "finest", "chatter"),
+        outlook: ("slope", "follows", "fine", "at_rest"),
+        followed: ("least", "work", "first_piece", "onwards", "stops"),
+        stationary: ("settled", "depth", "tiny", "alike", "small", "elsewhere"),
+    }  # fmt: skip
+    told = {name: getattr(of, name.upper()) for of, many in names.items() for name in many}
+    return {
+        **told, "learned": LEARNED, "largest_theta": LARGEST_THETA,
+        "plain": stationary.FIRST, "most_steps": stationary.MOST,
     }  # fmt: skip
 
 

@@ -95,5 +95,6 @@ const minus = text => text.replace(/-(?=[\d.])/g, "−");
 function signed(v) {
   if (!Number.isFinite(v)) return "–";
   if (Math.abs(v) >= 1e4) return minus(v.toExponential(2));
-  return (v < 0 ? "−" : "+") + Math.abs(v).toFixed(3);
+  const digits = Math.abs(v).toFixed(3);
+  return (digits === "0.000" ? "" : v < 0 ? "−" : "+") + digits;
 }

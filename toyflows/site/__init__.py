@@ -16,7 +16,7 @@ from pathlib import Path
 from toyflows.errors import InputError
 from toyflows.files import check_folder, whole_folder
 from toyflows.pages import rooms
-from toyflows.site import book
+from toyflows.site import access, book
 
 MARKER = ".toyflows-site"  # says that a folder is ours to replace
 NEEDED = ("sphinx", "myst_parser", "furo", "latex2mathml")
@@ -67,6 +67,7 @@ def build(
         source = Path(place)
         book.write(source, checkout, pictures, run)
         warnings = _sphinx(source, folder)
+        access.mend(folder)
         rooms.write(folder / LIVE)
         if pictures is not None:
             _copy_gallery(pictures, folder / "gallery")

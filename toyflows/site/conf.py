@@ -24,7 +24,6 @@ html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence"]
 python_use_unqualified_type_names = True
-python_maximum_signature_line_length = 80
 toc_object_entries = False
 pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"

@@ -51,13 +51,20 @@ function drawEnergy(canvas, frames, k) {
   dot(c, X(k), Y(E[k]), "grid");
 }
 
+// What the units show, where that is a stored letter.
+function shownBy(state, stored) {
+  const m = LETTERS.slice(0, stored).map(row => core.overlap(state, row));
+  const j = m.findIndex(v => Math.abs(v) === 1);
+  return j < 0 ? "" : ` The units show ${NAMED[j]}${m[j] > 0 ? "" : " with every unit turned"}.`;
+}
+
 const VIEW = {
   titles: () => ["units; stored letters and overlaps m", "energy E(s)"],
   clock: (frames, k) => `looks: ${k}`,
   now(frames, k, s) {
     const changed = frames[0].s.reduce((sum, v, i) => sum + (v !== frames[k].s[i]), 0);
     return `${changed} of ${frames[0].s.length} units have changed; E = ${frames[k].E.toFixed(0)}, `
-      + `overlap with ${s.letter} m = ${frames[k].m.toFixed(2)}.`;
+      + `overlap with ${s.letter}: m = ${minus(frames[k].m.toFixed(2))}.${shownBy(frames[k].s, s.stored)}`;
   },
   numbers: (frames, k) => ({ s: Array.from(frames[k].s), E: frames[k].E, m: frames[k].m }),
   draw(left, right, frames, k, s) {

@@ -1,4 +1,4 @@
 return {
   Refused, METHODS, FLOWS, checked, course, whole, judged, ownFlow, Recorder, Grid, Walkers, Target,
-  now, soFar, changes, meanOfR, fillBits, streamKeys, normals, uniforms, pyFormat,
+  now, soFar, changes, dot, responsibilities, fillBits, streamKeys, normals, uniforms, pyFormat,
 };

@@ -27,7 +27,7 @@ function tried(code, given) {
       done([null, why]);
     };
     const tell = data => {
-      if (data.ready) desk.post({ id: -1, kind: "whole", backend: "grid", given: few(given) });
+      if (data.ready) desk.post({ id: -1, kind: "whole", backend: "grid", verdict: false, given: few(given) });
       else if (data.result?.stopped) fail(data.result.stopped);
       else if (data.result) done([desk, ""]);
     };

@@ -78,6 +78,10 @@ class Grid {
   dataParticles() { return this.target.data; }
   model(θ) { return law(this.mix, θ, this.x); }
   noise(spread) {
+    if (this.fresh?.spread !== spread) this.fresh = { spread, law: this.gaussian(spread) };
+    return this.fresh.law;
+  }
+  gaussian(spread) {
     const m = this.mix.m, reach = REACH * spread;
     const x = nodes(m - reach, m + reach, Math.min(this.dx, 0.6 * spread), m);
     return cloud(x, normalised(x.map(v => Math.exp(-0.5 * ((v - m) / spread) ** 2))));
@@ -88,9 +92,15 @@ class Grid {
     if (x[0] <= low + dx && high - dx <= x[x.length - 1]) return x;
     return nodes(Math.min(x[0], low), Math.max(x[x.length - 1], high), dx, this.mix.m);
   }
+  // r_θ at the points, kept for the move that follows at the same θ.
+  responsibilities(of, θ) {
+    if (of.at !== θ) Object.assign(of, { at: θ, r: responsibilities(this.mix, of, θ) });
+    return of.r;
+  }
   move(from, θ) {
-    const { half, near, far } = this.gaussians, { mix, h, dx } = this, y = this.around(from);
-    const to = from.x.map(x => (x - h * mix.slope(x, θ) - y[0]) / dx);
+    const { half, near, far } = this.gaussians, { mix: { a, d }, h, dx } = this, y = this.around(from);
+    const r = this.responsibilities(from, θ), { x } = from, to = new Float64Array(x.length);
+    for (let k = 0; k < to.length; k++) to[k] = (x[k] - h * (x[k] - a - d * r[k]) - y[0]) / dx;
     let out = spreadNear(from.w, to, y.length, dx, half, near), K = near.length >> 1;
     if (far) {
       out = convolve(out, far);
@@ -99,23 +109,22 @@ class Grid {
     return cloud(y, normalised(out.slice(K, K + y.length)));
   }
   // (1 − p) first + p second: points that are equal become one.
-  blend(first, second, p) {
-    const { x, w } = first, { x: z, w: v } = second, to = [], weights = [];
-    for (let i = 0, j = 0; i < x.length || j < z.length;) {
-      const here = Math.min(i < x.length ? x[i] : Infinity, j < z.length ? z[j] : Infinity);
-      let weight = 0;
-      if (x[i] === here) weight += (1 - p) * w[i++];
-      if (z[j] === here) weight += p * v[j++];
-      to.push(here);
-      weights.push(weight);
+  blend({ x, w }, { x: z, w: v }, p) {
+    const to = new Float64Array(x.length + z.length), weights = new Float64Array(to.length);
+    let n = 0;
+    for (let i = 0, j = 0; i < x.length || j < z.length; n++) {
+      const left = i < x.length ? x[i] : Infinity, right = j < z.length ? z[j] : Infinity;
+      to[n] = Math.min(left, right);
+      if (left === to[n]) weights[n] += (1 - p) * w[i++];
+      if (right === to[n]) weights[n] += p * v[j++];
     }
-    return cloud(Float64Array.from(to), normalised(Float64Array.from(weights)));
+    return cloud(to.slice(0, n), normalised(weights.slice(0, n)));
   }
   pick(from) { return from; }
   crossed() { return NaN; }
   put(into, picked, oneIn) { return this.blend(into, picked, 1 / oneIn); }
   mean(of, f) { return meanOf(of, f); }
-  meanOfR(of, θ) { return meanOfR(this.mix, of, θ); }
+  meanOfR(of, θ) { return dot(of.w, this.responsibilities(of, θ)); }
   meanOfD(of, ...at) { return meanOfD(this.mix, of, ...at); }
   // Shares beyond the centre, which jump: known for ρ_θ, else by `half_line`'s shares of the nodes.
   inB(of) { return of.θ !== null ? this.mix.shareB(of.θ) : this.beyond(of); }

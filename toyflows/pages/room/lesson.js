@@ -70,8 +70,9 @@ function concealing() {
 function tellLesson(complete, right) {
   const question = questionNow();
   if (!question || said === null) return;
-  const right_one = lesson ? lesson.right : right, yours = `You said: ${question.choices[said]}.`;
+  const rightOne = lesson ? lesson.right : right, yours = `You said: ${question.choices[said]}.`;
+  const but = lesson ? "That is not so." : `But ${question.choices[rightOne]}.`;  // a lesson tells what is
   if (!complete) el("tells").textContent = yours;
-  else if (right_one < 0) el("tells").textContent = `${yours} See for yourself.`;
-  else el("tells").textContent = `${yours} ${said === right_one ? "So it is." : `But ${question.choices[right_one]}.`} ${question.tells}`;
+  else if (rightOne < 0) el("tells").textContent = `${yours} See for yourself.`;
+  else el("tells").textContent = `${yours} ${said === rightOne ? "So it is." : but} ${question.tells}`;
 }

@@ -97,13 +97,19 @@ function meanOf({ x, w }, f) {
   return w ? sum : sum / x.length;
 }
 
-// E[r_θ], the mean that most methods ask for.
-function meanOfR(mix, { x, w }, θ) {
-  const { d, m } = mix;
+// Σ u v.
+function dot(u, v) {
   let sum = 0;
-  for (let k = 0; k < x.length; k++)
-    if (w[k] > 0) sum += w[k] / (1 + Math.exp(clamp(θ - d * (x[k] - m), -700, 700)));
+  for (let k = 0; k < u.length; k++) sum += u[k] * v[k];
   return sum;
+}
+
+// r_θ at the points of positive weight: the mean that most methods ask for, and what moves them.
+function responsibilities({ d, m }, { x, w }, θ) {
+  const r = new Float64Array(x.length);
+  for (let k = 0; k < x.length; k++)
+    if (w[k] > 0) r[k] = 1 / (1 + Math.exp(clamp(θ - d * (x[k] - m), -700, 700)));
+  return r;
 }
 
 // E[(D, D r_θ, r_θ)] of noise-contrastive estimation: D = A/(A + e^c B) with A = 1 + e^{y−θ} and

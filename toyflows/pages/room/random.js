@@ -91,7 +91,7 @@ function normalsOfBlock(bits, g, at, block, keys, scale) {
     c = fround(c * v + C3); c = fround(c * v + C2); c = fround(c * v + C1); c = fround(c * v + C0);
     g[at + j] = radii[j] * fround(s * y);
     c = fround(radii[j] * c);
-    g[at + HALF + j] = bits[j] & 1 ? -c : c;
+    g[at + HALF + j] = c * (1 - 2 * (bits[j] & 1));  // a branch would be guessed wrong half the time
   }
 }
 

@@ -7,7 +7,7 @@ const state = {
   follow: true, playing: false, speed: 1, theme: "", predict: false,
 };
 const SHARED = [["grid", "theory"], ["walkers"]];  // what each of the two workers computes
-let run = null, desks = [], id = 0, waiting = false;
+let run = null, desks = [], judge = null, id = 0, waiting = false;
 
 // ---- a run ----
 function binsOf(d) {
@@ -32,6 +32,7 @@ function emptyRun(s, method) {
 function begin() {
   const { given, code } = state;
   id++;
+  judge?.close();
   try {
     const s = core.checked(code === null ? given : { ...given, own: true });
     run = emptyRun(s, code === null ? methodOf(given.loss) : OWN);
@@ -56,6 +57,7 @@ function heard(message, k) {
   if (message.piece) take(message.piece, k);
   if (message.done) {
     run.stopped ??= message.stopped;
+    run.end ??= message.end;
     if (--run.left === 0) ended();
   }
   soon();
@@ -79,7 +81,7 @@ function take({ from, rows, crossings, histograms }, k) {
 }
 
 async function ended() {
-  const judging = run, { stopped } = run;
+  const judging = run, { stopped, end } = run;
   run.done = true;
   if (state.follow) state.frame = run.last;
   if (state.asked !== null) state.frame = nearest(run, state.asked);
@@ -88,7 +90,8 @@ async function ended() {
   const { theta: { grid: θ }, velocity: { grid: velocity }, t } = run;
   const seen = { t: Array.from(t), θ: Array.from(θ), velocity: Array.from(velocity) };
   try {
-    const told = await job({ kind: "judge", given: state.given, seen, stopped }, state.code);
+    const asked = { kind: "judge", given: state.given, seen, stopped, end };
+    const told = await job(asked, state.code, desk => { judge = desk; });
     judging.verdict = told.verdict;
   } catch {
     judging.verdict = null;
@@ -142,8 +145,8 @@ function verdictShown(complete) {
   let says = "at the end of the run.";
   if (complete && verdict) says = `${verdict.kind}. ${minus(verdict.says)}`;
   else if (complete && verdict === null)
-    says = "none here: this page proves one only where θ̇ depends on θ alone. The command below gives it.";
-  else if (complete) says = "…";
+    says = "none here: the method moves further numbers beside θ. The command below gives it.";
+  else if (complete) says = "the exact law is followed on …";
   el("says").textContent = says;
 }
 

@@ -53,11 +53,12 @@ function checkedOptions({ name, options }, given) {
 
 // One method on one backend, a step at a time.
 class Course {
-  constructor(s, flow, ops) {
+  // From the start, or from the θ, y and chains of a state.
+  constructor(s, flow, ops, { θ, y, chains } = {}) {
     const extra = flow.extra(s.options);
-    Object.assign(this, { s, flow, ops, θ: s.theta0, step: 0, names: Object.keys(extra) });
-    this.y = Object.values(extra);
-    this.chains = flow.init(s.options, ops.at(0), s.theta0);
+    Object.assign(this, { s, flow, ops, θ: θ ?? s.theta0, step: 0, names: Object.keys(extra) });
+    this.y = y ?? Object.values(extra);
+    this.chains = chains ?? flow.init(s.options, ops.at(0), s.theta0);
     this.crossings = this.chains && flow.negative ? ops.crossed(this.chains, this.chains) : NaN;
     this.stopped = null;
     this.look();

@@ -7,7 +7,7 @@ const LIKELIHOOD = ["ml", "pcd", "cd", "short-run", "replay-buffer", "jarzynski"
 function means(run, k) {
   if (!LIKELIHOOD.includes(run.loss)) return null;
   const { mix, data } = new core.Target(run.theta_star, run.s.separation);
-  const inData = core.meanOfR(mix, data, run.theta.grid[k]);
+  const inData = core.dot(data.w, core.responsibilities(mix, data, run.theta.grid[k]));
   return { data: inData, negatives: inData + run.velocity.grid[k] };
 }
 

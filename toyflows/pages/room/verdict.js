@@ -1,117 +1,12 @@
-// The verdict of methods whose θ̇ is a function of θ alone (toyflows/field.py, outlook.py, verdict.py).
-// Persistent particles and several coordinates have none here: null, and the page says so.
+// The verdict on a run of the exact law (toyflows/verdict.py). Methods with further coordinates than
+// θ have none here: null, and the page says so.
 
-const { learned: LEARNED, runs: RUNS, round_off: ROUND_OFF, first: FIRST, widest: WIDEST,
-  grows: GROWS, largest_theta: LARGEST_THETA, slope: SLOPE,
-  level: LEVEL, apart: APART, finest: FINEST } = constants.verdict;
-const positive = v => (v < 0 || Object.is(v, -0) ? -1 : 1);
+const { learned: LEARNED } = constants.verdict;
 
-// Where θ̇ = v(θ) takes θ: to the first change of sign of v ahead of it.
-function walk(v, θ, star, near) {
-  const begin = v(θ), side = positive(begin);
-  if (Math.abs(begin) < ROUND_OFF) {
-    const low = v(θ - near), high = v(θ + near);
-    if (low > ROUND_OFF && high < -ROUND_OFF)
-      return { end: "zero", at: zero(v, θ - near, θ + near, 1), time: 0, passed: NaN };
-    if (!wakes(v, θ, star, near)) return { end: "still", at: θ, time: Infinity, passed: NaN };
-  }
-  const seen = [[θ, begin]], until = place => timeUntil(v, seen, place, side);
-  for (;;) {
-    const [here, speed] = seen[seen.length - 1];
-    if (!(Math.abs(here) <= LARGEST_THETA)) break;
-    const far = side * (here + side * stride(side * (here - θ)));
-    const marks = [star - near, star, star + near].filter(m => side * (m - here) > 1e-12);
-    let to = side * Math.min(far, ...marks.map(m => side * m)), next = v(to);
-    if (!Number.isFinite(next)) break;
-    if (Math.abs(next) < ROUND_OFF && v(to + side * near) * side < -ROUND_OFF) {
-      to += side * near;
-      next = -side;
-    }
-    if (next * side <= 0 && Math.abs(next) > ROUND_OFF) {
-      const at = zero(v, here, to, side);
-      return { end: "zero", at, time: until(at - side * near), passed: until(star) };
-    }
-    seen.push([to, next]);
-    if (Math.abs(next) < ROUND_OFF && (Math.abs(speed) < ROUND_OFF || next * side <= 0)) {
-      const at = seen[seen.length - 2][0];
-      return { end: "still", at, time: until(at), passed: until(star) };
-    }
-  }
-  const here = seen[seen.length - 1][0];
-  return { end: "away", at: here, time: until(here), passed: until(star) };
-}
-
-function timeUntil(v, seen, place, side) {
-  let time = 0, [here, speed] = seen[0];
-  if (side * (place - here) <= 0) return 0;
-  for (const [to, next] of seen.slice(1)) {
-    if (side * (to - place) >= 0) return time + timeBetween(v, here, speed, place, v(place));
-    time += timeBetween(v, here, speed, to, next);
-    [here, speed] = [to, next];
-  }
-  return time + timeBetween(v, here, speed, place, v(place));
-}
-
-function wakes(v, θ, star, near) {
-  const side = positive(star - θ);
-  return Math.abs(star - θ) > near && v(θ) * side > 0 && Math.abs(v(star - side * near)) > ROUND_OFF;
-}
-
-const stride = gone => Math.max(Math.min(FIRST + gone, WIDEST), GROWS * gone);
-
-// ∫_a^b dθ/v where v(a) = u and v(b) = w, of one sign: as if v were linear, on halves where these
-// say something else.
-function timeBetween(v, a, u, b, w) {
-  const whole = linear(a, u, b, w);
-  if (whole === Infinity || Math.abs(w - u) < LEVEL * Math.abs(u) || Math.abs(b - a) < FINEST)
-    return whole;
-  const middle = 0.5 * (a + b), speed = v(middle);
-  const halves = linear(a, u, middle, speed) + linear(middle, speed, b, w);
-  if (!(Math.abs(halves - whole) > APART * halves)) return halves;
-  return timeBetween(v, a, u, middle, speed) + timeBetween(v, middle, speed, b, w);
-}
-
-function linear(a, u, b, w) {
-  [u, w] = [Math.abs(u), Math.abs(w)];
-  if (u === 0 || w === 0) return Infinity;
-  const same = Math.abs(w - u) < 1e-6 * u;
-  return Math.abs(b - a) * (same ? 1 / u : (Math.log(w) - Math.log(u)) / (w - u));
-}
-
-function zero(v, a, b, side) {
-  for (let k = 0; k < 80; k++) {
-    const middle = 0.5 * (a + b);
-    if (middle === a || middle === b) break;
-    if (v(middle) * side > 0) a = middle;
-    else b = middle;
-  }
-  return b;
-}
-
-// What comes after the run's last record, of the exact law; null where that is not known here.
-function outlook(v, θ, star, { rate, dt }, lasted) {
-  const near = NEAR, η = rate * dt, drift = v(θ), there = Math.abs(θ - star) <= near;
-  const none = { rest: NaN, needs: Infinity, passed: NaN, drift };
-  const back = a => a.end === "zero" && Math.abs(a.at - star) <= near
-    && a.time <= rate * RUNS * Math.max(lasted, dt);
-  if (there && back(walk(v, star - 2 * near, star, near)) && back(walk(v, star + 2 * near, star, near)))
-    return { ...none, goes: "stays", needs: 0 };
-  const ahead = walk(v, θ, star, near);
-  const passed = (ahead.at - star) * (θ - star) < 0 ? ahead.passed / rate : NaN;
-  if (ahead.end === "zero") {
-    const slope = (v(ahead.at + SLOPE) - v(ahead.at - SLOPE)) / (2 * SLOPE);
-    if (Math.abs(slope) * η >= 2) return null;  // Euler's steps are unstable there
-    if (there && Math.abs(ahead.at - star) <= near) return { ...none, goes: "still" };
-    const goes = Math.abs(ahead.at - star) <= near ? "star" : "rest";
-    return { ...none, goes, passed, rest: ahead.at, needs: ahead.time / rate };
-  }
-  if (ahead.end === "still" && Math.abs(ahead.at - θ) <= NEAR) return { ...none, goes: "still" };
-  return { ...none, goes: "away", passed };
-}
-
-// The decision table of verdict.py.
+// The decision table.
 function word(ahead, there, moved, speed, lasted) {
   if (ahead.goes === "stays") return "converges";
+  if (ahead.goes === "swings") return "oscillates";
   if (ahead.goes === "still" && there) return "no learning";
   if (tooSlow(ahead, speed, RUNS * lasted) && !moved) return "no learning";
   return { star: "on its way", rest: "biased", still: "biased", away: "mode collapse" }[ahead.goes];
@@ -123,34 +18,40 @@ function tooSlow({ goes, passed, needs }, speed, runs) {
   return goes === "still" || Math.min(first, needs) > runs;
 }
 
-const largest = values => values.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-
 // The verdict on a whole recorded run of the exact law, as {kind, number, says}; null: none here.
-function judged(run, seen) {
-  const { s, flow, ops } = run, { θ, velocity, t } = seen, star = s.theta_star;
+function judged(run, seen, beat) {
+  const { s } = run, { θ, velocity } = seen, star = s.theta_star;
   if (run.stopped) return { kind: "diverges", number: NaN, says: `The run ${run.stopped}.` };
-  if (!flow.field || run.names.length) return null;
-  const chains = flow.init(s.options, ops, s.theta0), last = θ[θ.length - 1];
-  const v = at => flow.velocity(s.options, ops, at, flow.negatives(s.options, ops, at, chains, []), [])[0];
-  const lasted = t[t.length - 1] - t[0], ahead = outlook(v, last, star, s, lasted);
-  if (!ahead) return null;
-  const gap = last - star, to = ahead.goes === "rest" ? ahead.rest : star, way = Math.abs(θ[0] - to);
-  const heads = ["star", "rest"].includes(ahead.goes);
-  const moved = heads ? way - θ.reduce((least, u) => Math.min(least, Math.abs(u - to)), Infinity)
+  if (run.names.length) return null;
+  const end = new RunEnd(run, seen, beat), ahead = outlook(end), gap = last(θ) - star;
+  const to = ahead.goes === "rest" ? ahead.rest : star, way = Math.abs(θ[0] - to);
+  const moved = ["star", "rest"].includes(ahead.goes) ? way - least(θ.map(u => Math.abs(u - to)))
     : largest(θ.map(u => u - θ[0]));
-  const start = θ[0] - star, passed = Math.abs(start) > NEAR && θ.some(u => (u - star) * start < 0);
-  const slower = Math.min(Math.abs(velocity[velocity.length - 1]), Math.abs(ahead.drift));
+  const passed = Math.abs(θ[0] - star) > NEAR && beyond(θ, star) >= 0;
+  const slower = Math.min(Math.abs(last(velocity)), Math.abs(ahead.drift));
   const speed = s.rate * slower / Math.max(Math.abs(gap), NEAR);
   const done = passed || moved > Math.max(LEARNED * way, NEAR);
-  const kind = word(ahead, Math.abs(gap) <= NEAR, done, speed, lasted);
-  if (!(kind in SAYS)) return null;
-  const [number, says] = SAYS[kind]({ run, seen, ahead, gap, star, last, fastest: largest(velocity) });
+  const kind = word(ahead, Math.abs(gap) <= NEAR, done, speed, end.lasted);
+  const [number, says] = SAYS[kind]({ run, seen, ahead, gap, star, final: last(θ), fastest: largest(velocity) });
   return { kind, number, says };
 }
 
+// The first record at which θ is on the other side of θ* than at the start, −1 where none is.
+const beyond = (θ, star) => θ.findIndex(u => Math.sign(u - star) * Math.sign(θ[0] - star) < 0);
+
+// The lecture's constant drift, of a method whose closed form it is.
+function drifts({ run: { s, flow, ops }, seen: { θ } }, speed) {
+  const p = ops.mix.weightB(θ[0]) - ops.target.q;
+  const constant = u => flow.separated && flow.separated(s.options, ops.target, u, θ[0], [])[0] === p;
+  if (![θ[0], last(θ)].every(constant)) return " a unit of time";
+  const when = Math.abs(speed - p) <= 0.02 * Math.abs(p) ? "" : "at the start ";
+  return ` a unit of time (${when}p_b(θ0) − q* = ${fixedSigned(p)})`;
+}
+const fixedSigned = v => (v < 0 ? "" : "+") + v.toFixed(4);
+
 const SAYS = {
-  converges({ gap, star, last }) {
-    return [Math.abs(gap), `θ ends at ${pyFormat(last, 6)}, ${pyScience(Math.abs(gap), 1)} from `
+  converges({ gap, star, final }) {
+    return [Math.abs(gap), `θ ends at ${pyFormat(final, 6)}, ${pyScience(Math.abs(gap), 1)} from `
       + `θ* = ${pyFormat(star, 6)}: the method learns the weight, and holds it.`];
   },
   "on its way"({ seen, ahead, gap, star }) {
@@ -160,7 +61,7 @@ const SAYS = {
     if (done > 0 && gap * start > 0)
       return [done, `θ has done ${share(done)} of the way to θ* = ${pyFormat(star, 4)}${time}.`];
     const side = gap * start < 0 ? "beyond" : "from";
-    const back = gap * seen.velocity[seen.velocity.length - 1] <= 0;
+    const back = gap * last(seen.velocity) <= 0;
     return [Math.max(done, 0), `θ is ${pyFormat(Math.abs(gap), 3)} ${side} θ* = ${pyFormat(star, 4)}, `
       + `${back ? "on the way back" : "and turns back to it"}${time}.`];
   },
@@ -175,16 +76,33 @@ const SAYS = {
     return [fastest, `${most}: the way to ${ahead.goes === "rest" ? "its rest" : "θ*"} would take `
       + `${long}; this run does not learn the weight.`];
   },
-  biased({ run, ahead, star, last, fastest }) {
-    const exact = ahead.goes === "rest", at = Number.isFinite(ahead.rest) ? ahead.rest : last;
+  biased({ run, ahead, star, final, fastest }) {
+    const { exact } = ahead, at = Number.isFinite(ahead.rest) ? ahead.rest : final;
     const p = run.ops.mix.weightB(at).toFixed(3), q = run.ops.target.q.toFixed(3);
     const learns = `the method learns the weight ${p} in place of ${q}`;
     if (!exact) return [at, `θ draws near to about ${pyFormat(at, 3)}, not to θ* = `
       + `${pyFormat(star, 6)}: ${learns}, as far as it was followed.`];
     const digits = Math.min(15, Math.max(4, Math.ceil(6 - Math.log10(Math.max(fastest, 1e-9)))));
     const rest = at.toFixed(digits), not = `θ* = ${pyFormat(star, 6)}: ${learns}.`;
-    if (Math.abs(last - at) <= NEAR) return [at, `θ comes to rest at ${rest}, not at ${not}`];
+    if (Math.abs(final - at) <= NEAR) return [at, `θ comes to rest at ${rest}, not at ${not}`];
     const time = Number.isFinite(ahead.needs) ? ` (in a time of about ${pyFormat(ahead.needs, 2)})` : "";
     return [at, `θ heads for its rest at ${rest}${time}, not for ${not}`];
+  },
+  "mode collapse"({ run, seen, ahead, gap, star }) {
+    const { θ, t, velocity: v } = seen, at = beyond(θ, star), target = `θ* = ${pyFormat(star, 4)}`;
+    const speed = average(v.slice(-Math.max(2, Math.floor(t.length / 20))));
+    let where = `, away from ${target}`;
+    if (at >= 0) where = `, past ${target} since t = ${pyFormat(t[at], 3)}`;
+    else if (gap * speed < 0 && Number.isFinite(ahead.passed))
+      where = `; it passes ${target} at about t = ${pyFormat(last(t) + ahead.passed, 3)} and goes on`;
+    return [speed, `θ drifts on at ${fixedSigned(speed)}${drifts({ run, seen }, speed)}${where}.`];
+  },
+  oscillates({ seen: { θ, t }, ahead, star }) {
+    const times = crossings({ t, gap: θ.map(u => u - star) }, NEAR), target = `θ* = ${pyFormat(star, 4)}`;
+    if (times.length < 2) return [ahead.period, `θ swings about ${target} undamped, with a period of `
+      + `about ${pyFormat(ahead.period, 3)}, longer than was seen of it.`];
+    const period = periodOf(times), low = pyFormat(least(θ), 4), high = pyFormat(most(θ), 4);
+    return [period, `θ swings between ${low} and ${high}, crossing ${target} ${times.length} times, `
+      + `with a period of ${pyFormat(period, 4)}.`];
   },
 };

@@ -54,7 +54,7 @@ class Walkers {
   crossed({ x }, { x: y }) {
     const { m } = this.mix;
     let n = 0;
-    if (x !== y) for (let j = 0; j < x.length; j++) if (x[j] > m !== y[j] > m) n++;
+    if (x !== y) for (let j = 0; j < x.length; j++) n += (x[j] > m) ^ (y[j] > m);  // no branch: half as slow
     return n;
   }
   // U_θ at the points, kept; r_θ with it, of the same exponential.
@@ -125,7 +125,7 @@ class Walkers {
   }
   mean(of, f) { return meanOf(of.logw ? cloud(of.x, this.weights(of)) : of, f); }
   meanOfR(of, θ) {
-    if (of === this.data) return meanOfR(this.mix, of, θ);
+    if (of === this.data) return dot(of.w, responsibilities(this.mix, of, θ));
     const r = this.responsibilities(of, θ), w = this.weights(of);
     let sum = 0;
     if (w) for (let j = 0; j < r.length; j++) sum += w[j] * r[j];

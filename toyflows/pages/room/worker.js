@@ -1,6 +1,7 @@
 // Computes, so that the page can draw: whole runs, verdicts, and a live run in pieces of some ms.
 
 const PIECE = 25;  // ms between two messages
+const BEAT = 300;  // ms between two signs of life
 const core = engine(constants);
 const channel = new MessageChannel();
 let current = null;  // number of the live run that is wanted
@@ -57,7 +58,7 @@ async function live(id, s, { backends, bins, points }) {
       piece.see(courses, bins, record % points === 0 || last);
       record++;
     }
-    if (performance.now() - began > PIECE || last) {
+    if (step === 0 || performance.now() - began > PIECE || last) {  // the start is told at once
       postMessage({ id, piece });
       piece = new Piece(record);
       await breath();
@@ -66,10 +67,14 @@ async function live(id, s, { backends, bins, points }) {
     if (!last) for (const run of Object.values(courses)) if (!run.ended) run.advance();
   }
   const stopped = Object.values(courses).map(run => run.stopped).find(Boolean) ?? null;
-  if (current === id) postMessage({ id, done: true, stopped });
+  if (current === id) postMessage({ id, done: true, stopped, end: courses.grid && endOf(courses.grid) });
 }
 
-function wholeRun(s, backend) {
+// The state from which a verdict goes on.
+const endOf = ({ θ, y, chains }) => ({ θ, y, chains: chains && cloudOf(chains) });
+const cloudOf = ({ x, w, θ }) => ({ x, w, θ });
+
+function wholeRun(s, { backend, verdict }) {
   const run = core.course(s, backend, own);
   if (!run) throw new core.Refused(`backend = ${backend}: ${s.loss} has no closed form; must be grid or walkers`);
   const seen = core.whole(run);
@@ -78,14 +83,19 @@ function wholeRun(s, backend) {
     velocity: Float64Array.from(seen.velocity), mode_b: Float64Array.from(seen.modeB),
     x: run.chains && backend === "walkers" ? run.chains.x : null, crossings: run.crossings,
     extra: run.names ? Object.fromEntries(run.names.map((name, i) => [name, run.y[i]])) : {},
-    stopped: run.stopped, verdict: backend === "grid" ? core.judged(run, seen) : null,
+    stopped: run.stopped, verdict: verdict && backend === "grid" ? core.judged(run, seen) : null,
   };
 }
 
-function verdictOn(s, seen, stopped) {
-  const run = core.course(s, "grid", own);
-  run.stopped = stopped;
-  return core.judged(run, seen);
+// `end` is that of the run; now and then the page is told that this is still at work.
+function verdictOn(s, { seen, stopped, end }) {
+  let told = performance.now();
+  const beat = () => {
+    if (performance.now() - told < BEAT) return;
+    postMessage({ alive: true });
+    told = performance.now();
+  };
+  return core.judged(Object.assign(core.course(s, "grid", own), { ...end, stopped }), seen, beat);
 }
 
 // The line of the reader's code at which an error was thrown, 0 if none of it was.
@@ -102,8 +112,8 @@ onmessage = async ({ data: { id, kind, given, ...more } }) => {
     const s = kind === "stop" ? null : core.checked({ ...given, own });
     if (kind === "live" || kind === "stop") current = id;
     if (kind === "live") await live(id, s, more);
-    if (kind === "whole") postMessage({ id, result: wholeRun(s, more.backend) });
-    if (kind === "judge") postMessage({ id, verdict: verdictOn(s, more.seen, more.stopped) });
+    if (kind === "whole") postMessage({ id, result: wholeRun(s, more) });
+    if (kind === "judge") postMessage({ id, verdict: verdictOn(s, more) });
   } catch (error) {
     postMessage({ id, ...told(error) });
   }

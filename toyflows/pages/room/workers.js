@@ -63,23 +63,25 @@ class Desk {
   }
 }
 
-// One job in a worker of its own.
-function job(message, code = null) {
+// One job in a worker of its own, which `begun` is told: closed, it never ends.
+function job(message, code = null, begun = () => {}) {
   return new Promise((done, failed) => {
     const finish = how => data => {
-      if (data.ready) return;
+      if (data.ready || data.alive) return;
       desk.close();
       how(data);
     };
     const desk = new Desk(code, finish(done), text => { desk.close(); failed(new Error(text)); });
+    begun(desk);
     desk.post({ id: 0, ...message });
   });
 }
 
-// toyflows.run: {loss, theta_star, theta0, separation, time, dt, rate, walkers, seed, options, backend}.
-async function runOnce({ backend = "grid", ...given } = {}) {
+// toyflows.run: {loss, theta_star, theta0, separation, time, dt, rate, walkers, seed, options, backend,
+// verdict}; `verdict: false` saves the time that a verdict takes.
+async function runOnce({ backend = "grid", verdict = true, ...given } = {}) {
   core.checked(given);
   if (!["grid", "walkers", "theory"].includes(backend))
     throw new core.Refused(`backend = ${backend}: unknown; choose from grid, walkers, theory`);
-  return (await job({ kind: "whole", given, backend })).result;
+  return (await job({ kind: "whole", given, backend, verdict })).result;
 }
