@@ -30,7 +30,8 @@ from toyflows.cli.main import app, main
 SECONDS = 60  # of CPU time of a call
 CODES = (0, 1, 2, 130)
 PROGRESS = 100  # calls: of a run that is stopped it is known how far it came
-SLOW = ("doctor", "figures all", "figures replay", "lab")  # a minute, or no end by themselves
+# A minute (site: all notebooks), or no end by themselves.
+SLOW = ("doctor", "figures all", "figures replay", "lab", "site")
 NUMBERS = ("0", "-1", "1", "2", "3", "1e300", "1e-300", "nan", "inf", "-inf", "1e20", "7", "0.5",
            "99999999999", "100000000000000000000", "-0.0", "x", "", "1_0", "1e5")  # fmt: skip
 WORDS = ("", "x", " ", "é", "θ", "-", "--", "a=b", "k=10 k=3", "../x", "nan", "0,1", ";", "\udcff",

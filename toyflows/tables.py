@@ -231,6 +231,8 @@ def _all(text: str, choice: Choice) -> Table:
     found = rows.cells(text)[0]
     if not any(map(like_number, found[0][1])):
         found = found[1:]
+    if found:
+        rows.check_first(found)
     single = [(line, [cell]) for line, cells in found for cell in cells]
     if not single:
         raise Unreadable("holds only a header")

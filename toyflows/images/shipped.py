@@ -128,7 +128,10 @@ def find(checkpoint: str | Path, *kinds: str) -> Model:
     path = place(checkpoint)
     if path.parent != weights_folder():
         return Model.load(path, *kinds)
-    file.load(path, kinds or KINDS)
+    try:
+        file.load(path, kinds or KINDS)
+    except InputError as error:
+        raise InputError(error.name, checkpoint, error.why) from None
     s = load(path.stem)
     state = State.new(dataclasses.replace(s.config, sampler="short-run"))
     state.θ, state.step = s.θ, s.step
