@@ -148,6 +148,9 @@ def _called() -> int:
     except OSError as error:
         say(f"the system refuses: {error.strerror or error} ({error.filename or 'the output'})")
         return _deaf(1)
+    except MemoryError as error:
+        say(f"the system refuses: {error or 'there is not enough memory'}")
+        return 1
     except typer.Exit as end:
         return int(end.exit_code)
     except Exception as error:  # re-raised unless it is one of typer's refusals

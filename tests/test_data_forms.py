@@ -305,6 +305,14 @@ ANSWERS = [
 ]
 
 
+def test_one_column_is_not_two(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1.5,2\n3,4\n")
+    assert outcome(tmp_path / "a.csv", Choice(("x", "1"), width=2)) == (
+        None,
+        "--column NAME|N: the columns must be different",
+    )
+
+
 @pytest.mark.parametrize(("text", "choice", "wanted"), ANSWERS)
 def test_the_answers(tmp_path: Path, text: str, choice: Choice, wanted: list[list[float]]) -> None:
     (tmp_path / "a.dat").write_text(text)

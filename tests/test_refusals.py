@@ -204,6 +204,8 @@ ODD = [
      "--count 100000000000000000000: must be 2 to 1000000"),
     ("sample ebm28 --denoise 1e300 --out d.png", "--denoise 1e300: must be 1e-06 to 1e+06"),
     ("sample ebm28 --denoise 2 --pull inf --out d.png", "--pull inf: must be 0 to"),
+    ("sample --exact swiss-roll --steps 99999999999 --out q.csv",
+     "--steps 99999999999: must be 1 to 100000000"),
     ("sweep --loss ml --out .", "--out .: the suffix must be one of"),
     *((f"hopfield --gain {v}", f"--gain {v}: must be 1e-06 to 1e+06") for v in ("inf", "0", "1e9")),
     ("hopfield --temperature inf", "--temperature inf: must be 0 to 1e+06"),
