@@ -245,6 +245,8 @@ ASKED = [
     ("a\tx\nb\t3.6\nc\t#NV\nd\t1.8\n", "line 3: a value is missing"),
     ("x\n3.6\n1e400\n1.8\n", "line 3: 1e400 is too large"),
     ("a;x\nb;3.6\nc;1.8\nSumme;5.4\n", "line 4: is 'Summe' a row of data? Begin it with #"),
+    ("a;x\nb;3.6\nc;1.8\nd;2.2\n;7.6\n", "line 5: is 'a row without a name' a row of data?"),
+    ("<table><tr><td>3.6</td></tr></table>", "is a web page"),
     ("x\n3.6\n1.8\nMean: \n", "line 4: is 'Mean:' a row of data? Begin it with #"),
     ("id,price,n\n1,$3.60,2\n2,$1.80,3\n", "(id, price, n); say which"),
     ("a;x\nb;3.6 kg\nc;1.8 kg\n", "'3.6 kg' is not a number (write the number without its unit"),

@@ -193,8 +193,9 @@ def _cells(line: str, separator: str | None, number: int) -> list[str]:
 def _check_footer(found: Sheet) -> None:
     """Raises Unreadable where the last row is a mean or a sum of the others."""
     labels = [next((c for c in cells if c and not like_number(c)), "") for _, cells in found.rows]
-    if FOOTER.fullmatch(labels[-1]) and not FOOTER.fullmatch(labels[0]):
-        line, label = found.rows[-1][0], labels[-1]
+    unnamed = not labels[-1] and len(labels) > FEW and all(labels[:-1])
+    if unnamed or (FOOTER.fullmatch(labels[-1]) and not FOOTER.fullmatch(labels[0])):
+        line, label = found.rows[-1][0], labels[-1] or "a row without a name"
         raise Unreadable(f"line {line}: is {label[:40]!r} a row of data? Begin it with # if it is "
                          "made of the others, or write another word")  # fmt: skip
 
