@@ -72,7 +72,7 @@ def test_json_is_the_same_in_any_encoding() -> None:
 @pytest.mark.parametrize(
     ("character", "said"),
     [("θ", "theta"), ("Σ", "Sigma"), ("−", "-"), ("²", "^2"), ("₁", "1"), ("ᾱ", "alpha_bar"),
-     ("é", "e"), ("≤", "<="), ("─", "\\u2500"), ("\udcff", "\\udcff")],
+     ("½", "1/2"), ("é", "e"), ("≤", "<="), ("─", "\\u2500"), ("\udcff", "\\udcff")],
 )  # fmt: skip
 def test_a_character_is_spelled(character: str, said: str) -> None:
     assert _output.spelled(character) == said
@@ -112,6 +112,7 @@ def test_a_notebooks_backend_is_no_matter(tmp_path: Path) -> None:
         ("NUMBA_DISABLE_JIT", "1", "must be 0: the kernels are compiled"),
         ("NUMBA_NUM_THREADS", "0", "must be 1 or more"),
         ("NUMBA_NUM_THREADS", "two", "must be 1 or more"),
+        ("TOYFLOWS_NETWORKS", "torch", "must be compiled or numpy"),
     ],
 )
 def test_an_environment_in_which_nothing_works(name: str, value: str, said: str) -> None:

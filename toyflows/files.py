@@ -15,6 +15,7 @@ from toyflows.errors import InputError
 
 SHIPPED = Path(__file__).parent / "images" / "weights"
 PLANS = Path(__file__).parent / "sweep" / "plans"  # and what became of them, as they ship
+NETWORKS, CHOICES = "TOYFLOWS_NETWORKS", ("compiled", "numpy")
 DAY = 86400.0
 
 
@@ -205,6 +206,15 @@ def weights_folder() -> Path:
 def sweeps_folder() -> Path:
     """Where the stored sweeps are: TOYFLOWS_SWEEPS, else those that came with the package."""
     return Path(os.environ.get("TOYFLOWS_SWEEPS") or PLANS)
+
+
+def compiled_networks() -> bool:
+    """Whether networks are to be the compiled ones: TOYFLOWS_NETWORKS. Raises InputError for a word
+    that it has not."""
+    word = os.environ.get(NETWORKS) or CHOICES[0]
+    if word not in CHOICES:
+        raise InputError(NETWORKS, word, f"must be {' or '.join(CHOICES)}")
+    return word == CHOICES[0]
 
 
 def available_cores() -> int:

@@ -119,7 +119,9 @@ def place(checkpoint: str | Path) -> Path:
     known = {found.stem: found for found in weights_folder().glob("*.npz")}
     if str(path) in known:
         return known[str(path)]
-    why = f"there is no such file; {nearest(str(path), sorted(known))}"
+    why = f"there is no such file, and no weights in {weights_folder()}"
+    if known:
+        why = f"there is no such file; {nearest(str(path), sorted(known))}"
     raise InputError("checkpoint", checkpoint, why)
 
 
