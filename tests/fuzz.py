@@ -41,6 +41,7 @@ FILES = ("empty", "text.txt", "good.csv", "rows.csv", "odd.csv", "noise.npz", "n
          "/dev/null", ".", "bars.npz", "roll.npz", "sweep.npz")  # fmt: skip
 OUTS = ("o.png", "o.npz", "o.csv", "o.json", "o.html", "o.pdf", "o.svg", "o.md", "o.gif", "o",
         "none/o.png", "folder", "text.txt/o.png", "o.zarr")  # fmt: skip
+ZARR = (".zarray", ".zattrs", ".zgroup", ".zmetadata")  # which that format hides itself
 QUICK = ("time", "walkers", "steps", "sweeps", "minutes", "loss", "separation")  # or it takes long
 # What makes a call quick and often good; options that are not here get any value.
 GOOD = {
@@ -213,7 +214,8 @@ def faults(words: tuple[str, ...], desk: Path) -> Iterator[str]:
         and code
     ):
         yield f"left {sorted(new)}"
-    if hidden := sorted(n for n in after if Path(n).name.startswith(".") and n not in before):
+    if hidden := sorted(n for n in after if Path(n).name.startswith(".") and n not in before and
+                        Path(n).name not in ZARR):  # fmt: skip
         yield f"left {hidden}"
     if code == 2 and (new := sorted(set(after) - set(before))):
         yield f"refused, and wrote {new}"
