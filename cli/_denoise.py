@@ -45,12 +45,11 @@ def denoise(
     with refusing():
         from toyflows.files import check_writable
         from toyflows.images.uses import check_picture
-        from toyflows.limits import check_seed
+        from toyflows.lattice.ising import MOST
+        from toyflows.limits import check_seed, check_whole
 
-        if sweeps < 1:
-            raise InputError("sweeps", sweeps, "must be 1 or more")
-        if burn < 0:
-            raise InputError("burn", burn, "must be 0 or more")
+        check_whole("sweeps", sweeps, 1, MOST)
+        check_whole("burn", burn, 0, MOST)
         check_seed(seed)
         if out is not None:
             check_picture(out)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 import typer.core
 
+from toyflows import files
 from toyflows.errors import Diverged, InputError
 from toyflows.errors import say as say  # for the commands
 
@@ -31,7 +33,7 @@ def refusing() -> Iterator[None]:
         _refuse_empty()
         yield
     except InputError as error:
-        refuse(error)
+        refuse(files.refusal() or error)
     except Diverged as error:
         say(str(error))
         raise typer.Exit(1) from None
@@ -87,8 +89,16 @@ def _refuse_empty() -> None:
     """No option has an empty value that means anything, but a page's title."""
     for name, value in typed().items():
         words = value if isinstance(value, list) else [value]
-        if name != "title" and any(isinstance(word, str) and not word.strip() for word in words):
+        if name != "title" and any(map(_empty, words)):
             raise InputError(name, "''", "must not be empty")
+
+
+def _empty(word: object) -> bool:
+    """Whether nothing was typed; an empty path has become the folder where we are."""
+    if word == Path():
+        line = _context().meta.get(WRITTEN, [])
+        return "." not in line and any(w == "" or w.endswith("=") for w in line)
+    return isinstance(word, str | Path) and not str(word).strip()
 
 
 def _as_typed(name: str, value: object) -> tuple[str, object]:

@@ -11,6 +11,7 @@ from toyflows.cli import _options
 from toyflows.cli._errors import refusing
 from toyflows.cli._output import print_json
 from toyflows.errors import InputError
+from toyflows.limits import STEEPEST, check_between
 
 if TYPE_CHECKING:
     from toyflows.images.base import Images
@@ -48,8 +49,8 @@ def classify(
     Example: toyflows classify jem28
     """
     with refusing():
-        if temperature is not None and not 0 < temperature < float("inf"):
-            raise InputError("temperature", temperature, "must be > 0")
+        if temperature is not None:
+            check_between("temperature", temperature, 1 / STEEPEST, STEEPEST)
         found = _judged(checkpoint, data, threads, temperature)
         if json:
             print_json(found)
@@ -57,7 +58,7 @@ def classify(
         print("{images} images: {accuracy:.1%} right, cross-entropy {cross_entropy:.4f}, "
               "calibration error {calibration_error:.4f}; "
               "a linear classifier has {linear:.1%} right".format(**found))  # fmt: skip
-        print("  with the logits divided by the temperature {temperature:.3f}, {fitted}: "
+        print("  with the logits divided by the temperature {temperature:.4g}, {fitted}: "
               "cross-entropy {cross_entropy_at_temperature:.4f}, "
               "calibration error {calibration_error_at_temperature:.4f}"
               .format(**found))  # fmt: skip

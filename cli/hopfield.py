@@ -11,6 +11,7 @@ from toyflows.cli import _options
 from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._output import print_json, progress_bar, say_saved, screen, table
 from toyflows.errors import InputError
+from toyflows.limits import STEEPEST, check_between, check_seed, check_whole
 
 if TYPE_CHECKING:
     from toyflows.cloud import Array
@@ -71,12 +72,14 @@ def hopfield(
             refuse_typed(["decay"], "is for --rule gradient")
         if gain is not None:
             refuse_typed(["update", "temperature"], "is for units of ±1, without --gain")
-            if not 0 < gain < float("inf"):
-                raise InputError("gain", gain, "must be > 0")
+            check_between("gain", gain, 1 / STEEPEST, STEEPEST)
         from toyflows.lattice import patterns as sets
         from toyflows.lattice.continuous import Continuous
 
-        stored = sets.load(patterns or ["letters"], size)
+        named = patterns or ["letters"]
+        if not any(map(sets.fitted, named)):
+            refuse_typed(["size"], "is for a folder or an .npz")
+        stored = sets.load(named, size)
         net = _learned(rule, stored.x, decay)
         s = _start(stored, start, flip, seed)
         if gain is None:
@@ -95,18 +98,12 @@ def hopfield(
 def _check(
     rule: str, update: str, temperature: float, sweeps: int, seed: int, out: list[Path]
 ) -> None:
-    import math
-
-    from toyflows.limits import check_seed
-
     if rule not in RULES:
         raise InputError("rule", rule, f"must be {' or '.join(RULES)}")
     if update not in ("asynchronous", "sequential", "synchronous"):
         raise InputError("update", update, "must be asynchronous, sequential or synchronous")
-    if not 0 <= temperature < math.inf:
-        raise InputError("temperature", temperature, "must be 0 or more")
-    if not 1 <= sweeps <= 10_000:
-        raise InputError("sweeps", sweeps, "must be 1 to 10000")
+    check_between("temperature", temperature, 0, STEEPEST)
+    check_whole("sweeps", sweeps, 1, 10_000)
     check_seed(seed)
     _options.check_outs(out, SUFFIXES)
 

@@ -98,15 +98,14 @@ def _check(
     sampler: str, sweeps: int, field: float, seed: int, threads: int | None, out: list[Path]
 ) -> None:
     """All that can be refused before numba is imported."""
-    from toyflows.lattice.ising import SAMPLERS
-    from toyflows.limits import check_seed, check_workers
+    from toyflows.lattice.ising import MOST, SAMPLERS
+    from toyflows.limits import check_seed, check_whole, check_workers
 
     if sampler not in SAMPLERS:
         raise InputError("sampler", sampler, f"must be {', '.join(SAMPLERS)}")
     if sampler == "wolff" and field:
         raise InputError("field", field, "must be 0 with --sampler wolff")
-    if sweeps < FEWEST:
-        raise InputError("sweeps", sweeps, f"must be {FEWEST} or more")
+    check_whole("sweeps", sweeps, FEWEST, MOST)
     check_seed(seed)
     check_workers(threads=threads)
     _options.check_outs(out, SUFFIXES)

@@ -109,6 +109,7 @@ def _check_environment() -> None:
     if sys.flags.optimize > 1:
         why = "must be 0 or 1: without docstrings no method has its equation"
         raise InputError("PYTHONOPTIMIZE", sys.flags.optimize, why)
+    files.compiled_networks()  # looks at the word
     importlib.import_module("toyflows.kernels")  # looks at what numba is told
     os.environ["MPLBACKEND"] = "agg"  # no window; a notebook's backend may not be installed here
 
@@ -148,6 +149,9 @@ def _called() -> int:
     except OSError as error:
         say(f"the system refuses: {error.strerror or error} ({error.filename or 'the output'})")
         return _deaf(1)
+    except MemoryError as error:
+        say(f"the system refuses: {error or 'there is not enough memory'}")
+        return 1
     except typer.Exit as end:
         return int(end.exit_code)
     except Exception as error:  # re-raised unless it is one of typer's refusals

@@ -15,6 +15,7 @@ from toyflows.cli._errors import refuse_typed, refusing
 from toyflows.cli._output import print_json
 from toyflows.cli.train import DIFFUSION
 from toyflows.errors import InputError
+from toyflows.limits import MOST_STEPS, check_whole
 from toyflows.registry import named_values
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ def _kind(checkpoint: Path) -> str:
 
 def _check(count: int | None, steps: int | None, snapshots: int, uses: list[str]) -> None:
     for name, value in (("count", count), ("steps", steps), ("snapshots", snapshots)):
-        if value is not None and value < 1:
-            raise InputError(name, value, "must be 1 or more")
+        if value is not None:
+            check_whole(name, value, 1, MOST_STEPS)
     if len(uses) > 1:
         refuse_typed(uses[1:], f"--{uses[0]} is given too; must be one of the two")
     if "denoise" not in uses:

@@ -30,7 +30,8 @@ from toyflows.cli.main import app, main
 SECONDS = 60  # of CPU time of a call
 CODES = (0, 1, 2, 130)
 PROGRESS = 100  # calls: of a run that is stopped it is known how far it came
-SLOW = ("doctor", "figures all", "figures replay", "lab")  # a minute, or no end by themselves
+# A minute (site: all notebooks), or no end by themselves.
+SLOW = ("doctor", "figures all", "figures replay", "lab", "site")
 NUMBERS = ("0", "-1", "1", "2", "3", "1e300", "1e-300", "nan", "inf", "-inf", "1e20", "7", "0.5",
            "99999999999", "100000000000000000000", "-0.0", "x", "", "1_0", "1e5")  # fmt: skip
 WORDS = ("", "x", " ", "é", "θ", "-", "--", "a=b", "k=10 k=3", "../x", "nan", "0,1", ";", "\udcff",
@@ -40,6 +41,7 @@ FILES = ("empty", "text.txt", "good.csv", "rows.csv", "odd.csv", "noise.npz", "n
          "/dev/null", ".", "bars.npz", "roll.npz", "sweep.npz")  # fmt: skip
 OUTS = ("o.png", "o.npz", "o.csv", "o.json", "o.html", "o.pdf", "o.svg", "o.md", "o.gif", "o",
         "none/o.png", "folder", "text.txt/o.png", "o.zarr")  # fmt: skip
+ZARR = (".zarray", ".zattrs", ".zgroup", ".zmetadata")  # which that format hides itself
 QUICK = ("time", "walkers", "steps", "sweeps", "minutes", "loss", "separation")  # or it takes long
 # What makes a call quick and often good; options that are not here get any value.
 GOOD = {
@@ -212,7 +214,8 @@ def faults(words: tuple[str, ...], desk: Path) -> Iterator[str]:
         and code
     ):
         yield f"left {sorted(new)}"
-    if hidden := sorted(n for n in after if Path(n).name.startswith(".") and n not in before):
+    if hidden := sorted(n for n in after if Path(n).name.startswith(".") and n not in before and
+                        Path(n).name not in ZARR):  # fmt: skip
         yield f"left {hidden}"
     if code == 2 and (new := sorted(set(after) - set(before))):
         yield f"refused, and wrote {new}"

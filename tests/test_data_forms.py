@@ -229,6 +229,10 @@ ASKED = [
     ("0\n3.6\n1.8\n2.2\n", "is 0 a row of numbers or of names?"),
     ("0\n54\n79\n62\n", "is 0 a row of numbers or of names?"),
     ("2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n", "is 2019, 2020 a row of numbers or of names?"),
+    ("2019;2020\n3,6;1,8\n", "is 2019, 2020 a row of numbers or of names?"),
+    ("a,b\n2019,2020\n3.6,1.8\n2.2,2.3\n", "is 2019, 2020 a row of numbers or of names?"),
+    ("y,2019,2020\nA,3.6,1.8\n", "is y, 2019, 2020 a row of numbers or of names?"),
+    ("0 1 2\n3.6 1.8 2.5\n", "is 0, 1, 2 a row of numbers or of names?"),
     ("$1.4\n3.6\n1.8\n", "'$1.4' is not a number (write the number without its unit"),
     ("O.5\n3.6\n1.8\n", "'O.5' is not a number (write digits"),
     ("x\n3.6\nNA\n1.8\n", "line 3: a value is missing; --skip-missing"),
@@ -241,6 +245,8 @@ ASKED = [
     ("a\tx\nb\t3.6\nc\t#NV\nd\t1.8\n", "line 3: a value is missing"),
     ("x\n3.6\n1e400\n1.8\n", "line 3: 1e400 is too large"),
     ("a;x\nb;3.6\nc;1.8\nSumme;5.4\n", "line 4: is 'Summe' a row of data? Begin it with #"),
+    ("a;x\nb;3.6\nc;1.8\nd;2.2\n;7.6\n", "line 5: is 'a row without a name' a row of data?"),
+    ("<table><tr><td>3.6</td></tr></table>", "is a web page"),
     ("x\n3.6\n1.8\nMean: \n", "line 4: is 'Mean:' a row of data? Begin it with #"),
     ("id,price,n\n1,$3.60,2\n2,$1.80,3\n", "(id, price, n); say which"),
     ("a;x\nb;3.6 kg\nc;1.8 kg\n", "'3.6 kg' is not a number (write the number without its unit"),
@@ -266,16 +272,47 @@ def test_forms_that_are_asked_about(tmp_path: Path, text: str, why: str) -> None
     assert why in refused.value.why
 
 
+NAMES = [  # above one row, two or more, which need not be equally long
+    "2019 2020 2021\n3.6 1.8 2.2\n",
+    "2019 2020\n3.6 1.8\n2.2\n",
+    "2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n",
+    "a b\n2019 2020\n3.6 1.8\n",
+    "0 1 2\n3.6 1.8 2.2\n",
+]
+
+
+@pytest.mark.parametrize("text", NAMES)
+def test_years_above_the_numbers_are_asked_about_where_all_are_read(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "a").write_text(text)
+    found, why = outcome(tmp_path / "a", Choice((tables.ALL,)))
+    assert found is None
+    assert "a row of numbers or of names?" in why
+
+
 ANSWERS = [
     ("id,eruptions\n1,3.6\n2,1.8\n", Choice(("eruptions",)), [[3.6], [1.8]]),
     ("id,eruptions\n1,3.6\n2,1.8\n", Choice(("2",)), [[3.6], [1.8]]),
     ("3.6 1.8\n1.9\n", Choice(("all",)), [[3.6], [1.8], [1.9]]),
+    ("79 54 74\n62 85\n", Choice(("all",)), [[79], [54], [74], [62], [85]]),
+    ("1990 2000\n2010 2020\n", Choice(("all",)), [[1990], [2000], [2010], [2020]]),
+    ("2019,2020\n3.6,1.8\n", Choice(("2020",)), [[1.8]]),
+    ("0,0\n6.5,1.5\n3.5,5.5\n", Choice(width=2), [[0, 0], [6.5, 1.5], [3.5, 5.5]]),
     ("2019,2020\n3.6,1.8\n2.2,2.3\n3.3,3.5\n", Choice(("2020",)), [[1.8], [2.3], [3.5]]),
     ("x\n3.6\nNA\n1.8\n-999\n", Choice((), True), [[3.6], [1.8]]),
     ("x\n3.6\n1.8\n-999\n", Choice((), False), [[3.6], [1.8], [-999.0]]),
     ("id,x,y\n7,1,2\n8,3,4\n", Choice(("y", "x"), width=2), [[2, 1], [4, 3]]),
     ("x,y,label\n1,2,a\n3,4,b\n", Choice(width=2), [[1, 2], [3, 4]]),
 ]
+
+
+def test_one_column_is_not_two(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1.5,2\n3,4\n")
+    assert outcome(tmp_path / "a.csv", Choice(("x", "1"), width=2)) == (
+        None,
+        "--column NAME|N: the columns must be different",
+    )
 
 
 @pytest.mark.parametrize(("text", "choice", "wanted"), ANSWERS)

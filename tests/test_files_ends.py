@@ -13,6 +13,7 @@ import pytest
 from processes import HEEDFUL, PATIENCE, running, wait_for
 
 from toyflows import files
+from toyflows.cli import main as command_line
 from toyflows.errors import InputError
 
 CODES = {signal.SIGINT: (130, "interrupted"), signal.SIGTERM: (143, "terminated")}
@@ -139,6 +140,20 @@ def test_an_output_without_room_is_one_line(words: list[str]) -> None:
         )  # fmt: skip
     said = "toyflows: the system refuses: No space left on device (the output)\n"
     assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_too_little_memory_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def large(**_: object) -> None:
+        raise MemoryError("Unable to allocate 745. GiB")
+
+    monkeypatch.setattr(command_line, "app", large)
+    monkeypatch.setattr(sys, "argv", ["toyflows"])
+    with pytest.raises(SystemExit) as end:
+        command_line.main()
+    said = "toyflows: the system refuses: Unable to allocate 745. GiB\n"
+    assert (end.value.code, capsys.readouterr().err) == (1, said)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits of Unix")

@@ -19,12 +19,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+import toyflows
 from toyflows import archive
 from toyflows.cli.main import main
 from toyflows.errors import InputError, printable
 from toyflows.lattice import rbm_train
 from toyflows.lattice.rbm_config import Config
 from toyflows.nn import checkpoint
+from toyflows.run_files import COLUMNS
 
 Told = dict[str, Any]
 
@@ -262,3 +264,49 @@ def test_a_bomb_takes_little_memory(tmp_path: Path) -> None:
     exit_code, kilobytes = map(int, done.stdout.split())
     assert exit_code == 2
     assert kilobytes < 200_000
+
+
+# ---- saved runs
+
+
+def state(**other: Any) -> np.ndarray:
+    return np.array(json.dumps({"step": 20, "theta": 0.2, "extra": {}} | other))
+
+
+FORGED: dict[str, dict[str, Any]] = {
+    "a text": {"grid/mode_b": np.array("x")},
+    "no records": {f"grid/{c}": np.zeros(0) for c in COLUMNS},
+    "another length": {"grid/velocity": np.zeros(3)},
+    "two axes": {"grid/theta": np.zeros((2, 3))},
+    "two axes of crossings": {"grid/crossings": np.zeros((2, 3))},
+    "shown numbers of another length": {"grid/seen/kl": np.zeros(1)},
+    "θ of nan": {"grid/theta": np.full(21, np.nan)},
+    "a step that is no number": {"grid/state": state(step="x")},
+    "a step before the first": {"grid/state": state(step=-1)},
+    "θ of a text": {"grid/state": state(theta="x")},
+    "coordinates that are none": {"grid/state": state(extra=[1])},
+    "deep": {"grid/state": np.array("[" * 5000)},
+    "data that are no name": {"settings": {"data": [1]}},
+}
+
+
+@pytest.fixture(scope="module")
+def saved_run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The arrays of a sound one."""
+    path = tmp_path_factory.mktemp("run") / "a.npz"
+    toyflows.flow("ml", theta_star=1.0, time=1.0, backends=["grid"]).save(path)
+    return archive.arrays(path)
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_run_is_refused(name: str, saved_run: dict[str, Any], tmp_path: Path) -> None:
+    """In place of a traceback wherever its path is drawn or goes on."""
+    forged = FORGED[name]
+    if "settings" in forged:
+        told = json.loads(str(saved_run["settings"])) | forged["settings"]
+        forged = {"settings": np.array(json.dumps(told))}
+    np.savez(tmp_path / "a.npz", **saved_run)
+    assert toyflows.load(tmp_path / "a.npz").backends["grid"].t.size == 21
+    np.savez(tmp_path / "a.npz", **saved_run | forged)
+    with pytest.raises(InputError, match="is not a saved run"):
+        toyflows.load(tmp_path / "a.npz")

@@ -414,6 +414,8 @@ def test_images_of_an_archive_are_fitted_too(tmp_path: Path) -> None:
         ({}, "but nothing"),
         ({"images": GREY[0, :, :15]}, "images has shape (16, 15); must be (n, h, w)"),
         ({"images": GREY[:, :, :8]}, ""),
+        ({"images": np.moveaxis(GREY, 0, -1)}, "are these 16 images or 20? Save (16, 16, 20, 1)"),
+        ({"images": (GREY - 236) / 19 - 0.5}, "holds -0.5 … 0.5; must be, for floats: [0, 1] or"),
         ({"images": GREY[:0]}, "images holds no pixel"),
         ({"images": GREY[:, :0]}, "images holds no pixel"),
         ({"images": GREY * 1.5}, "images holds 354 … 382.5; must be, for floats"),

@@ -140,7 +140,7 @@ WRONG = [
     (["--sampler", "gibbs"], "--sampler gibbs: must be metropolis, heat-bath, wolff"),
     (["--field", "1"], "--field 1: must be 0 with --sampler wolff"),
     (["--sampler", "metropolis", "--field", "inf"], "--field inf: must be"),
-    (["--sweeps", "9"], "--sweeps 9: must be 10 or more"),
+    (["--sweeps", "9"], "--sweeps 9: must be 10 to 10000000"),
     (["--sweeps", "100000000"], "--sweeps 100000000: must be"),
     (["--burn", "-1"], "--burn -1: must be"),
     (["--seed", "-1"], "--seed -1: must be 0 ≤ seed < 2^63"),
@@ -151,8 +151,8 @@ WRONG = [
     (["denoise", "no.png"], "image no.png: is not a file"),
     (["denoise", "R", "--noise", "0.5"], "--noise 0.5: must be 0.001 to 0.499"),
     (["denoise", "R", "--coupling", "-1"], "--coupling -1: must be 0 to 100"),
-    (["denoise", "R", "--sweeps", "0"], "--sweeps 0: must be 1 or more"),
-    (["denoise", "R", "--burn", "-1"], "--burn -1: must be 0 or more"),
+    (["denoise", "R", "--sweeps", "0"], "--sweeps 0: must be 1 to 10000000"),
+    (["denoise", "R", "--burn", "-1"], "--burn -1: must be 0 to 10000000"),
     (["denoise", "R", "--out", "a.gif"], "--out a.gif: must be a .png or an .npz file"),
 ]
 

@@ -115,6 +115,7 @@ def test_another_first_mode_is_another_name_for_the_same_law() -> None:
         ([[0.0], [200.0]], 1.0, "positions"),
         ([[0.0], [1.0, 2.0]], 1.0, "positions"),
         ([[0.0], [np.nan]], 1.0, "positions"),
+        ([[0.0], [1e300]], 1.0, "positions"),  # whose distance is no number
         (np.zeros((300, 2)), 1.0, "positions"),
         ([[0.0], [3.0]], [1.0, 1.0, 1.0], "spreads"),
         ([[0.0], [3.0]], [1.0, -1.0], "spreads"),

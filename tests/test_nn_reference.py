@@ -10,6 +10,7 @@ import pytest
 
 from toyflows.diffusion.train import Config
 from toyflows.errors import InputError
+from toyflows.files import NETWORKS
 from toyflows.images.engines import engine_of
 from toyflows.nn import compiled
 from toyflows.nn.network import energy_network, mlp
@@ -69,11 +70,11 @@ def test_the_switch(monkeypatch: pytest.MonkeyPatch) -> None:
         nets = [Config().net(), Config(size=16, width=32).net()]
         return [engine_of(energy_network(28)).name, *(type(n.fast).__name__ for n in nets)]
 
-    monkeypatch.delenv(compiled.VARIABLE, raising=False)
+    monkeypatch.delenv(NETWORKS, raising=False)
     assert answering() == ["fast", "FastMLP", "FastUNet"]
-    monkeypatch.setenv(compiled.VARIABLE, "numpy")
+    monkeypatch.setenv(NETWORKS, "numpy")
     assert answering() == ["numpy", "Reference", "Reference"]
     assert engine_of(energy_network(28), "fast").name == "fast"  # asked for by name
-    monkeypatch.setenv(compiled.VARIABLE, "torch")
+    monkeypatch.setenv(NETWORKS, "torch")
     with pytest.raises(InputError, match="must be compiled or numpy"):
         Config().net()

@@ -72,7 +72,7 @@ def test_json_is_the_same_in_any_encoding() -> None:
 @pytest.mark.parametrize(
     ("character", "said"),
     [("θ", "theta"), ("Σ", "Sigma"), ("−", "-"), ("²", "^2"), ("₁", "1"), ("ᾱ", "alpha_bar"),
-     ("é", "e"), ("≤", "<="), ("─", "\\u2500"), ("\udcff", "\\udcff")],
+     ("½", "1/2"), ("é", "e"), ("≤", "<="), ("─", "\\u2500"), ("\udcff", "\\udcff")],
 )  # fmt: skip
 def test_a_character_is_spelled(character: str, said: str) -> None:
     assert _output.spelled(character) == said
@@ -112,6 +112,7 @@ def test_a_notebooks_backend_is_no_matter(tmp_path: Path) -> None:
         ("NUMBA_DISABLE_JIT", "1", "must be 0: the kernels are compiled"),
         ("NUMBA_NUM_THREADS", "0", "must be 1 or more"),
         ("NUMBA_NUM_THREADS", "two", "must be 1 or more"),
+        ("TOYFLOWS_NETWORKS", "torch", "must be compiled or numpy"),
     ],
 )
 def test_an_environment_in_which_nothing_works(name: str, value: str, said: str) -> None:
@@ -181,6 +182,7 @@ DROPPED = [
     ("animate cloud --target swiss-roll --direction forward --sampler ddim --out a.gif",
      "--sampler ddim: is for --direction reverse"),
     ("hopfield --decay 3", "--decay 3: is for --rule gradient"),
+    ("hopfield cities --size 9", "--size 9: is for a folder or an .npz"),
     ("ising --size 8 denoise R", "--size 8: is not for denoise"),
     ("map .", "result .: must be a file that toyflows sweep wrote"),
     ("lab --list --port 3", "--port 3: is not for --list"),
@@ -203,8 +205,16 @@ ODD = [
      "--count 100000000000000000000: must be 2 to 1000000"),
     ("sample ebm28 --denoise 1e300 --out d.png", "--denoise 1e300: must be 1e-06 to 1e+06"),
     ("sample ebm28 --denoise 2 --pull inf --out d.png", "--pull inf: must be 0 to"),
+    ("sample --exact swiss-roll --steps 99999999999 --out q.csv",
+     "--steps 99999999999: must be 1 to 100000000"),
     ("sweep --loss ml --out .", "--out .: the suffix must be one of"),
-    ("sweep deep.toml --out s.npz", "plan deep.toml: maximum recursion depth exceeded"),
+    *((f"hopfield --gain {v}", f"--gain {v}: must be 1e-06 to 1e+06") for v in ("inf", "0", "1e9")),
+    ("hopfield --temperature inf", "--temperature inf: must be 0 to 1e+06"),
+    ("classify jem28 --temperature inf", "--temperature inf: must be 1e-06 to 1e+06"),
+    ("classify ebm28", "checkpoint ebm28: is of kind ebm; must be jem or classifier"),
+    ("site --out=", "--out '': must not be empty"),
+    ("map § --out a.png", "result '': must not be empty"),
+    ("sweep deep.toml --out s.npz", "plan deep.toml: is nested too deeply"),
     ("flow --loss ml --theta-star 1 --threads 257", "--threads 257: must be 1 to 256"),
     ("verdicts --jobs 257", "--jobs 257: must be 1 to 256"),
     ("page --loss ml --jobs 257 --out p.html", "--jobs 257: must be 1 to 256"),

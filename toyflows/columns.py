@@ -64,7 +64,10 @@ def picked(names: Sequence[str], numeric: list[int], k: int, choice: Choice) -> 
         if choice.width not in (None, len(choice.columns)):
             raise Unreadable(f"{choice.width} columns are needed, not {len(choice.columns)}: "
                              f"{choice.way}")  # fmt: skip
-        return [_place(column, names, k) for column in choice.columns]
+        places = [_place(column, names, k) for column in choice.columns]
+        if len({*places}) < len(places):
+            raise Unreadable(f"{choice.way}: the columns must be different")
+        return places
     named = [j for j in numeric if names and names[j] and not names[j].startswith("Unnamed: ")]
     found = named or [j for j in numeric if j or not any(names)]  # not the row numbers alone
     if not found:

@@ -15,6 +15,7 @@ from toyflows.errors import InputError
 
 SHIPPED = Path(__file__).parent / "images" / "weights"
 PLANS = Path(__file__).parent / "sweep" / "plans"  # and what became of them, as they ship
+NETWORKS, CHOICES = "TOYFLOWS_NETWORKS", ("compiled", "numpy")
 DAY = 86400.0
 
 
@@ -90,12 +91,13 @@ class Command:
         self.read: set[str | int] = set()  # names, and numbers of files that are open
         self.planned: dict[tuple[int, int], tuple[str, Path]] = {}
         self.own: set[Path] = set()
+        self.refusal: InputError | None = None
 
     def reads(self, path: str | int) -> None:
         """Raises InputError where it is to be written."""
         self.read.add(path)
         if self.planned and (output := self.planned.get(_identity(path) or (0, 0))):
-            _refuse_over(*output)
+            self._refuse_over(*output)
 
     def writes(self, path: Path, option: str) -> None:
         """Raises InputError where it has been read."""
@@ -103,8 +105,12 @@ class Command:
         if identity is None or not self.own.isdisjoint([path.resolve(), *path.resolve().parents]):
             return
         if any(_identity(read) == identity for read in self.read):
-            _refuse_over(option, path)
+            self._refuse_over(option, path)
         self.planned[identity] = (option, path)
+
+    def _refuse_over(self, option: str, path: Path) -> NoReturn:
+        self.refusal = InputError(option, path, "is read by this command, and would be lost")
+        raise self.refusal
 
 
 _command: Command | None = None
@@ -151,6 +157,12 @@ def goes_on_with(path: Path) -> None:
         _command.own.add(path.resolve())
 
 
+def refusal() -> InputError | None:
+    """Why the command may not go on, if that is so: a library that opened the file may have told it
+    in words of its own, as a file that is damaged."""
+    return None if _command is None else _command.refusal
+
+
 def _identity(path: str | Path | int) -> tuple[int, int] | None:
     """An identity that all names of one file share; None: there is no file."""
     try:
@@ -158,10 +170,6 @@ def _identity(path: str | Path | int) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
-
-
-def _refuse_over(option: str, path: Path) -> NoReturn:
-    raise InputError(option, path, "is read by this command, and would be lost")
 
 
 def keep_cached(path: Path, write: Callable[[Path], Any], like: str, kept: int) -> None:
@@ -198,6 +206,15 @@ def weights_folder() -> Path:
 def sweeps_folder() -> Path:
     """Where the stored sweeps are: TOYFLOWS_SWEEPS, else those that came with the package."""
     return Path(os.environ.get("TOYFLOWS_SWEEPS") or PLANS)
+
+
+def compiled_networks() -> bool:
+    """Whether networks are to be the compiled ones: TOYFLOWS_NETWORKS. Raises InputError for a word
+    that it has not."""
+    word = os.environ.get(NETWORKS) or CHOICES[0]
+    if word not in CHOICES:
+        raise InputError(NETWORKS, word, f"must be {' or '.join(CHOICES)}")
+    return word == CHOICES[0]
 
 
 def available_cores() -> int:

@@ -15,6 +15,7 @@ ONE_RUN, MANY_RUNS = 100_000, 10_000  # walkers, where nothing is said
 MOST_STEPS = 100_000_000
 FASTEST = 1000.0  # rate of a training
 MOST_THREADS = 256  # also processes
+STEEPEST = 1e6  # gain of a unit, and largest temperature of anything but spins
 
 
 def check_ranges(
@@ -68,6 +69,12 @@ def check_whole(name: str, value: int, least: int, most: int) -> None:
     """Raises InputError unless least ≤ value ≤ most."""
     if not least <= value <= most:
         raise InputError(name, value, f"must be {least} to {most}")
+
+
+def check_between(name: str, value: float, low: float, high: float) -> None:
+    """Raises InputError unless low ≤ value ≤ high: for real numbers, inf and nan included."""
+    if not low <= value <= high:
+        raise InputError(name, value, f"must be {low:g} to {high:g}")
 
 
 class Demanding:

@@ -193,8 +193,9 @@ def _cells(line: str, separator: str | None, number: int) -> list[str]:
 def _check_footer(found: Sheet) -> None:
     """Raises Unreadable where the last row is a mean or a sum of the others."""
     labels = [next((c for c in cells if c and not like_number(c)), "") for _, cells in found.rows]
-    if FOOTER.fullmatch(labels[-1]) and not FOOTER.fullmatch(labels[0]):
-        line, label = found.rows[-1][0], labels[-1]
+    unnamed = not labels[-1] and len(labels) > FEW and all(labels[:-1])
+    if unnamed or (FOOTER.fullmatch(labels[-1]) and not FOOTER.fullmatch(labels[0])):
+        line, label = found.rows[-1][0], labels[-1] or "a row without a name"
         raise Unreadable(f"line {line}: is {label[:40]!r} a row of data? Begin it with # if it is "
                          "made of the others, or write another word")  # fmt: skip
 
@@ -273,7 +274,8 @@ def _below(names: list[str], body: list[Row], mark: str | None) -> Sheet:
     (line, first), *rest = body
     years = [j for j, cell in enumerate(first) if INTEGER.fullmatch(cell)]
     stand_out = [_is_year(first[j], [cells[j] for _, cells in rest]) for j in years]
-    if len(rest) >= FEW and stand_out and all(stand_out):
+    sure = len(years) == len(first) > 1
+    if rest and (sure or len(rest) >= FEW) and stand_out and all(stand_out):
         raise Unreadable(_names_or_numbers(line, first))
     return Sheet(names, body, mark)
 
@@ -307,23 +309,36 @@ def _is_header(line: int, first: list[str], body: list[list[str]], wanted: Seque
     words = [j for j in range(k) if not some[j]]
     if len(words) < k and any(INTEGER.fullmatch(first[j]) for j in words):
         raise Unreadable(_names_or_numbers(line, first))  # a number above words
-    if len(body) >= FEW and _like_names([first[j] for j in said], columns):
+    if _like_names([first[j] for j in said], columns):
         raise Unreadable(_names_or_numbers(line, first))
     return False
 
 
+def check_first(found: Sequence[Row]) -> None:
+    """Raises Unreadable where the first row, of numbers, may be the names of those below it; rows
+    need not be equally long."""
+    (line, first), *body = found
+    columns = [[cells[j] for _, cells in body if j < len(cells)] for j in range(len(first))]
+    if _like_names(first, columns):
+        raise Unreadable(_names_or_numbers(line, first))
+
+
 def _like_names(first: list[str], columns: list[list[str]]) -> bool:
-    """Whether a row of numbers may be names: 0, 1, …, years, or whole as no number below is."""
-    if not all(map(INTEGER.fullmatch, first)):
+    """Whether a row of numbers may be names of the columns (of cells below it): years, 0, 1, …, or
+    whole as no number below is. Two names and fewer may be numbers where few rows are below."""
+    rows = max(map(len, columns))
+    if not rows or not all(map(INTEGER.fullmatch, first)):
         return False
-    if len(first) > 1 and first == [str(j) for j in range(len(first))]:
+    pairs = list(zip(first, columns, strict=True))
+    if all(_is_year(cell, below) for cell, below in pairs):
         return True
+    if len(first) > 1 + (rows < FEW) and first == [str(j) for j in range(len(first))]:
+        return True
+    if rows < FEW:
+        return False
     if first == ["0"] and all(v > 0 for v in _whole(columns[0])):
         return True  # pandas, of a column without a name
-    return all(
-        not _whole(below) or _is_year(cell, below)
-        for cell, below in zip(first, columns, strict=True)
-    )
+    return all(not _whole(below) or _is_year(cell, below) for cell, below in pairs)
 
 
 def _is_year(cell: str, below: list[str]) -> bool:

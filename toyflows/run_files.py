@@ -127,10 +127,32 @@ def state_of(a: Mapping[str, Any], name: str) -> State | None:
     if f"{name}/state" not in a:
         return None
     kept = json.loads(str(a[f"{name}/state"]))
+    _check_kept(kept)
     θ: Any = np.array(kept["theta"]) if isinstance(kept["theta"], list) else kept["theta"]
     start = f"{name}/memory/"
     memory = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
     return State(kept["step"], θ, kept["extra"], _chains(a, f"{name}/chains"), memory)
+
+
+def _check_kept(kept: Any) -> None:
+    """Raises ValueError for what is no state: the file may be anybody's."""
+    step, extra = kept["step"], kept["extra"]
+    if type(step) is not int or step < 0 or not isinstance(extra, dict):
+        raise ValueError("its state has no step or no coordinates")
+    if not np.isfinite(np.array([*extra.values(), *np.ravel(kept["theta"])], float)).all():
+        raise ValueError("its state is not finite")
+
+
+def check_records(t: Any, columns: Mapping[str, Any], entry: tuple[int, ...] = ()) -> None:
+    """Raises ValueError unless each column of a saved path has numbers of the shape `entry` for
+    each of its times t (n,), and θ is finite: the file may be anybody's."""
+    wanted = (np.size(t), *entry)
+    for name, values in ({"t": t} | dict(columns)).items():
+        shape = wanted[:1] if name == "t" else wanted
+        if values.dtype.kind not in "fiu" or values.shape != shape or not values.size:
+            raise ValueError(f"{name} is {values.dtype} {values.shape}, must be numbers {shape}")
+        if name in ("t", "theta", "θ") and not np.isfinite(values).all():
+            raise ValueError(f"{name} is not finite")
 
 
 def _chains(a: Mapping[str, Any], place: str) -> Particles | None:
@@ -145,11 +167,13 @@ def _chains(a: Mapping[str, Any], place: str) -> Particles | None:
 
 
 def trajectory(a: dict[str, Any], name: str, s: RunSettings, method: str) -> Trajectory:
-    t, θ, velocity, mode_b, crossings = (a[f"{name}/{column}"] for column in COLUMNS)
+    columns = {column: a[f"{name}/{column}"] for column in COLUMNS}
     extra, seen = (
         {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
         for start in (f"{name}/extra/", f"{name}/seen/")
     )
+    check_records(columns["t"], columns | extra | seen)
+    t, θ, velocity, mode_b, crossings = columns.values()
     walkers = s.walkers if name == "walkers" else None
     return Trajectory(
         method,

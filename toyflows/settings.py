@@ -107,6 +107,9 @@ class RunSettings:
         for name in ("theta0", "modes"):
             if isinstance(said[name], list):
                 said[name] = tuple(said[name])
+        for name in ("data", "column", "model"):
+            if not isinstance(said.get(name), str | None):
+                raise InputError(name, said[name], "must be text")
         return cls(**said)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toyflows.cloud import Array, Cloud
+from toyflows.errors import InputError
 
 Particles = Cloud | tuple[Cloud, ...]  # several clouds: one a temperature
 
@@ -95,5 +96,7 @@ def joined(first: R, later: R, columns: tuple[str, ...], tables: tuple[str, ...]
     done["crossings"] = join(first.crossings, first.crossings[-1] + later.crossings)
     for name in tables:
         mine, theirs = getattr(first, name), getattr(later, name)
+        if mine.keys() != theirs.keys():  # a file that was not written by us
+            raise InputError("path", ", ".join(mine), "is not what the run goes on with")
         done[name] = {key: join(mine[key], theirs[key]) for key in mine}
     return replace(later, **done)

@@ -50,8 +50,9 @@ PICTURES = {b"\x89PNG": "a PNG picture", b"\xff\xd8\xff": "a JPEG picture",
 OTHERS = {b"\x89HDF": "an HDF5 file", b"\xd0\xcf\x11\xe0": "an Excel workbook",
           b"PAR1": "a Parquet file", b"MATLAB": "a MATLAB file", b"%PDF-": "a PDF"}  # fmt: skip
 TEXTS = {b"<svg": "an SVG picture", b"<?xml": "XML", b"%PDF-": "a PDF", b"<!": "a web page",
-         b"<html": "a web page", b"{": "JSON", b"[": "JSON, or a list of Python",
-         b"(": "a list of Python", b"array(": "an array as Python prints it"}  # fmt: skip
+         b"<html": "a web page", b"<table": "a web page", b"{": "JSON",
+         b"[": "JSON, or a list of Python", b"(": "a list of Python",
+         b"array(": "an array as Python prints it"}  # fmt: skip
 
 
 def check_goes_with(source: object, name: str, **given: Any) -> None:
@@ -231,6 +232,8 @@ def _all(text: str, choice: Choice) -> Table:
     found = rows.cells(text)[0]
     if not any(map(like_number, found[0][1])):
         found = found[1:]
+    if found:
+        rows.check_first(found)
     single = [(line, [cell]) for line, cells in found for cell in cells]
     if not single:
         raise Unreadable("holds only a header")

@@ -18,6 +18,7 @@ from toyflows.cloud import Array
 from toyflows.diffusion.gaussians import Gaussians
 from toyflows.diffusion.schedules import SCHEDULES, Linear, Schedule, Time, warning
 from toyflows.errors import InputError
+from toyflows.limits import MOST_STEPS, check_whole
 from toyflows.registry import made
 
 FIRST_TIME = 1e-3  # the last but one of a grid in log SNR, where that is infinite at t = 0
@@ -160,8 +161,7 @@ def times(process: Process, steps: int, spacing: str = "uniform") -> Array:
 
     Where σ(0) = 0 the log SNR is infinite there: the last step is from t = 10⁻³ to 0.
     """
-    if steps < 1:
-        raise InputError("steps", steps, "must be 1 or more")
+    check_whole("steps", steps, 1, MOST_STEPS)
     if spacing not in SPACINGS:
         raise InputError("spacing", spacing, f"must be {' or '.join(SPACINGS)}")
     if spacing == "uniform" or steps == 1:

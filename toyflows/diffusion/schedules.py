@@ -18,6 +18,7 @@ import numpy as np
 
 from toyflows.cloud import Array
 from toyflows.errors import InputError
+from toyflows.limits import MOST_STEPS, check_whole
 from toyflows.registry import made
 
 Time = float | Array  # one time, or a time for each point (n,)
@@ -145,15 +146,13 @@ def schedule(name: str, /, **options: Any) -> Schedule:
 
 def betas(schedule: Schedule, steps: int) -> Array:
     """β_k (steps,) of the chain whose ᾱ_k is the schedule's at t = k/steps, exactly."""
-    if steps < 1:
-        raise InputError("steps", steps, "must be 1 or more")
+    check_whole("steps", steps, 1, MOST_STEPS)
     return np.asarray(-np.expm1(np.diff(schedule.log_alpha_bar(np.linspace(0, 1, steps + 1)))))
 
 
 def ddpm_betas(steps: int, first: float = 1e-4, last: float = 0.02) -> Array:
     """β_k evenly from `first` to `last`, whatever the number of steps: made for 1000 of them."""
-    if steps < 1:
-        raise InputError("steps", steps, "must be 1 or more")
+    check_whole("steps", steps, 1, MOST_STEPS)
     if not 0 < first <= last < 1:
         raise InputError("last", last, f"must be 0 < first = {first:g} ≤ last < 1")
     return np.linspace(first, last, steps)

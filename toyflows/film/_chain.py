@@ -14,7 +14,7 @@ import numpy as np
 from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
 from toyflows.film._reel import SIZE, Check, Draw, Film, Reel, at_most
-from toyflows.limits import check_seed, check_workers
+from toyflows.limits import STEEPEST, check_between, check_seed, check_workers
 
 if TYPE_CHECKING:
     from toyflows.diffusion.drawing import Plan
@@ -164,8 +164,7 @@ def _energies(
     _classes(letter, model)
     chain = dataclasses.replace(model.config.chain, steps=steps or LANGEVIN)
     if temperature is not None:
-        if not 0 <= temperature < math.inf:
-            raise InputError("temperature", temperature, "must be 0 or more")
+        check_between("temperature", temperature, 0, STEEPEST)
         chain = dataclasses.replace(chain, noise=math.sqrt(2 * chain.step * temperature))
     return Energies(model, chain, letter, threads)
 

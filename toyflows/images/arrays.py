@@ -101,6 +101,10 @@ def _as_images(values: Any) -> NDArray[Any]:
     if len(shape) != 3:
         raise Unreadable(f"images has shape {shape}; must be (n, h, w), (n, h, w, 1 or 3), and "
                        "(n, h²) of squares")  # fmt: skip
+    if shape[0] == shape[1] < shape[2]:  # as MATLAB keeps them
+        raise Unreadable(f"images has shape {shape}: are these {shape[0]} images or {shape[2]}? "
+                       f"Save ({shape[0]}, {shape[1]}, {shape[2]}, 1), or move the last axis to "
+                       "the front")  # fmt: skip
     return values
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from toyflows.errors import InputError
+from toyflows.files import compiled_networks
 from toyflows.images import sgld
 from toyflows.images.energy import energy
 from toyflows.images.sgld import Chain, Engine, Plain
@@ -63,7 +64,7 @@ def engine_of(network: Network, name: str = "", threads: int = 1) -> Engine:
     if name not in ("", *ENGINES):
         raise InputError("p", f"engine={name}", f"must be {' or '.join(ENGINES)}")
     check_workers(threads=threads)
-    if name == "numpy" or not (name or compiled.wanted()):
+    if name == "numpy" or not (name or compiled_networks()):
         return Plain(network)
     try:
         return Compiled(compiled.of_energy(network), threads)

@@ -256,9 +256,10 @@ def _unit(values: np.ndarray) -> Array:
     if values.dtype.kind == "f" and not (high > 1 and (values == np.rint(values)).all()):
         if 0 <= low <= high <= 1:
             return values.astype(np.float64)
-        if -1 <= low <= high <= 1:
+        if -1 <= low <= high <= 1 and max(-low, high) > 0.5:
             return (values.astype(np.float64) + 1) / 2
-        raise Unreadable(f"holds {low:g} … {high:g}; must be, for floats: [0, 1] or [−1, 1]")
+        must = f"holds {low:g} … {high:g}; must be, for floats: [0, 1] or [−1, 1]"
+        raise Unreadable(must if max(-low, high) > 1 else f"{must}, black to white")
     return values / _white(low, high, values.dtype == np.uint16)
 
 

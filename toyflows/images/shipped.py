@@ -119,7 +119,9 @@ def place(checkpoint: str | Path) -> Path:
     known = {found.stem: found for found in weights_folder().glob("*.npz")}
     if str(path) in known:
         return known[str(path)]
-    why = f"there is no such file; {nearest(str(path), sorted(known))}"
+    why = f"there is no such file, and no weights in {weights_folder()}"
+    if known:
+        why = f"there is no such file; {nearest(str(path), sorted(known))}"
     raise InputError("checkpoint", checkpoint, why)
 
 
@@ -128,7 +130,10 @@ def find(checkpoint: str | Path, *kinds: str) -> Model:
     path = place(checkpoint)
     if path.parent != weights_folder():
         return Model.load(path, *kinds)
-    file.load(path, kinds or KINDS)
+    try:
+        file.load(path, kinds or KINDS)
+    except InputError as error:
+        raise InputError(error.name, checkpoint, error.why) from None
     s = load(path.stem)
     state = State.new(dataclasses.replace(s.config, sampler="short-run"))
     state.θ, state.step = s.θ, s.step

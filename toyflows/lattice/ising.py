@@ -22,6 +22,7 @@ from toyflows.errors import InputError
 Spins = NDArray[np.int8]  # (L, L), −1 or +1
 
 LARGEST, HOTTEST = 2048, 1000.0
+MOST = 10_000_000  # sweeps
 NEIGHBOURS = np.arange(-4, 5, 2)  # what four neighbours can add up to
 
 

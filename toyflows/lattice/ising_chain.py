@@ -19,14 +19,14 @@ from toyflows.cloud import Array
 from toyflows.errors import InputError, nearest
 from toyflows.kernels import ising as kernels
 from toyflows.kernels import team
-from toyflows.lattice.ising import RULES, SAMPLERS, Ising, Spins
+from toyflows.lattice.ising import MOST, RULES, SAMPLERS, Ising, Spins
 from toyflows.lattice.ising_observables import estimates
+from toyflows.limits import check_whole
 from toyflows.pictures import levels
 
 Counts = NDArray[np.int64]
 Progress = Callable[[int], None]
 
-MOST = 10_000_000  # sweeps
 SPINS_A_CALL = 1 << 24  # 15 ms: Ctrl-C is heard and progress is shown
 SPINS_A_THREAD = 1 << 15  # a colour of fewer spins is done before a second thread has come
 
@@ -69,10 +69,8 @@ def run(
     """
     if sampler not in SAMPLERS:
         raise InputError("sampler", sampler, nearest(sampler, SAMPLERS))
-    if not 1 <= sweeps <= MOST:
-        raise InputError("sweeps", sweeps, f"must be 1 to {MOST}")
-    if not 0 <= burn <= MOST:
-        raise InputError("burn", burn, f"must be 0 to {MOST}")
+    check_whole("sweeps", sweeps, 1, MOST)
+    check_whole("burn", burn, 0, MOST)
     s = np.ones((model.L, model.L), np.int8) if start is None else start.astype(np.int8)
     tell = progress or (lambda done: None)
     if sampler == "wolff":

@@ -95,18 +95,24 @@ def load(sources: list[str], size: int = 16) -> Patterns:
     return Patterns(tuple(_distinct(names)), x, first.shape, first.text)
 
 
+def fitted(source: str) -> bool:
+    """Whether it is a set of pictures, which are fitted to one size."""
+    path = Path(source)
+    return source not in SHIPPED and (path.is_dir() or path.suffix.lower() == ".npz")
+
+
 def _one(source: str, size: int) -> Patterns:
     path = Path(source)
     if source in SHIPPED:
         path = Path(toyflows.__file__).parent / "datasets" / f"{source}.txt"
     elif not path.exists():
         _refuse(source, f"there is no such file; {nearest(source, SHIPPED)}")
-    if path.is_dir() or path.suffix.lower() == ".npz":
+    if fitted(source):
         return _folder(source, size)
     if path.suffix.lower() in (".png", ".jpg", ".jpeg", ".tif", ".tiff"):
         return _picture(path)
     try:
-        lines = path.read_text("utf-8").splitlines()
+        lines = path.read_text("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError):
         _refuse(source, "cannot be read as text; pictures may be PNG, JPEG or TIFF")
     lines = [line.rstrip() for line in lines]

@@ -49,6 +49,9 @@ class Modes:
         if μ.ndim != 2 or not 2 <= len(μ) <= MOST_MODES or not μ.shape[1]:
             raise InputError("positions", list(μ.shape), f"must be 2 to {MOST_MODES} points "
                              "of equally many coordinates")  # fmt: skip
+        if np.abs(μ).max() > WIDEST:
+            raise InputError("positions", f"{μ.flat[np.abs(μ).argmax()]:g}",
+                             f"must be at most {WIDEST:g} in size")  # fmt: skip
         s = _numbers("spreads", spreads)
         if s.shape not in ((), (1,), (len(μ),)) or not (
             s.min() >= 1 / WIDEST and s.max() <= WIDEST

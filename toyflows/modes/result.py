@@ -25,7 +25,7 @@ from toyflows.modes.follow import Path, follow, lecture
 from toyflows.modes.target import ModesTarget
 from toyflows.registry import options_of
 from toyflows.run import Report, resumed
-from toyflows.run_files import save, state_arrays, state_of
+from toyflows.run_files import check_records, save, state_arrays, state_of
 from toyflows.settings import BACKENDS, RunSettings
 from toyflows.verdict import Verdict, word
 
@@ -243,6 +243,9 @@ class Run(Frames):
             columns = {c: a[f"{name}/path/{c}"] for c in COLUMNS}
             start = f"{name}/seen/"
             seen = {key.removeprefix(start): a[key] for key in a if key.startswith(start)}
+            each = {c: columns[c] for c in ("θ", "velocity", "shares")}
+            check_records(columns["t"], each, (target.mixture.K - 1,))
+            check_records(columns["t"], {"crossings": columns["crossings"]} | seen)
             paths[name] = Path(**columns, seen=seen, state=state_of(a, name))
         return cls(s, target, s.flow(), paths, int(a["threads"]))
 

@@ -123,10 +123,12 @@ class Plan:
         """A plan from a TOML file, whose keys are loss, over, backend, repeats, keep and the
         settings, spelled as here. Raises InputError("plan")."""
         try:
-            told = tomllib.loads(path.read_text("utf-8"))
+            told = tomllib.loads(path.read_text("utf-8-sig"))
         except OSError as error:
             raise InputError("plan", path, error.strerror or "cannot be read") from None
-        except (ValueError, RecursionError) as error:  # not TOML, or not text
+        except RecursionError:
+            raise InputError("plan", path, "is nested too deeply") from None
+        except ValueError as error:  # not TOML, or not text
             raise InputError("plan", path, " ".join(str(error).split())) from None
         known = ("loss", "over", "backend", "repeats", "keep", "positions", "spreads", *SETTINGS)
         for name in told:

@@ -13,10 +13,9 @@ numbers but for rounding, whatever is wrong with the compiler of a machine.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
-from toyflows.errors import InputError
+from toyflows.files import compiled_networks
 from toyflows.nn.network import Network
 
 if TYPE_CHECKING:
@@ -24,16 +23,6 @@ if TYPE_CHECKING:
     from toyflows.nn.compiled.mlp import FastMLP
     from toyflows.nn.compiled.unet import FastUNet
     from toyflows.nn.reference import Reference
-
-VARIABLE, CHOICES = "TOYFLOWS_NETWORKS", ("compiled", "numpy")
-
-
-def wanted() -> bool:
-    """Whether compiled networks are to be used. Raises InputError for another word."""
-    word = os.environ.get(VARIABLE) or CHOICES[0]
-    if word not in CHOICES:
-        raise InputError(VARIABLE, word, f"must be {' or '.join(CHOICES)}")
-    return word == CHOICES[0]
 
 
 def of_energy(network: Network) -> Fast:
@@ -46,7 +35,7 @@ def of_energy(network: Network) -> Fast:
 
 def of_points(network: Network) -> FastMLP | Reference:
     """Of a network that `mlp` made; InputError else."""
-    if not wanted():
+    if not compiled_networks():
         from toyflows.nn.reference import Reference
 
         return Reference(network)
@@ -57,7 +46,7 @@ def of_points(network: Network) -> FastMLP | Reference:
 
 def of_images(network: Network) -> FastUNet | Reference:
     """Of a network that `unet` made; InputError else."""
-    if not wanted():
+    if not compiled_networks():
         from toyflows.nn.reference import Reference
 
         return Reference(network, mean=True)
