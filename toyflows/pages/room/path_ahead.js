@@ -153,7 +153,7 @@ function straight(out, d, t, near, lasted, there, back) {
   const span = last(t), [x0, x1, x2] = between([0.5 * span, 0.75 * span, span], t, d);
   const before = x1 - x0, step = x2 - x1, quarter = 0.25 * span;
   const close = limitOf(d, t), elsewhere = near < Math.abs(close) && Number.isFinite(close);
-  if (there && elsewhere) return { ...out, goes: "rest", rest: close, needs: span };
+  if (there && elsewhere && close > 0) return { ...out, goes: "rest", rest: close, needs: span };
   if (there && x2 >= 0 && x2 < d[0] && step <= 0) return { ...out, goes: "stays" };
   const side = positive(x2), gap = Math.abs(x2), towards = step * side < 0;
   const needs = span + gap / Math.max(Math.abs(step), 1e-300) * quarter;
