@@ -21,6 +21,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from toyflows import workers
+from toyflows.errors import InputError
 from toyflows.figures import _cache, _look, _manifest, _registry
 from toyflows.figures._look import PLAIN, Look
 from toyflows.figures._manifest import FORMATS, Book
@@ -51,7 +52,8 @@ class Task:
 class Result:
     """What became of a figure: `entry` is its page in the manifest, None where it was not made.
 
-    `message` is "made", "unchanged", or why it was not made; `trace` is for the figure's author.
+    `message` is "made", "unchanged", or why it was not made; `trace` is for the figure's author;
+    `no_panel` says that the panel that is asked for is not there.
     """
 
     figure: str
@@ -59,6 +61,7 @@ class Result:
     message: str
     entry: dict[str, Any] | None = None
     trace: str = ""
+    no_panel: bool = False
 
     @property
     def failure(self) -> str:
@@ -82,7 +85,8 @@ def make(
     """Makes the figures `ids` and a gallery in the folder `out`; one Result each, in that order.
 
     A figure whose claim fails is not written, and the others are made. Raises InputError, before
-    anything is written, for what cannot be done.
+    anything is written, for what cannot be done; for a panel that a figure has not, before that
+    figure is.
     """
     _manifest.check(scale, seed, jobs)
     wanted = _manifest.checked_formats(formats)
@@ -117,6 +121,8 @@ def produce(todo: Sequence[Task], jobs: int, progress: Progress | None = None) -
         try:
             with contextlib.closing(_results(todo, book["figures"], jobs)) as results:
                 for result in results:
+                    if result.no_panel:
+                        raise InputError("panel", todo[0].look.panel, result.message)
                     done[result.figure] = result
                     _manifest.enter(book, result.figure, result.entry, result.failure)
                     _manifest.write(out, book)
@@ -171,7 +177,7 @@ def build(task: Task) -> Result:
     from toyflows.stats import ClaimError
 
     _registry.FOLDER = task.folder
-    start, entry, message, trace = time.perf_counter(), None, "made", ""
+    start, entry, message, trace, missing = time.perf_counter(), None, "made", "", False
     try:
         entry = _entry(task, start)
     except ClaimError as error:
@@ -179,11 +185,11 @@ def build(task: Task) -> Result:
     except _registry.NotAFigure as error:
         message = str(error)
     except _look.NoPanel as error:
-        message = f"--panel {error.value}: {error.why}"
+        message, missing = error.why, True
     except Exception as error:  # a figure's own bug: the others are made, its author gets the trace
         message, trace = f"{type(error).__name__}: {error}", traceback.format_exc()
     message = " ".join(message.split())
-    return Result(task.figure, time.perf_counter() - start, message, entry, trace)
+    return Result(task.figure, time.perf_counter() - start, message, entry, trace, missing)
 
 
 def _entry(task: Task, start: float) -> Book:

@@ -56,6 +56,7 @@ def own(out: Path) -> Iterator[None]:
     if out.exists() and not out.is_dir():
         raise InputError("out", out, "is a file, must be a folder")
     goes_on_with(out)
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out):
@@ -67,6 +68,9 @@ def own(out: Path) -> Iterator[None]:
             yield
         finally:
             _clear(out)
+            if new:  # and nothing was made
+                with contextlib.suppress(OSError):
+                    out.rmdir()
 
 
 @contextlib.contextmanager

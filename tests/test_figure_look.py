@@ -98,8 +98,12 @@ def test_a_panel_has_its_neighbours_numbers_and_no_title(two: Path) -> None:
 
 
 def test_one_panel_too_many_is_told(two: Path) -> None:
-    assert made(two, panel=3) == "--panel 3: must be 1 … 2"
+    with pytest.raises(InputError, match=r"must be 1 … 2"):
+        made(two, panel=3)
     assert not (two / "two.png").exists()
+    with pytest.raises(InputError, match=r"must be 1 … 2"):
+        made(two / "new", panel=3)
+    assert not (two / "new").exists()
 
 
 def test_no_title_and_what_the_manifest_remembers(two: Path) -> None:
