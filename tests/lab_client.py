@@ -11,7 +11,7 @@ from typing import Any
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-LONG = 300.0  # seconds: a loaded machine is slow, a broken server never answers
+LONG = 600.0  # seconds: a loaded machine is slow, a broken server never answers
 
 
 AsyncHTTPClient.configure(None, max_clients=100)

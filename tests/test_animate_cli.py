@@ -139,7 +139,7 @@ def test_without_ffmpeg_it_says_so_at_once(tmp_path: Path, monkeypatch: pytest.M
 
 def test_help_says_the_limits() -> None:
     told = CliRunner().invoke(app, ["animate", "flow", "--help"], env={"COLUMNS": "200"}).stdout
-    for word in ("0.2 … 60", "1 … 50", "320 … 1920", "240 … 1080", ".gif, .mp4 or .webm"):
+    for word in ("0.2 to 60", "1 to 50", "320 to 1920", "240 to 1080", ".gif, .mp4 or .webm"):
         assert word in told
 
 

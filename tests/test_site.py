@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import shutil
 import threading
 from collections.abc import Iterator
@@ -41,7 +42,8 @@ def gallery(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f'<section id="{name}"><img alt="" src="{name}.png"></section>' for name in names
     )
     (folder / "index.html").write_text(
-        f"<!DOCTYPE html><title>Figures</title><style>img {{ width: 100% }}</style>{places}"
+        '<!DOCTYPE html><title>Figures</title><link rel="icon" href="data:,">'
+        f"<style>img {{ width: 100% }}</style>{places}"
     )
     for name in names:
         (folder / f"{name}.png").write_bytes(PIXEL.read_bytes())
@@ -97,6 +99,9 @@ def test_every_link_leads_somewhere(built: Path) -> None:
     assert names >= {"index.html", "lectures.html", "errata.html", "verdicts.html", "search.html",
                      "benchmarks/walkers.html", "notebooks/01_two_modes.html", "gallery/index.html",
                      "live/two-modes.html", "api/toyflows.flows.html"}  # fmt: skip
+    # A page that names no icon makes the browser ask the server for one, now and then.
+    icon = re.compile(r'rel="(?:shortcut )?icon"')
+    assert [name for name in names if not icon.search((built / name).read_text("utf-8"))] == []
     size = sum(p.stat().st_size for p in built.rglob("*") if p.is_file())
     assert size < 20e6
 
