@@ -110,6 +110,7 @@ def _check_environment() -> None:
         why = "must be 0 or 1: without docstrings no method has its equation"
         raise InputError("PYTHONOPTIMIZE", sys.flags.optimize, why)
     files.compiled_networks()  # looks at the word
+    files.sweeps_folder()
     importlib.import_module("toyflows.kernels")  # looks at what numba is told
     os.environ["MPLBACKEND"] = "agg"  # no window; a notebook's backend may not be installed here
 

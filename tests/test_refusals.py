@@ -113,6 +113,7 @@ def test_a_notebooks_backend_is_no_matter(tmp_path: Path) -> None:
         ("NUMBA_NUM_THREADS", "0", "must be 1 or more"),
         ("NUMBA_NUM_THREADS", "two", "must be 1 or more"),
         ("TOYFLOWS_NETWORKS", "torch", "must be compiled or numpy"),
+        ("TOYFLOWS_SWEEPS", "none", "there is no such folder"),
     ],
 )
 def test_an_environment_in_which_nothing_works(name: str, value: str, said: str) -> None:

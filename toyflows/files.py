@@ -15,6 +15,7 @@ from toyflows.errors import InputError
 
 SHIPPED = Path(__file__).parent / "images" / "weights"
 PLANS = Path(__file__).parent / "sweep" / "plans"  # and what became of them, as they ship
+SWEEPS = "TOYFLOWS_SWEEPS"
 NETWORKS, CHOICES = "TOYFLOWS_NETWORKS", ("compiled", "numpy")
 DAY = 86400.0
 
@@ -205,7 +206,10 @@ def weights_folder() -> Path:
 
 def sweeps_folder() -> Path:
     """Where the stored sweeps are: TOYFLOWS_SWEEPS, else those that came with the package."""
-    return Path(os.environ.get("TOYFLOWS_SWEEPS") or PLANS)
+    folder = Path(os.environ.get(SWEEPS) or PLANS)
+    if not folder.is_dir():
+        raise InputError(SWEEPS, folder, "there is no such folder")
+    return folder
 
 
 def compiled_networks() -> bool:
