@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,10 +83,10 @@ def test_a_plan_in_a_file(tmp_path: Path) -> None:
         ({"spreads": 0.2}, "dt"),
     ],
 )  # fmt: skip
-def test_what_has_no_meaning_is_refused(more: dict[str, object], name: str) -> None:
-    asked: dict[str, object] = {"losses": "pcd", "over": {"rate": [0.5, 1.0]}, **SMALL, **more}
+def test_what_has_no_meaning_is_refused(more: dict[str, Any], name: str) -> None:
+    asked: dict[str, Any] = {"losses": "pcd", "over": {"rate": [0.5, 1.0]}, **SMALL, **more}
     with pytest.raises(InputError) as refused:
-        Plan.make(**asked)  # type: ignore[arg-type]
+        Plan.make(**asked)
     assert refused.value.name == name
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import sys
 import tempfile
 import time
@@ -27,16 +28,14 @@ def whole_file(path: Path, option: str = "out") -> Iterator[Path]:
     Raises InputError(option) where the file cannot be written, or is one that the command reads.
     """
     check_writable(path, option)
+    # A short name: it must not be too long where that of the file is not.
+    temporary = path.with_name(f".{path.stem[:20]}-{secrets.token_hex(4)}{path.suffix}")
+    BEGUN.add(temporary)  # before it is there: a signal may come at any time
     with _told(path, option):
-        # A short name: it must not be too long where that of the file is not.
-        prefix = f".{path.stem[:20]}-"
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=prefix, suffix=path.suffix)
-        os.close(handle)
-        temporary = Path(name)
-        BEGUN.add(temporary)
         try:
+            temporary.touch(0o600, exist_ok=False)
             yield temporary
-            temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 is not what users expect
+            temporary.chmod(0o666 & ~_umask())
             with temporary.open("r+b") as written:
                 os.fsync(written.fileno())  # else a power cut can leave the new name without bytes
             if _command is not None:

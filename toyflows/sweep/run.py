@@ -72,8 +72,8 @@ def sweep(
     with K numbers for θ*, q* and θ0. `report` is told how many runs are saved, and of how many.
 
     The same call goes on where another was stopped; an extended one computes only what is new.
-    Without `out` nothing stays on disk. In a script call it below `if __name__ == "__main__":`, as
-    its processes import the script. Raises InputError before anything is computed, and WorkersLost.
+    Without `out` nothing stays on disk. Raises InputError before anything is computed, and
+    WorkersLost.
     """
     base = {name: more.pop(name) for name in SETTINGS if name in more}
     options = with_more(losses, options, more, sweep)
