@@ -108,6 +108,9 @@ CASES: list[tuple[str, Callable[[], Verdict], tuple[str, ...]]] = [
     ("replay buffer, slows down beyond θ*",
      lambda: word("replay-buffer", 7.953, 36.63, star=-0.4127, θ0=2.934, dt=0.5, rate=0.1817, k=3,
                   kernel="mala", noise=0.4028, buffer=1), ("biased",)),
+    ("pcd, swings to come that are damped",
+     lambda: word("pcd", 6.003, 13.29, star=0.0, θ0=1.28, dt=0.03858, rate=0.8656, start="data"),
+     ("on its way",)),
     ("gan, passing θ* on a swing that is damped",
      lambda: word("gan", 6.589, 209.9, star=0.9199, θ0=1.351, dt=0.4659, rate=0.1267),
      ("on its way",)),
@@ -202,6 +205,7 @@ FATES = [
     (lambda θ: 0.1 * (1.02 - θ), "converges", None),  # within 0.03
     (lambda θ: 0.1 * (1.1 - θ), "biased", 1.1),
     (lambda θ: 2e-4 * (400 - θ) / 400, "biased", 400),  # θ* within 100 runs, its rest not
+    (lambda θ: 2e-3 * (-50 - θ) / 50, "biased", -50),  # far the other way, and has begun it
 ]
 
 
@@ -213,6 +217,37 @@ def test_fates_known_by_hand(v: Callable, kind: str, number: float | None) -> No
     assert "\n" not in verdict.says + verdict.now + verdict.so_far
     if number is not None:
         assert verdict.number == pytest.approx(number, rel=0.02, abs=1e-4)
+
+
+def test_what_began_at_the_weight_and_left_it_is_no_standstill() -> None:
+    """A rest so far away that 100 runs do not reach it: θ was at θ*, and is not any more."""
+    verdict = fate(lambda θ: 1e-3 * (46 - θ) / 45, θ0=1.0)
+    assert verdict.kind == "biased"
+    assert fate(lambda θ: 1e-4 * (46 - θ) / 45, θ0=1.0).kind == "no learning"  # still at θ*
+
+
+def test_the_time_to_a_rest_that_was_reached_is_when_it_was_reached() -> None:
+    """θ is within 0.03 of its rest 2.2 after the run, and was followed for 100."""
+    verdict = word("replay-buffer", 5.026, 15.03, star=-2.727, θ0=1.138, dt=0.3614, rate=8.317, k=9,
+                   h=0.09338, kernel="mala", noise=0.8381, buffer=1, fresh=0.5609)  # fmt: skip
+    assert (verdict.kind, verdict.number) == ("biased", pytest.approx(-6.09662, abs=1e-4))
+    assert verdict.needs == pytest.approx(2.17, abs=0.4)
+
+
+def test_a_spiral_about_a_rest_beside_the_weight_names_no_time() -> None:
+    """It passes θ* for the first time after 280, and swings by 0.2 still after 20,000."""
+    verdict = word("pcd", 8.785, 133.2, star=-0.241, θ0=-8.0, dt=0.5, rate=1.511, start="data")
+    assert (verdict.kind, verdict.number) == ("biased", pytest.approx(-0.2886305, abs=1e-6))
+    assert verdict.needs is None
+    assert "in a time" not in verdict.says
+
+
+def test_what_leaves_the_weight_and_comes_back_is_not_said_to_stay_away() -> None:
+    """A buffer that fills with noise takes θ along, and back after 297: 100 runs are 233."""
+    verdict = word("replay-buffer", 2.736, 2.334, star=0.4359, θ0=0.4359, dt=0.262, rate=0.1889,
+                   k=1, h=0.01297, kernel="mala", noise=1.402, buffer=4, fresh=0.0)  # fmt: skip
+    assert verdict.kind == "no learning"
+    assert "the way to θ* would take a time of 3.0e+02" in verdict.says
 
 
 @dataclass(frozen=True)

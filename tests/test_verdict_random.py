@@ -197,7 +197,7 @@ def test_zero_and_time_of_a_line(z: float, λ: float, side: float, away: float) 
 
 def test_no_zero_is_made_of_rounding() -> None:
     """A difference of expectations that is 1e−16 has no sign."""
-    assert math.isnan(judge.Line(lambda θ: 1e-16 * math.cos(99 * θ), cancels=True).zero_ahead(0))
+    assert math.isnan(judge.Line(lambda θ: 1e-16 * math.cos(99 * θ), round_off=1e-13).zero_ahead(0))
     assert judge.Line(lambda θ: 1e-22 * (1 - θ)).zero_ahead(0) == pytest.approx(1)
 
 

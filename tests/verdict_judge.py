@@ -10,7 +10,8 @@ one word where they decide and several in the grey zones, which are
 * a number within a tenth of its threshold: |θ − θ*| ≈ NEAR, time needed ≈ 100 T, a tenth done;
 * the time to come back, where it matters from which displacement: 50 T to 200 T;
 * persistent particles whose run, twice as long, is still under way, or which are reborn; an
-  overshoot that is moving away at T and back by 2T; a swing crossed twice that is damped.
+  overshoot that is moving away at T and back by 2T; a swing crossed twice that is damped, or one
+  about a place beside θ*.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ class Line:
     """rate·θ̇ as a function of θ."""
 
     of: Callable[[float], float]
-    cancels: bool = False  # it is a difference of expectations, of no digits below ROUND_OFF
+    round_off: float = 0.0  # of a difference of expectations: it has no digits below
     pieces: int = 100
 
     def __call__(self, θ: float) -> float:
@@ -126,8 +127,8 @@ class Line:
 
     def _lost(self, *θ: float) -> bool:
         """Is the change of sign one of rounding?"""
-        largest = max(abs(self(x)) for x in θ)
-        return largest < 1e-290 or (self.cancels and largest < ROUND_OFF)
+        sizes = [abs(self(x)) for x in θ]
+        return max(sizes) < max(1e-290, self.round_off) or min(sizes) < 0.1 * self.round_off
 
     def _halve(self, low: float, high: float) -> float:
         sign = self(low) > 0
@@ -151,7 +152,9 @@ def line(case: Case) -> Line:
         return known[θ]
 
     return Line(
-        v, flow.has_negatives, 100 if most_steps(case.method, case.d, case.dt) > 600 else 40
+        v,
+        ROUND_OFF * case.rate * flow.has_negatives,
+        100 if most_steps(case.method, case.d, case.dt) > 600 else 40,
     )
 
 
@@ -261,10 +264,15 @@ def _goes(case: Case, v: Line, end: float, z: float, x: float) -> Ruling:
         needs = 0.0  # it is there
     to_rest = 1 - abs(end - z) / abs(case.θ0 - z) if case.θ0 != z else 1.0
     low = high = to_rest if math.isnan(done) else done
+    if math.isnan(done):  # it began at θ*: has it left?
+        low = 1.0 if abs(x) > NEAR * (1 + GREY) else to_rest
+        high = 1.0 if abs(x) > NEAR * (1 - GREY) else to_rest
     if WAY not in words:  # the way to θ*, or to where it goes
         low, high = min(low, to_rest), max(high, to_rest)
         if (z - star) * x < 0:
             needs = min(needs, v.elapsed(end, star))
+        gone = abs(end - case.θ0) / max(abs(case.θ0 - star), NEAR)
+        high = max(high, gone if (end - case.θ0) * (z - case.θ0) > 0 else 0.0)
     words = _slow(words, low, high, needs, AGES * case.time)
     if abs(x) <= NEAR * (1 + GREY) and WAY in words:
         words |= {CONVERGES}
@@ -293,6 +301,8 @@ def _nowhere(case: Case, v: Line, end: float, x: float) -> Ruling:
         why += f", past θ* in {needs:.3g}"
     else:
         words = {COLLAPSE, BIASED}
+        if abs(v(end)) * ages < abs(x) * (1 + GREY) and share < LITTLE * (1 + GREY):
+            words |= {NOTHING}  # 100 T take it less than as far off again
     return Ruling(frozenset(words), why, end)
 
 
@@ -555,9 +565,14 @@ def _at_last(case: Case, run: Long, limit: float) -> set[str]:
     """A path that comes to rest at `limit`: too slowly where 100 T are too few."""
     there = np.abs(run.future - limit) <= NEAR
     passed = run.future * run.past[-1] <= 0
-    needs = run.dt * float(np.argmax(there | passed))
-    done = float(np.abs(run.past - run.past[0]).max()) / max(abs(run.past[0] - limit), NEAR)
-    return _slow(near_words(limit, WAY, BIASED), done, done, needs, AGES * case.time)
+    first = np.argmax(there | passed)
+    if there[0] and not there.all():  # it leaves first: until it is back for good
+        first = np.flatnonzero(~there)[-1] + 1
+    way = abs(run.past[0] - limit)
+    done = float(np.abs(run.past - run.past[0]).max()) / max(way, NEAR)
+    least = done if way > NEAR else 0.0  # of no way nothing, or all
+    return _slow(near_words(limit, WAY, BIASED), least, done, run.dt * float(first),
+                 AGES * case.time)  # fmt: skip
 
 
 def _long_words(
@@ -570,7 +585,11 @@ def _long_words(
     crossed = swings(run.past)
     if abs(now) <= NEAR * (1 + GREY) and widest <= NEAR * (1 + GREY):
         return _kept(case, run, displaced, widest, now)
-    limit, left = limit_of(run.future[len(run.future) // 2 :])
+    many = len(run.future)
+    limit, left = limit_of(run.future[many // 2 :])
+    earlier = limit_of(run.future[many // 4 : 3 * many // 4])[0]
+    if not abs(earlier - limit) < 0.5 * left + NEAR:  # a logarithm's limits move along with it
+        left = math.inf
     rest = case.θ_star + limit if left < 0.2 * NEAR else math.nan
     if np.abs(tail).max() <= NEAR and (still or left < NEAR or swings(run.future, 1e-3) > 1):
         words = _at_last(case, run, 0.0) | ({SWINGS} if crossed >= 2 else set())
@@ -584,8 +603,18 @@ def _long_words(
         words = _at_last(case, run, last) | (set() if still else {COLLAPSE, WAY})
         return words, f"near {last:.4g}", rest
     if about:
-        return _swinging(run, crossed, about), f"crossed {crossed} and {about} times", rest
+        off = about > 1 and _beside(run.future[-max(2, many // 3) :])
+        words = _swinging(run, crossed, about) | ({BIASED} if off else set())
+        return words, f"crossed {crossed} and {about} times", rest
     return _going(case, run, crossed, limit, left, last)
+
+
+def _beside(x: Array) -> bool:
+    """Do these swings seem to be about a place beside θ*: by their middle, or by the mean of whole
+    ones?"""
+    ups = np.flatnonzero((x[:-1] < 0) & (x[1:] >= 0))
+    whole = x[ups[0] : ups[-1]] if ups.size > 1 else x
+    return max(abs(0.5 * (x.max() + x.min())), abs(float(whole.mean()))) > NEAR * (1 - GREY)
 
 
 def _kept(
@@ -644,6 +673,8 @@ def _going(
     known = left < NEAR or left < 0.3 * abs(limit)
     if known:  # the time to the rest, if that is not θ*
         needs = left / speed * max(1.0, math.log(left / NEAR)) if left > NEAR else 0.0
+    inside, gone_on = np.abs(run.future) <= NEAR, run.dt * (len(run.future) - 1)
+    needs = run.dt * float(np.argmax(inside)) if inside.any() else gone_on + needs
     rest = case.θ_star + limit if left < 0.2 * NEAR else math.nan
     why = f"from {now:.4g} to {last:.4g} of θ*, limit {limit:.4g} ± {left:.2g}, done {done:.3g}"
     words: set[str] = set()
@@ -652,7 +683,8 @@ def _going(
     if speed * ages < NEAR:
         words = near_words(last, WAY, BIASED) if moved > NEAR else {NOTHING}
         words |= {NOTHING} if done < LITTLE * (1 + GREY) else set()
-        return words, why, rest
+        creeps = last * float(run.future[-1] - run.future[-2]) < 0  # to θ* or a rest on this side
+        return words | ({WAY} if creeps and share > LITTLE else set()), why, rest
     if known:
         words |= near_words(limit, WAY, BIASED) | (
             {BIASED, WAY} if left > 0.1 * abs(limit) else set()
@@ -669,7 +701,7 @@ def _going(
         creeps = math.isfinite(limit) and abs(limit) < 2 * left  # a logarithm has no limit
         if creeps or (limit * now < 0 and abs(limit) + left > NEAR):  # it may pass θ*
             words |= {COLLAPSE, BIASED}
-    longest = needs * max(1.0, math.log(max(abs(last) / NEAR, 1.0)))
+    longest = needs if inside.any() else needs * max(1.0, math.log(max(abs(last) / NEAR, 1.0)))
     if longest > ages * (1 - GREY):
         least = needs if needs > ages else ages  # the longest time is an estimate
         words = _slow(words, share, share, least, ages)

@@ -18,8 +18,8 @@ from toyflows.lazy import lazy
 
 __version__ = "0.2.0"
 __all__ = [
-    "Energy", "Flow", "Mixture", "Run", "Target", "check", "diffusion", "film", "flow", "flows",
-    "images", "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
+    "Energy", "Flow", "Mixture", "PlaneEnergy", "Run", "Target", "check", "diffusion", "film",
+    "flow", "flows", "images", "lab", "lattice", "load", "modes", "nn", "pages", "sweep",
 ]  # fmt: skip
 
 if TYPE_CHECKING:
@@ -28,12 +28,13 @@ if TYPE_CHECKING:
     from toyflows.energy import Energy
     from toyflows.flows.base import Flow
     from toyflows.mixture import Mixture
+    from toyflows.plane_energy import PlaneEnergy
     from toyflows.run import Run, flow
     from toyflows.saved import load
     from toyflows.target import Target
 
 __getattr__, __dir__ = lazy(__name__, {
     "": "diffusion film flows images lab lattice modes nn pages sweep", "checks": "check",
-    "energy": "Energy", "flows.base": "Flow", "mixture": "Mixture", "run": "Run flow",
-    "saved": "load", "target": "Target",
+    "energy": "Energy", "flows.base": "Flow", "mixture": "Mixture", "plane_energy": "PlaneEnergy",
+    "run": "Run flow", "saved": "load", "target": "Target",
 })  # fmt: skip

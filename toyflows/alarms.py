@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toyflows import linear
-from toyflows.backends.grid import Grid
+from toyflows.backends.exact import exact_law
 from toyflows.flows.base import Flow
 from toyflows.state import Trajectory
 from toyflows.target import Target
@@ -57,7 +57,7 @@ def _short_chains(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
 
 
 def _unstable_step(flow: Flow, target: Target, run: Trajectory) -> Iterator[str]:
-    limit, step = linear.stable_step(flow, Grid(target, run.dt)), run.rate * run.dt
+    limit, step = linear.stable_step(flow, exact_law(target, run.dt)), run.rate * run.dt
     if limit is not None and step >= limit:
         yield (
             f"rate·dt = {step:.4g} is above {limit:.4g}, the largest stable step of this method: "

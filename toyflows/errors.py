@@ -43,6 +43,13 @@ class InputError(ValueError):
         self.name, self.value, self.why = name, value, why
 
 
+class NoExactLaw(InputError):
+    """The method asks the exact law for what it has not: it runs on walkers alone."""
+
+    def __init__(self, why: str):
+        super().__init__("backend", "grid", f"{why}; take walkers")
+
+
 class Diverged(ArithmeticError):
     """A coordinate left the finite numbers: carries the step at which it happened. `stable` is the
     largest rate·dt at which Euler's steps of the method are stable, where it is known."""

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from toyflows import solve, stationary
+from toyflows.backends.exact import exact_law
 from toyflows.backends.grid import Grid
-from toyflows.cloud import Cloud
 from toyflows.errors import Diverged
 from toyflows.flows.base import NEAR, Flow
 from toyflows.path_ahead import (
@@ -29,7 +29,7 @@ from toyflows.path_ahead import (
     read,
 )
 from toyflows.state import State, Trajectory
-from toyflows.target import Target, nodes
+from toyflows.target import Target
 
 LEAST = 100.0  # time for which a persistent method is followed, at least, as far as WORK allows
 WORK = 3e9  # pairs of nodes: a second of one core, about
@@ -58,7 +58,7 @@ class RunEnd:
 
     @property
     def exact(self) -> Grid:
-        return Grid(self.target, self.run.dt)
+        return exact_law(self.target, self.run.dt)
 
     @property
     def η(self) -> float:
@@ -76,9 +76,8 @@ class RunEnd:
         """Of what is followed: as long again, and a short run for LEAST if that is cheap. A step's
         work is at most that of each pair of nodes, for each move of each set of particles."""
         clouds = state.chains if isinstance(state.chains, tuple) else (state.chains,)
-        n = self.exact.x.size
-        pairs = n * sum(cloud.size for cloud in clouds if cloud is not None)
-        work = max(pairs, n) * getattr(self.flow, "k", 1)
+        exact = self.exact
+        work = sum(exact.pairs(cloud) for cloud in clouds) * getattr(self.flow, "k", 1)
         least = min(round(LEAST / self.run.dt), int(WORK / work))
         return max(round(self.lasted / self.run.dt), least)
 
@@ -98,7 +97,7 @@ class RunEnd:
             fresh = self.flow.init(self.exact, float(self.run.θ[0]))
             return state._replace(chains=chains if chains is not None else fresh)
         clouds = state.chains if isinstance(state.chains, tuple) else (state.chains,)
-        gathered = tuple(_on_nodes(self.exact, cloud) for cloud in clouds)
+        gathered = tuple(self.exact.gathered(cloud) for cloud in clouds)
         ladder = isinstance(state.chains, tuple)
         return state._replace(step=0, chains=gathered if ladder else gathered[0])
 
@@ -212,15 +211,3 @@ class RunEnd:
             return min(frozen, NOISIEST)
         spiral = math.sqrt(run.rate * mix.mixing_time(self.θ) / run.walkers)
         return min(spiral, frozen, NOISIEST)
-
-
-def _on_nodes(grid: Grid, cloud: Cloud) -> Cloud:
-    """Walkers as weights on nodes, each shared by the two beside it: its mean is kept."""
-    x, m, dx = cloud.x, grid.mixture.m, grid.dx
-    to = nodes(min(x.min(), grid.x[0]) - dx, max(x.max(), grid.x[-1]) + dx, dx, m)
-    place = (x - to[0]) / dx
-    k = place.astype(np.intp)
-    f, w = place - k, cloud.weights
-    heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
-    with np.errstate(divide="ignore"):
-        return Cloud(to, np.log(heights) + cloud.log_mass)

@@ -38,6 +38,7 @@ class Mixture:
     a: float = -10.0
     b: float = 10.0
     closed_forms: ClassVar[bool] = True  # False: a family of the user's own (energy.py)
+    dimension: ClassVar[int] = 1  # of x; 2: plane_energy.py
 
     def __post_init__(self) -> None:
         if not 0 < self.b - self.a <= LARGEST_SEPARATION:

@@ -21,7 +21,7 @@ import numpy as np
 
 from toyflows import linear, stationary
 from toyflows.cloud import Array
-from toyflows.errors import InputError
+from toyflows.errors import InputError, NoExactLaw
 from toyflows.field import Ahead, chatter, follow, walk
 from toyflows.flows.base import NEAR, Flow
 from toyflows.followed import RunEnd, is_field
@@ -48,7 +48,10 @@ def outlook(flow: Flow, target: Target, run: Trajectory, backend: Any = None) ->
         kind = _Particles
     # Speeds may be 1e−304: their products are 0 and the times they need infinite, as they should.
     with np.errstate(under="ignore", over="ignore"):
-        return kind(flow, target, run, backend).found()
+        try:
+            return kind(flow, target, run, backend).found()
+        except NoExactLaw:
+            return Replicas(flow, target, run, backend).found()
 
 
 class _Field(RunEnd):
@@ -176,7 +179,8 @@ class _Particles(RunEnd):
         there = abs(self.θ - star) <= near
         try:
             v, held = self.flow.observe(self.exact, state).velocity, g(state.θ)
-            follows = abs(v - held) <= FOLLOWS * abs(held)
+            slow = math.isnan(out.period)  # what swings has that velocity now and then
+            follows = slow and abs(v - held) <= FOLLOWS * abs(held)
             aside = -1 if g(star - near) < 0 else 1 if g(star + near) > 0 else 0
             if follows or out.goes == "swings":
                 begin = state.θ
@@ -190,14 +194,19 @@ class _Particles(RunEnd):
         except (InputError, ArithmeticError):
             return out
         if ahead.end != "zero":
-            return out
+            beyond = follows and out.goes == "away" and (ahead.at - star) * (state.θ - star) < 0
+            return out._replace(passed=out.followed + ahead.passed / rate) if beyond else out
         if out.goes == "swings" and abs(ahead.at - state.θ) > AT_REST * near:
             return out  # a swing passes its rest, and goes on
         goes = "rest" if abs(ahead.at - star) > near else "stays" if there else "star"
         needs, passed = out.needs, out.passed
-        arrived = out.goes == goes == "star" and needs <= out.followed  # and was seen to
+        same = goes == "star" or abs(out.rest - ahead.at) <= near
+        arrived = out.goes == goes and same and needs <= out.followed  # and was seen to
         if (follows or out.goes == "rest") and not arrived:  # from the end of what was followed
-            needs = out.followed + ahead.time / rate
+            known = follows or 0.5 * abs(held) <= abs(v) <= 2 * abs(held)  # else particles decide
+            needs = out.followed + ahead.time / rate if known else math.inf
+        elif goes == "rest" and out.goes == "star":  # θ* is passed, and how often is not known
+            needs, passed = math.inf, out.needs
         if follows and math.isnan(passed) and (ahead.at - star) * (state.θ - star) < 0:
             passed = out.followed + ahead.passed / rate
         return out._replace(goes=goes, rest=ahead.at, needs=needs, exact=True, passed=passed)

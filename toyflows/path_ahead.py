@@ -17,6 +17,8 @@ from toyflows.flows.base import NEAR
 RUNS = 100  # times the length of this run: a method that needs more does not learn
 DEVIATIONS = 4.0  # of the walkers' noise: 6e−5 are beyond
 BENT = 0.25  # share of the remaining distance by which a path's limit may miss θ*
+SWINGS = 0.5  # a half swing as a share of the one before: above it, what was seen to swing goes on
+DAMPED = 0.9  # the same of swings that are all to come: below it they are damped
 NEARLY = 0.1  # share of a limit's distance from θ*; with more left, a path may go elsewhere
 FARTHER = 4.0  # tolerances: a θ that was moved by 2 and moves as far again is not held
 
@@ -122,14 +124,16 @@ def read(
         return out._replace(goes="stays" if held else "star", needs=float(t[min(inside, n - 1)]))
     if settled:
         return out._replace(goes="rest", rest=float(ahead.gap[-1, 0]), needs=span, exact=True)
-    if crossed.size == 1 and _gone(d, t, lasted):  # whatever comes when the particles are far away
+    if crossed.size == 1 and _gone(d, t, lasted) and not _comes_to_rest(d, limit):
+        # whatever comes when the particles are far away
         k = max(2, int(np.searchsorted(t, lasted)))
         return out._replace(drift=_drift(Line(t[:k], ahead.gap[:k])))
     if (swings.size >= 3 or crossed.size >= 2) and np.max(off[n // 2 :]) > 1:
         ratio = _damping(whole, swings)
-        if ratio > 0.5:
+        seen = swings.size >= 3 and swings[-1] > whole.t[-1] - 0.5 * span
+        if ratio > (DAMPED if seen and crossed.size < 2 else SWINGS):
             return out._replace(goes="swings")
-        if swings.size >= 3 and swings[-1] > whole.t[-1] - 0.5 * span:
+        if seen:
             left = math.log(max(float(np.max(off[n // 2 :])), 1.0)) / -math.log(ratio)
             return out._replace(goes="stays" if there else "star",
                                 needs=span + 0.5 * out.period * left)  # fmt: skip
@@ -183,6 +187,11 @@ def _first_turn(
     if beyond and once and out.goes == "star":  # and is not back in the time that was looked ahead
         return out._replace(goes="away")
     return out
+
+
+def _comes_to_rest(d: Array, limit: float) -> bool:
+    """Does a path that goes away all the time end at its limit?"""
+    return bool(abs(limit - d[-1]) < NEARLY * abs(limit) < math.inf and d[-1] >= d.max() - 1e-9)
 
 
 def _gone(d: Array, t: Array, lasted: float) -> bool:
@@ -250,7 +259,7 @@ def _straight(
     out = out._replace(passed=passed)
     ratio = last / before if before * last > 0 else math.inf
     if abs(last) * (RUNS * lasted) <= near * quarter:  # it has come to rest
-        return out._replace(goes="rest", rest=x2, needs=span)
+        return out._replace(goes="rest", rest=x2, needs=_since(d, t, x2, near))
     if side * float(d.min() if side > 0 else d.max()) > near and _turns(d, t) >= 2:
         level = float(np.mean(d[d.size // 2 :]))  # it swings about a place that is not θ*
         return out._replace(goes="rest", rest=level, needs=span)
@@ -265,10 +274,16 @@ def _straight(
             needs = span + slow * math.log(max(gap / near, 1.0))
             return out._replace(goes="star", needs=needs)
         if elsewhere and close * x2 > 0 and abs(close - x2) < NEARLY * abs(close):
-            return out._replace(goes="rest", rest=close, needs=span)
+            return out._replace(goes="rest", rest=close, needs=_since(d, t, close, near))
     if not towards:
         return out
     return out._replace(goes="star" if side < 0 or back else "?", needs=needs)
+
+
+def _since(d: Array, t: Array, level: float, near: float) -> float:
+    """From when on the distance d is within `near` of a level; the end where it is not."""
+    beyond = np.flatnonzero(np.abs(d - level) > near)
+    return float(t[min(beyond[-1] + 1, t.size - 1)]) if beyond.size else 0.0
 
 
 def _first_at(d: Array, t: Array) -> float:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from toyflows import data as datasets
 from toyflows import display, linear, run_files, solve
 from toyflows.alarms import alarms
-from toyflows.backends.grid import Grid
-from toyflows.errors import Diverged, InputError
+from toyflows.backends.exact import exact_law
+from toyflows.errors import Diverged, InputError, NoExactLaw
 from toyflows.flows import Flow
 from toyflows.frames import Columns, Frames
 from toyflows.limits import ONE_RUN, check_workers
@@ -108,7 +108,8 @@ class Run(Frames):
         it was followed, else the walkers, else the closed form."""
         name = next(n for n in ("grid", "walkers", "theory") if n in self.backends)
         judged = self.backends[name]
-        ops = None if self.flow.exact else _walkers(self.target, self.settings, self.threads)
+        alone = name == "walkers" or not self.flow.exact
+        ops = _walkers(self.target, self.settings, self.threads) if alone else None
         found = judge(self.flow, self.target, judged, ops)
         seen = self.backends.get("walkers")
         if name == "grid" and seen is not None:  # what the walkers add: how often they crossed
@@ -124,7 +125,7 @@ class Run(Frames):
     def eigenvalues(self) -> NDArray[np.complex128] | None:
         """The eigenvalues λ of the run linearised at its rest, δ̇ = λδ, on the exact law and in the
         run's own time: `rate` times those of the flow (`linear`). None where nothing rests."""
-        λ = linear.eigenvalues(self.flow, Grid(self.target, self.settings.dt))
+        λ = linear.eigenvalues(self.flow, exact_law(self.target, self.settings.dt))
         with np.errstate(under="ignore"):  # far from θ* both may be tiny
             return None if λ is None else self.settings.rate * λ
 
@@ -243,7 +244,7 @@ def flow(
 
     `loss` is "pcd", "cd k=10", a Python file of one's own "my.py:Name k=3", a Flow or its class.
     `data` are a file's name, an array, a list, a Series, or the `column` of a DataFrame or file.
-    `model` is a family of your own in place of the two modes, a `toyflows.Energy`.
+    `model` is a family of your own in place of the two modes, a `toyflows.Energy` or `PlaneEnergy`.
     θ moves at `rate` times its flow in a time `time` by steps `dt`; the negatives move by Langevin
     steps of the same dt. Further arguments, or `options`, are the method's own (docs/methods.md).
     Raises InputError for whatever cannot be run, before anything is computed.
@@ -261,6 +262,7 @@ def flow(
         target = Target.of_model(model, given["theta_star"])
         s = replace(settings(numbers | given), model=repr(model))
         model.check(s.theta0)
+        names = _with_law(method, target, s, names, backends)
     elif data is None:
         check_goes_with(None, "data", column=column, skip_missing=skip_missing)
         if modes is not None:
@@ -310,11 +312,11 @@ def _run(
     def follow(name: str, steps: int, state: Any, progress: Any) -> Trajectory | None:
         if name == "theory":
             return solve.lecture(method, target, s.theta0, s.dt, s.steps, s.rate, s.every)
-        backend = Grid(target, s.dt) if name == "grid" else _walkers(target, s, threads)
+        backend = exact_law(target, s.dt) if name == "grid" else _walkers(target, s, threads)
         try:
             return solve.run(method, backend, s.theta0, steps, s.rate, s.every, state, progress)
         except Diverged as error:
-            raise error.with_limit(linear.stable_step(method, Grid(target, s.dt))) from None
+            raise error.with_limit(linear.stable_step(method, exact_law(target, s.dt))) from None
 
     done = solve.followed(
         s.steps, target, names, follow, report, {} if before is None else before.backends
@@ -327,6 +329,10 @@ def _run(
 def _walkers(target: Target, s: RunSettings, threads: int) -> Any:
     from toyflows.backends.walkers import Walkers  # numba: not before it is needed
 
+    if target.mixture.dimension == 2:
+        from toyflows.backends.plane import PlaneWalkers
+
+        return PlaneWalkers(target, s.dt, s.walkers, s.seed, threads)
     if not target.mixture.closed_forms:
         from toyflows.backends.energies import EnergyWalkers
 
@@ -382,3 +388,20 @@ def _with_model(
     if asked and "theory" in asked:
         raise InputError("backend", "theory", "a model has no closed form; take grid or walkers")
     return [name for name in names if name != "theory"]
+
+
+def _with_law(
+    method: Flow, target: Target, s: RunSettings, names: list[str],
+    asked: str | Sequence[str] | None,
+) -> list[str]:  # fmt: skip
+    """The backends without the exact law where a step has none (in a plane). Raises NoExactLaw
+    where that alone is asked for."""
+    if "grid" not in names:
+        return names
+    try:
+        solve.run(method, exact_law(target, s.dt), s.theta0, 1, s.rate)
+    except NoExactLaw:
+        if asked and names == ["grid"]:
+            raise
+        return [name for name in names if name != "grid"]
+    return names

@@ -65,7 +65,7 @@ class Target:
         mix, x, w = self.mixture, self.data.x, self.data.weights
         log_Z = np.array([mix.log_Z(value) for value in θ.tolist()])
         log_ρ = -mix.energy(x, self.θ_star) - mix.log_Z(self.θ_star)
-        many, found = max(1, AT_ONCE // x.size), []
+        many, found = max(1, AT_ONCE // w.size), []
         with np.errstate(under="ignore"):
             for i in range(0, θ.size, many):
                 part = θ[i : i + many]

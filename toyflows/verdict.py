@@ -183,13 +183,14 @@ class _Seen:
     @property
     def kind(self) -> str:
         run, near = self.run, self.ahead.near
-        to = self.ahead.rest if self.ahead.goes == "rest" else self.target.θ_star
-        way = abs(float(run.θ[0]) - to)
-        if self.ahead.goes in ("star", "rest"):  # the other way is no part of it
+        began = way = abs(float(run.θ[0]) - self.target.θ_star)
+        if began > near and self.ahead.goes in ("star", "rest"):  # the other way is no part of it
+            to = self.ahead.rest if self.ahead.goes == "rest" else self.target.θ_star
+            way = abs(float(run.θ[0]) - to)
             moved = way - float(np.min(np.abs(run.θ - to)))
+            way = min(began, way)  # of a rest far beyond θ*, or far on this side
         else:
             moved = float(np.max(np.abs(run.θ - run.θ[0])))
-        began = abs(float(run.θ[0]) - self.target.θ_star)
         passed = began > near and beyond(run, self.target).size > 0
         lasted = float(run.t[-1] - run.t[0])
         return word(self.ahead, abs(self.gap) <= near, passed or moved > max(LEARNED * way, near),
@@ -229,7 +230,7 @@ class _Seen:
         known = [t for t in (ahead.needs, ahead.passed) if math.isfinite(t) and t > 0]
         needs = min(known) if known else way / speed if speed > 0 else math.inf
         long = f"a time of {needs:.1e}" if math.isfinite(needs) else "for ever"
-        if abs(self.gap) <= ahead.near:
+        if abs(self.gap) <= ahead.near and ahead.goes != "star":
             return fastest, (f"|θ̇| ≤ {fastest:.1e}: θ is beside θ* since the start, and if it were "
                              "not, this method would not bring it there.")  # fmt: skip
         to = "its rest" if ahead.goes == "rest" else "θ*"

@@ -32,7 +32,7 @@ class EnergyWalkers(Walkers):
     def _moved(
         self, x: Array, θ: Any, substep: int, kernel: str, T: float, slope: Slope | None
     ) -> Array:
-        ξ = self._normals_of(x.size, random.substream(random.MOVE, substep))
+        ξ = self._normals_of(x.shape[-1], random.substream(random.MOVE, substep))
         F = self.mixture.dU_dx(x, θ)
         F = F if slope is None else F + slope(x)
         y = x - self.h * F + np.sqrt(2 * self.h * T) * ξ

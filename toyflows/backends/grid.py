@@ -28,6 +28,7 @@ from toyflows.backends import pairs
 from toyflows.backends.base import LogG, Slope, check_tilted, law_mean, method_of, only_walkers
 from toyflows.backends.noised import REACH, noised
 from toyflows.cloud import Array, Cloud, counted
+from toyflows.errors import NoExactLaw
 from toyflows.mixture import Law, Mixture
 from toyflows.state import Particles
 from toyflows.target import Target, nodes, spacing
@@ -37,6 +38,7 @@ WORK, TILT = Mixture.work, Mixture.tilt  # the weights whose form is known
 # What `persistent` can do, as that of `Walkers`.
 FUSED = MappingProxyType({("plain", "ula"): (), ("work", "ula"): ("log_Z", "effective_size")})
 STEPS_A_CALL = 200  # of the law of persistent chains: some ms
+MOST = 1e6  # nodes that walkers may be apart
 LIGHTEST = 1e-30  # share of the largest weight that a tilted step need not take along
 
 
@@ -87,7 +89,8 @@ class Grid:
         return self
 
     def with_step(self, h: float) -> Grid:
-        found = _grid(self.target, h)
+        kind: Any = type(self)  # a Grid itself: mypy takes the hash of its instances
+        found: Grid = _grid(kind, self.target, h)
         return found.remembering(self.memory) if self.memory else found
 
     def remembering(self, memory: dict[str, Any]) -> Grid:
@@ -170,6 +173,17 @@ class Grid:
     def crossed(self, before: Particles, after: Particles) -> float:
         return math.nan
 
+    def gathered(self, cloud: Cloud) -> Cloud:
+        """Walkers as weights on nodes, each shared by the two beside it: its mean is kept."""
+        x, m, dx = cloud.x, self.mixture.m, self.dx
+        check_held(x, dx)
+        to = nodes(min(x.min(), self.x[0]) - dx, max(x.max(), self.x[-1]) + dx, dx, m)
+        place = (x - to[0]) / dx
+        k = place.astype(np.intp)
+        f, w = place - k, cloud.weights
+        heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
+        return Cloud(to, _log(heights.astype(np.float64)) + cloud.log_mass)
+
     def underdamped(self, cloud: Cloud, v: Array, θ: float, **how: Any) -> tuple[Cloud, Array]:
         only_walkers("underdamped")
 
@@ -247,6 +261,10 @@ class Grid:
             out = np.empty(y.size + 2 * K)
             convolve(once, far, out)
         return out[K:-K]
+
+    def pairs(self, cloud: Cloud | None) -> int:
+        """How many pairs of nodes a step of the cloud looks at, at most: its work."""
+        return self.x.size * (1 if cloud is None else cloud.size)
 
     def a_call(self, cloud: Cloud) -> int:
         """How many steps `persistent` may make before Ctrl-C is heard; none from points that are no
@@ -347,6 +365,12 @@ class Grid:
         return pushed
 
 
+def check_held(x: Array, dx: float) -> None:
+    """Raises NoExactLaw for walkers that no nodes dx apart hold: one of them has left."""
+    if not np.ptp(x) < MOST * dx:  # nor is nan
+        raise NoExactLaw("has no law of walkers that left the family's range")
+
+
 @lru_cache(maxsize=64)
 def _gaussians(h: float, dx: float, temperature: float) -> tuple[float, Array, Array]:
     """Half the variance of the first part of a step's Gaussian, its values on the nodes, and those
@@ -366,9 +390,9 @@ def _gauss(τ: float, dx: float) -> Array:
 
 
 @lru_cache(maxsize=8)
-def _grid(target: Target, h: float) -> Grid:
+def _grid(kind: Any, target: Target, h: float) -> Grid:
     """Kept, because its nodes and kernel are."""
-    return Grid(target, h)
+    return kind(target, h)
 
 
 def _log(w: Array) -> Array:

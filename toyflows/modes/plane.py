@@ -3,9 +3,7 @@
     w'_j = Σ_i w_i N(x_j; x_i − h∇U_θ(x_i), 2h) Δ²
 
 The limit of infinitely many walkers, without noise, for a common spread in any dimension D (what is
-orthogonal is a Gaussian that no method sees), and for own spreads where D ≤ 2. The wide kernel is
-applied as a narrow one of variance (1.2Δ)² and the rest along the rows and columns: Gaussians add,
-up to the trapezoid rule's error (backends/grid.py).
+orthogonal is a Gaussian that no method sees), and for own spreads where D ≤ 2.
 """
 
 from __future__ import annotations
@@ -19,18 +17,15 @@ from typing import Any, Self
 import numpy as np
 
 from toyflows.backends.base import LogG, method_of
+from toyflows.backends.plane import spread
 from toyflows.cloud import Array, Cloud
 from toyflows.errors import InputError
 from toyflows.kernels import modes as kernels
-from toyflows.kernels import plane
 from toyflows.kernels.random import BLOCK
 from toyflows.modes.family import Modes
 from toyflows.modes.target import MOST_NODES, ModesTarget, axes_of, count_nodes, spacing
 from toyflows.modes.walkers import model_of
 from toyflows.state import Particles
-
-WIDTHS = 7.0  # standard deviations of a kernel: beyond, 3e−12 of its mass
-NARROW = 1.2  # nodes: deviation of the kernel that is applied source by source
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,22 +119,7 @@ class Plane:
         kernels.langevin(to, 0, blocks, 0, 0, 0, self.h, 0.0, model_of(self.mixture), θ)  # no noise
         f = np.zeros((2, cloud.size))
         f[: len(to)] = (to - np.array([[axis[0]] for axis in self.axes])) / self.dx
-        return Cloud(self.x, _log(self._spread(cloud.weights, f)))
-
-    def _spread(self, w: Array, f: Array) -> Array:
-        """Weights on all nodes (n,) from weights w at f, in units of nodes."""
-        whole = 2 * self.h / self.dx**2
-        narrow = min(NARROW**2, whole)
-        K, flat = math.ceil(WIDTHS * math.sqrt(narrow)), len(self.axes) == 1
-        rows, columns = self.axes[0].size, 1 if flat else self.axes[1].size
-        L = 0 if flat else K
-        wide = np.zeros((rows + 2 * K, columns + 2 * L))
-        plane.spread(w, f, 0.5 / narrow, K, L, wide)
-        if whole - narrow > 1e-9:
-            g = _gauss(whole - narrow)
-            wide = _blurred(wide, g)
-            wide = wide if flat else np.ascontiguousarray(_blurred(wide.T, g).T)
-        return wide[K : K + rows, L : L + columns].ravel()
+        return Cloud(self.x, _log(spread(cloud.weights, f, self.axes, 2 * self.h / self.dx**2)))
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
         assert first.x is second.x
@@ -162,19 +142,6 @@ def _refuse_many(modes: Modes, dx: float, what: str) -> None:
     if nodes > MOST_NODES:
         raise InputError("backend", "grid", f"needs {nodes:.1g} nodes {what}, "
                          f"must be at most {MOST_NODES:,}; take walkers")  # fmt: skip
-
-
-def _gauss(variance: float) -> Array:
-    """N(k; 0, variance) for the integers |k| ≤ K (2K + 1,)."""
-    K = math.ceil(WIDTHS * math.sqrt(variance))
-    k = np.arange(-K, K + 1)
-    return np.asarray(np.exp(-(k**2) / (2 * variance)) / math.sqrt(2 * math.pi * variance))
-
-
-def _blurred(x: Array, g: Array) -> Array:
-    out = np.empty(x.shape)
-    plane.blur_rows(np.ascontiguousarray(x), g, out)
-    return out
 
 
 def _log(w: Array) -> Array:

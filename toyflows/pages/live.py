@@ -146,7 +146,7 @@ def constants() -> dict[str, Any]:
 def verdict_numbers() -> dict[str, float]:
     """What a verdict's rules compare with."""
     names = {
-        path_ahead: ("runs", "bent", "nearly", "farther"),
+        path_ahead: ("runs", "bent", "nearly", "damped", "farther"),
         field: ("round_off", "first", "widest", "grows", "level", "apart", "finest", "chatter"),
         outlook: ("slope", "follows", "fine", "at_rest"),
         followed: ("least", "work", "first_piece", "onwards", "stops"),

@@ -133,19 +133,27 @@ function particles(end) {
 function atLast(end, out, state) {
   const { star, s: { rate } } = end, near = NEAR, there = Math.abs(end.θ - star) <= near;
   const g = stationaryField(end, state.chains), v = end.at(state).velocity, slow = g(state.θ);
-  const follows = Math.abs(v - slow) <= FOLLOWS * Math.abs(slow);
+  const follows = Number.isNaN(out.period) && Math.abs(v - slow) <= FOLLOWS * Math.abs(slow);
   const aside = g(star - near) < 0 ? -1 : g(star + near) > 0 ? 1 : 0;
   let begin = null;
   if (follows || out.goes === "swings") begin = state.θ;
   else if (out.goes === "rest") begin = out.rest;
   else if (out.goes === "star" && aside && !there) begin = star + aside * near;
   const ahead = begin !== null && walk(g, begin, star, near, FINE);
-  if (!ahead || ahead.end !== "zero" || !Number.isFinite(ahead.at)) return out;
+  if (!ahead || ahead.end !== "zero" || !Number.isFinite(ahead.at)) {
+    const beyond = ahead && follows && out.goes === "away" && (ahead.at - star) * (state.θ - star) < 0;
+    return beyond ? { ...out, passed: out.followed + ahead.passed / rate } : out;
+  }
   if (out.goes === "swings" && Math.abs(ahead.at - state.θ) > AT_REST * near) return out;
   const goes = Math.abs(ahead.at - star) > near ? "rest" : there ? "stays" : "star";
   let { needs, passed } = out;
-  const arrived = goes === "star" && out.goes === "star" && needs <= out.followed;  // and was seen to
-  if ((follows || out.goes === "rest") && !arrived) needs = out.followed + ahead.time / rate;
+  const same = goes === "star" || Math.abs(out.rest - ahead.at) <= near;
+  const arrived = goes === out.goes && same && needs <= out.followed;  // and was seen to
+  if ((follows || out.goes === "rest") && !arrived) {
+    const known = follows || (Math.abs(v) >= 0.5 * Math.abs(slow) && Math.abs(v) <= 2 * Math.abs(slow));
+    needs = known ? out.followed + ahead.time / rate : Infinity;  // else the particles decide
+  }
+  if (goes === "rest" && out.goes === "star" && !follows) [needs, passed] = [Infinity, out.needs]; // how often is not known
   if (follows && Number.isNaN(passed) && (ahead.at - star) * (state.θ - star) < 0)
     passed = out.followed + ahead.passed / rate;
   return { ...out, goes, rest: ahead.at, needs, exact: true, passed };

@@ -1,7 +1,7 @@
 // What a path of θ does that goes on where a run stopped (toyflows/path_ahead.py, of one coordinate).
 // A line is {t, gap}: θ − θ* at the times t.
 
-const { runs: RUNS, bent: BENT, nearly: NEARLY, farther: FARTHER } = constants.verdict;
+const { runs: RUNS, bent: BENT, nearly: NEARLY, damped: DAMPED, farther: FARTHER } = constants.verdict;
 const last = values => values[values.length - 1];
 const most = values => values.reduce((a, b) => Math.max(a, b), -Infinity);
 const least = values => values.reduce((a, b) => Math.min(a, b), Infinity);
@@ -69,6 +69,10 @@ function damping({ t, gap }, crossed) {
   return swings.length < 3 ? 1 : Math.max(swings.at(-2) / swings.at(-3), 1e-300);
 }
 
+// Does a path that goes away all the time end at its limit?
+const comesToRest = (d, limit) => Math.abs(limit - last(d)) < NEARLY * Math.abs(limit)
+  && Number.isFinite(limit) && last(d) >= most(d) - 1e-9;
+
 // Does it still go away at twice the time of the run?
 function gone(d, t, lasted) {
   const again = d.filter((_, k) => t[k] <= Math.max(lasted, t[1]));
@@ -86,15 +90,16 @@ function read(past, ahead, near, lasted, there) {
     drift: driftOf(ahead), period: periodOf(swings), followed: span };
   if (last(off) <= 1 && most(off.slice(placeOf(t, 0.75 * span))) <= 2)
     return ended(out, { d, t, off, near, there, sign });
-  if (crossed.length === 1 && gone(d, t, lasted)) {
+  if (crossed.length === 1 && gone(d, t, lasted) && !comesToRest(d, limitOf(d, t))) {
     const k = Math.max(2, placeOf(t, lasted));
     return { ...out, drift: driftOf({ t: t.slice(0, k), gap: gap.slice(0, k) }) };
   }
   const late = most(off.slice(Math.floor(n / 2)));
   if ((swings.length >= 3 || crossed.length >= 2) && late > 1) {
     const ratio = damping(whole, swings);
-    if (ratio > 0.5) return { ...out, goes: "swings" };
-    if (swings.length >= 3 && last(swings) > last(whole.t) - 0.5 * span) {
+    const seen = swings.length >= 3 && last(swings) > last(whole.t) - 0.5 * span;
+    if (ratio > (seen && crossed.length < 2 ? DAMPED : 0.5)) return { ...out, goes: "swings" };
+    if (seen) {
       const left = Math.log(Math.max(late, 1)) / -Math.log(ratio);
       return { ...out, goes: there ? "stays" : "star", needs: span + 0.5 * out.period * left };
     }
@@ -158,8 +163,8 @@ function straight(out, d, t, near, lasted, there, back) {
   const side = positive(x2), gap = Math.abs(x2), towards = step * side < 0;
   const needs = span + gap / Math.max(Math.abs(step), 1e-300) * quarter;
   out = { ...out, passed: side < 0 ? firstAt(d, t) : NaN };
-  const rest = at => ({ ...out, goes: "rest", rest: at, needs: span });
-  if (Math.abs(step) * RUNS * lasted <= near * quarter) return rest(x2);  // it has come to rest
+  const rest = (at, since = span) => ({ ...out, goes: "rest", rest: at, needs: since });
+  if (Math.abs(step) * RUNS * lasted <= near * quarter) return rest(x2, sinceWhen(d, t, x2, near));
   if (side * (side > 0 ? least(d) : most(d)) > near && turns(d, t) >= 2)
     return rest(average(d.slice(Math.floor(d.length / 2))));  // it swings about a place that is not θ*
   if (!Number.isFinite(close) && gap < 0.5 * largest(d) && hovers(d, t) && gap > near) return rest(x2);
@@ -169,9 +174,16 @@ function straight(out, d, t, near, lasted, there, back) {
     const limit = x2 + step * ratio / (1 - ratio), slow = quarter / -Math.log(ratio);
     if (Math.abs(limit) <= Math.max(near, BENT * gap))
       return { ...out, goes: "star", needs: span + slow * Math.log(Math.max(gap / near, 1)) };
-    if (elsewhere && close * x2 > 0 && Math.abs(close - x2) < NEARLY * Math.abs(close)) return rest(close);
+    if (elsewhere && close * x2 > 0 && Math.abs(close - x2) < NEARLY * Math.abs(close))
+      return rest(close, sinceWhen(d, t, close, near));
   }
   return towards ? { ...out, goes: side < 0 || back ? "star" : "?", needs } : out;
+}
+
+// From when on the distance d is within `near` of a level; the end where it is not.
+function sinceWhen(d, t, level, near) {
+  const beyond = d.findLastIndex(v => Math.abs(v - level) > near);
+  return beyond < 0 ? 0 : t[Math.min(beyond + 1, t.length - 1)];
 }
 
 // Has the path slowed down, in its last three tenths, beside where it is?

@@ -24,10 +24,12 @@ function judged(run, seen, beat) {
   if (run.stopped) return { kind: "diverges", number: NaN, says: `The run ${run.stopped}.` };
   if (run.names.length) return null;
   const end = new RunEnd(run, seen, beat), ahead = outlook(end), gap = last(θ) - star;
-  const to = ahead.goes === "rest" ? ahead.rest : star, way = Math.abs(θ[0] - to);
-  const moved = ["star", "rest"].includes(ahead.goes) ? way - least(θ.map(u => Math.abs(u - to)))
+  const began = Math.abs(θ[0] - star), to = ahead.goes === "rest" ? ahead.rest : star;
+  const goal = began > NEAR && ["star", "rest"].includes(ahead.goes); // the other way is no part of it
+  const way = goal ? Math.min(Math.abs(θ[0] - to), began) : began;
+  const moved = goal ? Math.abs(θ[0] - to) - least(θ.map(u => Math.abs(u - to)))
     : largest(θ.map(u => u - θ[0]));
-  const passed = Math.abs(θ[0] - star) > NEAR && beyond(θ, star) >= 0;
+  const passed = began > NEAR && beyond(θ, star) >= 0;
   const slower = Math.min(Math.abs(last(velocity)), Math.abs(ahead.drift));
   const speed = s.rate * slower / Math.max(Math.abs(gap), NEAR);
   const done = passed || moved > Math.max(LEARNED * way, NEAR);
@@ -71,7 +73,7 @@ const SAYS = {
     const needs = known.length ? Math.min(...known) : speed > 0 ? way / speed : Infinity;
     const long = Number.isFinite(needs) ? `a time of ${pyScience(needs, 1)}` : "for ever";
     const most = `|θ̇| ≤ ${pyScience(fastest, 1)}`;
-    if (Math.abs(gap) <= NEAR) return [fastest, `${most}: θ is beside θ* since the start, and if it `
+    if (Math.abs(gap) <= NEAR && ahead.goes !== "star") return [fastest, `${most}: θ is beside θ* since the start, and if it `
       + "were not, this method would not bring it there."];
     return [fastest, `${most}: the way to ${ahead.goes === "rest" ? "its rest" : "θ*"} would take `
       + `${long}; this run does not learn the weight.`];
