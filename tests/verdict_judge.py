@@ -696,6 +696,8 @@ def _going(
         words |= {WAY} | ({SWINGS} if crossed >= 2 else set())
         words |= {COLLAPSE} if speed > 0.8 * fastest and not crossed else set()
         words |= {BIASED} if speed < 0.2 * fastest and abs(limit) > 0.5 * left + NEAR else set()
+        # a steady pace, and most of the way unseen: there may be a rest on it
+        words |= {BIASED} if math.isnan(limit) and abs(last) > 0.25 * abs(now) else set()
         leaves = len(run.past) > 1 and now * float(now - run.past[-2]) > 0
         words |= {COLLAPSE} if leaves else set()
         creeps = math.isfinite(limit) and abs(limit) < 2 * left  # a logarithm has no limit
