@@ -234,6 +234,22 @@ def test_the_time_to_a_rest_that_was_reached_is_when_it_was_reached() -> None:
     assert verdict.needs == pytest.approx(2.17, abs=0.4)
 
 
+def test_steps_that_are_unstable_at_the_weight_do_not_lead_to_it() -> None:
+    """c is thrown to and fro at θ*, and θ goes on past it, to 0.57 beyond after 8000."""
+    verdict = word("nce", 3.21, 276.2, star=8.0, θ0=2.423, dt=0.5, rate=8.449, mu=4.561,
+                   learn_c=True)  # fmt: skip
+    assert verdict.kind == "mode collapse"
+    assert "passes θ* = 8" in verdict.says
+
+
+def test_the_time_is_that_of_the_steps_where_they_alternate() -> None:
+    """The discriminator is thrown to and fro on the way: Euler's θ is at θ* after 199, the
+    equation's after 550."""
+    verdict = word("gan", 5.742, 218.0, star=1.491, θ0=-7.324, dt=0.4597, rate=4.699,
+                   loss="non-saturating", penalty=0.6795)  # fmt: skip
+    assert verdict.needs == pytest.approx(199, rel=0.15)
+
+
 def test_a_spiral_about_a_rest_beside_the_weight_names_no_time() -> None:
     """It passes θ* for the first time after 280, and swings by 0.2 still after 20,000."""
     verdict = word("pcd", 8.785, 133.2, star=-0.241, θ0=-8.0, dt=0.5, rate=1.511, start="data")

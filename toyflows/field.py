@@ -27,6 +27,7 @@ FINEST = 1e-6  # of the places between which v is looked at
 CHATTER = 200  # steps
 TOLERANCE = 1e-6  # of a step of `follow`
 STEPS = 20_000  # of `follow`, at most
+PARTS = 8  # of a step of `follow`, at which it is looked at: times are as fine as that
 
 
 class Ahead(NamedTuple):
@@ -170,8 +171,12 @@ def follow(
 
     solver = LSODA(lambda t, y: rates(y), 0.0, y, until, rtol=TOLERANCE, atol=TOLERANCE)
     times, places = [0.0], [y]
-    while solver.status == "running" and len(times) < STEPS and not done(places[-1]):
+    while solver.status == "running" and len(times) < PARTS * STEPS and not done(places[-1]):
         solver.step()
-        times.append(float(solver.t))
-        places.append(solver.y.copy())
+        if solver.t == times[-1]:  # it gave up
+            break
+        between = solver.dense_output()
+        for t in np.linspace(times[-1], float(solver.t), PARTS + 1)[1:].tolist():
+            times.append(t)
+            places.append(np.asarray(between(t)))
     return np.array(times), np.array(places)

@@ -34,6 +34,7 @@ SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FOLLOWS = 0.1  # share of the held particles' velocity: θ is slow enough for them
 FINE = 1e-8  # accuracy of the rest point of held particles
 COARSE = 1e-2  # share of the walkers' noise to which a rest point is found
+LASTS = 0.9  # a step as a share of the one before, to the other side
 AT_REST = 0.1  # tolerances from the rest point: the swings about θ* have ended beside it
 
 
@@ -124,7 +125,8 @@ class _Field(RunEnd):
         noise = self._noise_of_path()
         near = NEAR + DEVIATIONS * noise
         λ = linear.eigenvalues(self.flow, self.exact) if self.run.backend != "theory" else None
-        if λ is not None and self.η > linear.largest_step(λ) > 0 and self.run.state is not None:
+        unstable = λ is not None and self.η > linear.largest_step(λ) > 0
+        if (unstable or alternates(rates, y, self.η, near)) and self.run.state is not None:
             return self._by_steps(noise)
         if λ is not None and linear.circles(λ):
             period = 2 * math.pi / float(np.abs(self.run.rate * λ.imag).max())
@@ -149,8 +151,18 @@ class _Field(RunEnd):
         return out._replace(needs=max(out.needs, 1.01 * far)) if late else out
 
     def _by_steps(self, noise: float) -> Outlook:
-        """Followed by the method's own steps: what these do, not the equation, is what is seen."""
-        return self._followed(self.exact, self._on_grid(), noise)[0]
+        """Followed by the method's own steps: what these do, not the equation, is what is seen. Of
+        what goes to θ* it is asked whether these steps hold it there."""
+        out, state = self._followed(self.exact, self._on_grid(), noise)
+        if out.goes != "star":
+            return out
+        star = self.target.θ_star - 2 * out.near * self._side()  # beyond it
+        beside = state._replace(θ=star, extra=state.extra | self.flow.rest(self.target))
+        ahead, _ = self._continued(self.exact, beside, out.near)
+        held = self._read(ahead, noise, there=True)
+        if held.goes in ("stays", "star", "still"):
+            return out
+        return held._replace(passed=out.needs, needs=math.inf)
 
 
 class _Particles(RunEnd):
@@ -223,6 +235,13 @@ def by_equation(
     if settled.rest is None:
         return Line(t, gap), False
     return Line(np.append(t, far), np.vstack([gap, settled.rest[: star.size] - star])), True
+
+
+def alternates(rates: Callable[[Array], Array], y: Array, η: float, near: float) -> bool:
+    """Do Euler's steps from y throw a coordinate to and fro, by more than `near`, undamped?"""
+    first = η * rates(y)
+    second = η * rates(y + first)
+    return bool(np.any((np.abs(first) > near) & (second * first <= -LASTS * first**2)))
 
 
 class _Settled:
