@@ -34,6 +34,7 @@ docs: .venv/installed
 	$(BIN)/toyflows flows --markdown > docs/methods.md
 	$(BIN)/toyflows errata --markdown > docs/errata.md
 
+# PAGES=folder keeps each page there; benchmarks/columns.py makes one page of two classes' folders.
 # Peers that are not installed (torch, jax, scikit-learn …) are named as missing. CLASS=avx2 makes a
 # larger machine compute as a laptop does: Numba, NumPy, the BLAS and the peers, each by its own word.
 ifeq ($(CLASS),avx2)
@@ -48,9 +49,10 @@ export XLA_FLAGS := --xla_cpu_max_isa=AVX2
 else ifdef CLASS
 $(error CLASS=$(CLASS): must be avx2, or not be given)
 endif
-BENCHMARKS := walkers modes networks samplers ising rbm lab sweeps
+BENCHMARKS := walkers twins modes networks samplers ising rbm lab sweeps
 benchmark: .venv/installed-dev
-	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	mkdir -p $(or $(PAGES),.)
+	for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py $(if $(PAGES),--out $(PAGES)/$$name.md) || exit 1; done
 
 # The lowest versions that pyproject.toml asks for, in an environment of their own.
 FLOORS := .venv-floors/bin
