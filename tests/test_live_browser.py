@@ -4,6 +4,7 @@ computes, and what it shows and says can be trusted."""
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 from collections.abc import Iterator
@@ -32,8 +33,9 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
             {"loss": "non-saturating"}],
 }  # fmt: skip
 CASES = [(loss, options) for loss, many in VARIANTS.items() for options in many]
-FIELDS = ("ml", "score-matching", "nce", "cd")  # whose verdicts are cheap to compare
+FIELDS = ("ml", "score-matching", "nce", "cd", "gan")  # whose verdicts are cheap to compare
 PERSISTENT = ("pcd", "jarzynski", "replay-buffer")
+MANY = 500 if "TOYFLOWS_THOROUGH" in os.environ else len(CASES)  # settings: minutes, or seconds
 SHORT = 5.0  # for so long are persistent particles followed here, on both sides
 SMALLEST = 1e-9  # a θ̇ below it is a difference of two means of order 1, whose digits are lost
 
@@ -48,14 +50,17 @@ def page(browser: Browser, live_file: Path) -> Iterator[Any]:
     opened.context.close()
 
 
-def drawn(seed: int, loss: str, options: dict[str, Any]) -> dict[str, Any]:
-    """Random settings of a run of 100 steps, the same in each test run."""
+def drawn(
+    seed: int, loss: str, options: dict[str, Any], lengths: tuple[int, ...] = (100,)
+) -> dict[str, Any]:
+    """Random settings of a run of so many steps, the same in each test run."""
     draw = random.Random(f"{seed} {loss} {sorted(options.items())}")
     dt = draw.choice([0.02, 0.05, 0.1])
     return {
         "theta_star": round(draw.uniform(-3, 3), 3), "theta0": round(draw.uniform(-4, 4), 3),
-        "separation": round(draw.uniform(1, 16), 2), "dt": dt, "time": 100 * dt,
+        "separation": round(draw.uniform(1, 16), 2), "dt": dt,
         "rate": draw.choice([0.3, 1.0, 2.5]), "walkers": 1500, "seed": draw.randrange(10**6),
+        "time": draw.choice(lengths) * dt,
     }  # fmt: skip
 
 
@@ -73,12 +78,20 @@ def asked(
     page: Any, backend: str, seeds: range, losses: Any = VARIANTS, verdict: bool = False
 ) -> Iterator[Any]:
     """(loss, run of the library, run of the page) of random settings."""
-    cases = [(loss, options, drawn(seed, loss, options)) for seed in seeds
-             for loss, options in CASES if loss in losses]  # fmt: skip
-    how = {"backend": backend, "verdict": verdict}
-    for loss, options, s in cases:
-        [told] = page.evaluate(RUN, [{"loss": loss, "options": options} | how | s])
-        yield loss, toyflows.flow(loss, backends=[backend], options=options, threads=1, **s), told
+    for seed in seeds:
+        for loss, options in CASES:
+            if loss in losses:
+                s = drawn(seed, loss, options)
+                yield both(page, loss, options, s | {"backend": backend, "verdict": verdict})
+
+
+def both(page: Any, loss: str, options: dict[str, Any], s: dict[str, Any]) -> Any:
+    """(loss, run of the library, run of the page) of these settings."""
+    [told] = page.evaluate(RUN, [{"loss": loss, "options": options} | s])
+    s = {name: value for name, value in s.items() if name not in ("backend", "verdict")} | {
+        "backends": [s["backend"]]
+    }
+    return loss, toyflows.flow(loss, options=options, threads=1, **s), told
 
 
 def test_the_exact_law_is_the_librarys(page: Any) -> None:
@@ -171,23 +184,34 @@ def followed_shortly(page: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
     page.evaluate(put, data)
 
 
+def same_verdict(loss: str, run: Any, told: dict[str, Any]) -> str:
+    """The word; and the sentence and its number where they are no round-off."""
+    verdict, found, exact = run.verdict, told["verdict"], run.backends["grid"]
+    assert found["kind"] == verdict.kind, (loss, run.settings)
+    if np.max(np.abs(exact.velocity)) > SMALLEST:
+        assert said(found["says"], loss) == said(verdict.says, loss), run.settings
+        assert found["number"] == pytest.approx(verdict.number, rel=1e-6, abs=1e-9)
+    return str(verdict.kind)
+
+
 @pytest.mark.usefixtures("followed_shortly")
 def test_verdicts_are_the_librarys(page: Any) -> None:
-    """The word of each run; the sentence and its number where they are no round-off."""
     seen = {True: set(), False: set()}
     for seeds, losses in ((range(1, 6), FIELDS), (range(1, 4), PERSISTENT)):
         for loss, run, told in asked(page, "grid", seeds, losses, verdict=True):
-            verdict, found = run.verdict, told["verdict"]
-            if run.backends["grid"].extra:
-                assert found is None
-                continue
-            seen[loss in FIELDS].add(verdict.kind)
-            assert found["kind"] == verdict.kind, (loss, run.settings)
-            if np.max(np.abs(run.backends["grid"].velocity)) > SMALLEST:
-                assert said(found["says"], loss) == said(verdict.says, loss)
-                assert found["number"] == pytest.approx(verdict.number, rel=1e-6, abs=1e-9)
+            seen[loss in FIELDS].add(same_verdict(loss, run, told))
     assert {"converges", "on its way", "biased", "no learning"} <= seen[True]
     assert {"mode collapse", "on its way", "biased"} <= seen[False]
+
+
+@pytest.mark.usefixtures("followed_shortly")
+def test_verdicts_of_many_settings_are_the_librarys(page: Any) -> None:
+    """All methods in turn, in runs of several lengths."""
+    how = {"backend": "grid", "verdict": True}
+    for k in range(MANY):
+        loss, options = CASES[k % len(CASES)]
+        s = drawn(1000 + k, loss, options, (50, 100, 400))
+        same_verdict(*both(page, loss, options, s | how))
 
 
 LIKELIHOOD = "[ops.meanOfR(negatives, θ) - ops.meanOfR(ops.data, θ)]"
@@ -220,10 +244,9 @@ def said(says: str, loss: str) -> str:
     return re.sub("; it needs.*", "", says) if loss == "jarzynski" else says
 
 
-def test_no_verdict_where_none_is_proved(page: Any) -> None:
-    for loss, backend in (("gan", "grid"), ("ml", "walkers")):
-        told = page.evaluate(RUN, [{"loss": loss, "time": 1.0, "backend": backend}])[0]
-        assert told["verdict"] is None
+def test_walkers_alone_have_no_verdict(page: Any) -> None:
+    told = page.evaluate(RUN, [{"loss": "ml", "time": 1.0, "backend": "walkers"}])[0]
+    assert told["verdict"] is None
 
 
 REFUSED = [

@@ -1,7 +1,7 @@
 """A vector field θ̇ = v(θ) looked at ahead of where a run stopped: its zeros, and the time to them.
 
 A method without persistent particles is such a field on the exact law, so that nothing about its
-future is guessed. One coordinate is walked along (`walk`); several are followed (`follow`).
+future is guessed. One coordinate is walked along; several are followed (ode.py).
 """
 
 from __future__ import annotations
@@ -10,9 +10,6 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from toyflows.cloud import Array
 from toyflows.target import LARGEST_THETA
 
 Speed = Callable[[float], float]
@@ -25,9 +22,6 @@ LEVEL = 0.1  # relative change of v that is no matter for a time
 APART = 0.01  # relative error of a time
 FINEST = 1e-6  # of the places between which v is looked at
 CHATTER = 200  # steps
-TOLERANCE = 1e-6  # of a step of `follow`
-STEPS = 20_000  # of `follow`, at most
-PARTS = 8  # of a step of `follow`, at which it is looked at: times are as fine as that
 
 
 class Ahead(NamedTuple):
@@ -161,22 +155,3 @@ def chatter(v: Speed, at: float, η: float) -> float:
             return math.inf
         far = max(far, abs(θ - at)) if k > CHATTER // 2 else 0.0
     return far
-
-
-def follow(
-    rates: Callable[[Array], Array], y: Array, until: float, done: Callable[[Array], bool]
-) -> tuple[Array, Array]:
-    """ẏ = rates(y) from t = 0 to `until`, or till done(y): t (n,) and y (n, coordinates)."""
-    from scipy.integrate import LSODA  # 0.2 s: not before it is needed
-
-    solver = LSODA(lambda t, y: rates(y), 0.0, y, until, rtol=TOLERANCE, atol=TOLERANCE)
-    times, places = [0.0], [y]
-    while solver.status == "running" and len(times) < PARTS * STEPS and not done(places[-1]):
-        solver.step()
-        if solver.t == times[-1]:  # it gave up
-            break
-        between = solver.dense_output()
-        for t in np.linspace(times[-1], float(solver.t), PARTS + 1)[1:].tolist():
-            times.append(t)
-            places.append(np.asarray(between(t)))
-    return np.array(times), np.array(places)

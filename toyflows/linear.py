@@ -82,8 +82,9 @@ def circles(λ: NDArray[np.complex128]) -> bool:
     return bool(np.any((λ.real == 0) & (λ.imag != 0)) and np.all(λ.real <= 0))
 
 
-def at_rest(rates: Rates, y: Array) -> tuple[Array, Array] | None:
-    """(J, y) where the exact law rests: by Newton's steps from y. None: none near, or a jump.
+def at_rest(rates: Rates, y: Array, reach: float = 10.0) -> tuple[Array, Array] | None:
+    """(J, y) where the exact law rests: by Newton's steps from y. None: none near (a step is longer
+    than `reach`), or a jump.
 
     A direction in which nothing moves is left as it is (least squares).
     """
@@ -92,7 +93,7 @@ def at_rest(rates: Rates, y: Array) -> tuple[Array, Array] | None:
         step = np.linalg.lstsq(J, -rates(y))[0]
         if np.all(np.abs(step) < 1e-9 * (1 + np.abs(y))):
             return (J, y + step) if smooth else None
-        if not np.all(np.abs(step) < 10):
+        if not np.all(np.abs(step) < reach):
             return None
         y = y + step
     return None

@@ -22,9 +22,10 @@ import numpy as np
 from toyflows import linear, stationary
 from toyflows.cloud import Array
 from toyflows.errors import InputError, NoExactLaw
-from toyflows.field import Ahead, chatter, follow, walk
+from toyflows.field import Ahead, chatter, walk
 from toyflows.flows.base import NEAR, Flow
 from toyflows.followed import RunEnd, is_field
+from toyflows.ode import follow
 from toyflows.path_ahead import DEVIATIONS, RUNS, Line, Outlook
 from toyflows.replicas import Replicas
 from toyflows.state import State, Trajectory
@@ -257,7 +258,7 @@ class _Settled:
         self.asked += 1
         if self.asked % 8:
             return False
-        found = linear.at_rest(self.rates, y)
+        found = linear.at_rest(self.rates, y, 2 * self.near)
         if found is None or np.max(np.abs(found[1] - y)) > self.near:
             return False
         if np.all(np.linalg.eigvals(found[0]).real < 0):

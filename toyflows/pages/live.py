@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from toyflows import field, followed, outlook, path_ahead, stationary
+from toyflows import field, followed, linear, ode, outlook, path_ahead, stationary
 from toyflows.cloud import FAR, half_line
 from toyflows.errors import InputError
 from toyflows.flows import equation, make, registry
@@ -24,13 +24,14 @@ from toyflows.pages import document, lessons
 from toyflows.pages.mathml import mathml
 from toyflows.pages.plan import check_out
 from toyflows.registry import options_of
+from toyflows.run import TURNING
 from toyflows.settings import RECORDS, USUAL_STAR, RunSettings
 from toyflows.target import LARGEST_THETA
 from toyflows.verdict import MESSAGE
 
 ENGINE = (
     "words", "maths", "random", "grid", "walkers", "flows", "run", "field", "path_ahead",
-    "stationary", "outlook", "verdict", "own",
+    "stationary", "ode", "linear", "outlook", "verdict", "own",
 )  # fmt: skip
 ROOM = (
     "model", "draw", "player", "room/widgets", "room/controls", "room/workers", "room/editor",
@@ -139,22 +140,28 @@ def constants() -> dict[str, Any]:
         "methods": [_method(name) for name in METHODS],
         "names": NAMES, "messages": MESSAGE, "near": NEAR, "records": RECORDS,
         "most_steps": MOST_STEPS,
-        "verdict": verdict_numbers(),
+        "verdict": verdict_numbers(), "linear": _numbers(linear), "ode": _numbers(ode),
     }  # fmt: skip
 
 
-def verdict_numbers() -> dict[str, float]:
+def _numbers(module: Any) -> dict[str, Any]:
+    """What a module's rules compare with, and its tables."""
+    kinds = (int, float, tuple)
+    return {n.lower(): v for n, v in vars(module).items() if n.isupper() and isinstance(v, kinds)}
+
+
+def verdict_numbers() -> dict[str, Any]:
     """What a verdict's rules compare with."""
     names = {
         path_ahead: ("runs", "bent", "nearly", "damped", "farther"),
         field: ("round_off", "first", "widest", "grows", "level", "apart", "finest", "chatter"),
-        outlook: ("slope", "follows", "fine", "at_rest"),
+        outlook: ("slope", "follows", "fine", "lasts", "at_rest"),
         followed: ("least", "work", "first_piece", "onwards", "stops"),
         stationary: ("settled", "depth", "tiny", "alike", "small", "elsewhere"),
     }  # fmt: skip
     told = {name: getattr(of, name.upper()) for of, many in names.items() for name in many}
     return {
-        **told, "learned": LEARNED, "largest_theta": LARGEST_THETA,
+        **told, "learned": LEARNED, "turning": TURNING, "largest_theta": LARGEST_THETA,
         "plain": stationary.FIRST, "most_steps": stationary.MOST,
     }  # fmt: skip
 

@@ -6,7 +6,7 @@ const likelihood = (ops, θ, negatives) =>
   [ops.meanOfR(negatives, θ) - ops.meanOfR(ops.data, θ)];
 
 const base = {
-  negative: true, field: true, extra: () => ({}), init: () => null,
+  negative: true, field: true, extra: () => ({}), rest: () => [], init: () => null,
   negatives: (o, ops, θ, chains) => chains, store: (o, ops, chains) => chains,
   advance: (o, ops, θ, θ_new, chains) => chains, separated: null, check: () => "",
 };
@@ -31,6 +31,7 @@ const scoreMatching = {
 const nce = {
   ...base,
   extra: o => (o.learn_c ? { c: 0 } : {}),
+  rest: (o, { mix, θ }) => (o.learn_c ? [mix.logZ(θ) - mix.logZ(o.mu)] : []),
   check: o => (o.normalised && o.learn_c ? "normalised and learn_c: must be one cure at a time" : ""),
   negatives: (o, ops) => ops.model(o.mu),
   c: (o, mix, θ, y) => (o.normalised ? mix.logZ(θ) - mix.logZ(o.mu) : o.learn_c ? y[0] : 0),
@@ -107,6 +108,7 @@ const gan = {
   ...base,
   unbiased: o => o.dirac || o.loss === "wasserstein",
   extra: o => (gan.unbiased(o) ? { w: 0 } : { w: 0, c: 0 }),
+  rest: o => Object.values(gan.extra(o)),
   negatives: (o, ops, θ) => ops.model(θ),
   velocity: (o, ops, θ, negatives, y) =>
     gan.rates(o, ops.inB(ops.data), ops.inB(negatives), -ops.inBCentred(negatives, θ), y),

@@ -1,8 +1,10 @@
 // Where a method takes θ from where a run of the exact law stopped (toyflows/outlook.py, followed.py):
-// a field θ̇ = v(θ) is walked along; persistent particles are followed on, for as long again.
+// a field θ̇ = v(θ) is walked along, or the equation of several coordinates followed; persistent
+// particles are followed on, for as long again.
 
 const { slope: SLOPE, least: LEAST, work: WORK, first_piece: FIRST_PIECE, onwards: ONWARDS,
-  stops: STOPS, follows: FOLLOWS, fine: FINE, at_rest: AT_REST } = constants.verdict;
+  stops: STOPS, follows: FOLLOWS, fine: FINE, lasts: LASTS,
+  at_rest: AT_REST } = constants.verdict;
 const AWAY = { goes: "away", rest: NaN, needs: Infinity, exact: false, passed: NaN, drift: 0,
   period: NaN, followed: 0 };
 
@@ -43,8 +45,8 @@ class RunEnd {
     }
     return [{ t: gap.map((_, k) => k * this.s.dt), gap }, run];
   }
-  read(ahead, near, there) {
-    const out = read(this.past, ahead, near, this.lasted, there), { rate } = this.s;
+  read(ahead, near, there, settled = false) {
+    const out = read(this.past, ahead, near, this.lasted, there, settled), { rate } = this.s;
     const d = ahead.gap.map(v => v * positive(ahead.gap[0]));
     const passed = ["star", "rest"].includes(out.goes) && !there ? firstAt(d, ahead.t) : out.passed;
     return { ...out, passed, rest: this.star + out.rest, drift: out.drift / rate };
@@ -88,7 +90,7 @@ class RunEnd {
   isHeld(near) {
     const { flow, o, ops, star } = this;
     try {
-      const begin = { θ: star, y: [], chains: flow.init(o, ops, star) };
+      const begin = { θ: star, y: Object.values(flow.extra(o)), chains: flow.init(o, ops, star) };
       const [ahead] = this.continued(this.aside(begin, near), near);
       return read(null, ahead, near, this.lasted, true).goes === "stays";
     } catch (error) {
@@ -98,7 +100,10 @@ class RunEnd {
   }
 }
 
-const outlook = end => (end.flow.field ? alone(end) : particles(end));
+function outlook(end) {
+  if (!end.flow.field) return particles(end);
+  return end.state.y.length ? together(end) : alone(end);
+}
 
 // θ̇ is a function of θ alone.
 function alone(end) {
@@ -120,6 +125,58 @@ function alone(end) {
   }
   if (ahead.end === "still" && Math.abs(ahead.at - end.θ) <= NEAR) return { ...out, goes: "still" };
   return { ...out, passed };
+}
+
+// θ and further coordinates, whose rates are a function of these.
+function together(end) {
+  const { star, lasted, s: { rate, dt } } = end, near = NEAR, λ = eigenvalues(end);
+  const stable = λ ? largestStep(λ) : Infinity, far = RUNS * Math.max(lasted, dt);
+  const y = [end.θ, ...end.state.y];
+  if ((rate * dt > stable && stable > 0) || alternates(ratesOf(end), y, rate * dt, near)) return bySteps(end);
+  if (λ && circles(λ)) return { ...AWAY, goes: "swings", period: 2 * π / (rate * largest(λ.map(z => z.im))) };
+  const aside = y.map((v, k) => (k ? v : v + 2 * near * positive(v - star)));
+  let there = Math.abs(end.θ - star) <= near, [ahead, settled] = byEquation(end, y, far, near);
+  there &&= largest(ahead.gap) <= near;
+  if (there) [ahead, settled] = byEquation(end, aside, far, near);
+  let out = end.read(ahead, near, there, settled);
+  if (out.goes === "?") out = { ...out, goes: "star" };
+  if (out.goes === "away" && λ?.every(z => z.re < 0)) out = { ...out, goes: "star", needs: 1.01 * far };
+  const late = last(ahead.t) >= far && Math.abs(last(ahead.gap)) > near && !settled;
+  return late ? { ...out, needs: Math.max(out.needs, 1.01 * far) } : out;
+}
+
+// Followed by the method's own steps. Of what goes to θ* it is asked whether these hold it there.
+function bySteps(end) {
+  const [out, state] = end.followed();
+  if (out.goes !== "star") return out;
+  const beyond = end.star - 2 * NEAR * positive(end.θ - end.star);
+  const y = end.flow.rest(end.o, end.ops.target);
+  const [ahead] = end.continued({ ...state, θ: beyond, y: y.length ? y : state.y }, NEAR);
+  const held = end.read(ahead, NEAR, true);
+  return ["stays", "star", "still"].includes(held.goes) ? out : { ...held, passed: out.needs, needs: Infinity };
+}
+
+// Do Euler's steps from y throw a coordinate to and fro, by more than `near`, undamped?
+function alternates(rates, y, η, near) {
+  const first = rates(y).map(v => η * v), second = rates(plus(y, first)).map(v => η * v);
+  return first.some((v, j) => Math.abs(v) > near && second[j] * v <= -LASTS * v * v);
+}
+
+// θ − θ* of the path of the equation, for a time `far`, or to a stable rest that it falls to: does it?
+function byEquation(end, y, far, near) {
+  const { star, s: { rate } } = end, rates = ratesOf(end);
+  let asked = 0, rest = null;
+  const settled = z => {
+    end.beat();
+    if (++asked % 8) return false;
+    const found = atRest(rates, z, 2 * near), stable = found && largest(plus(found.y, z, -1)) <= near
+      && rootsOf(found.J).every(({ re }) => re < 0);
+    if (stable) rest = found.y[0];
+    return stable;
+  };
+  const { t, places } = follow(z => rates(z).map(v => rate * v), y, far, settled);
+  const gap = places.map(([θ]) => θ - star);
+  return rest === null ? [{ t, gap }, false] : [{ t: [...t, far], gap: [...gap, rest - star] }, true];
 }
 
 // Particles that persist.

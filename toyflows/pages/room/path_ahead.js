@@ -80,16 +80,18 @@ function gone(d, t, lasted) {
 }
 
 // What a path does that goes on where `past` ends. `there`: it began at θ*, was moved by two
-// tolerances, and is asked whether it comes back. "?": it heads straight for θ*, unseen.
-function read(past, ahead, near, lasted, there) {
+// tolerances, and is asked whether it comes back; `settled`: it ends at a rest that was found. "?": it
+// heads straight for θ*, unseen.
+function read(past, ahead, near, lasted, there, settled = false) {
   const { t, gap } = ahead, n = t.length, span = last(t), sign = positive(gap[0]);
   const d = gap.map(v => v * sign), off = gap.map(v => Math.abs(v) / near);
   const crossed = past ? crossings(past, near) : [];
   const whole = past && !there ? then(past, ahead) : ahead, swings = crossings(whole, near);
   const out = { goes: "away", rest: NaN, needs: Infinity, exact: false, passed: NaN,
     drift: driftOf(ahead), period: periodOf(swings), followed: span };
-  if (last(off) <= 1 && most(off.slice(placeOf(t, 0.75 * span))) <= 2)
-    return ended(out, { d, t, off, near, there, sign });
+  if (last(off) <= 1 && (settled || most(off.slice(placeOf(t, 0.75 * span))) <= 2))
+    return ended(out, { d, t, off, near, there, sign, settled });
+  if (settled) return { ...out, goes: "rest", rest: last(gap), needs: span, exact: true };
   if (crossed.length === 1 && gone(d, t, lasted) && !comesToRest(d, limitOf(d, t))) {
     const k = Math.max(2, placeOf(t, lasted));
     return { ...out, drift: driftOf({ t: t.slice(0, k), gap: gap.slice(0, k) }) };
@@ -116,8 +118,8 @@ function read(past, ahead, near, lasted, there) {
 }
 
 // The same of a path that ends at θ*: it stays, or passes slowly.
-function ended(out, { d, t, off, near, there, sign }) {
-  const limit = limitOf(d, t);
+function ended(out, { d, t, off, near, there, sign, settled }) {
+  const limit = settled ? Infinity : limitOf(d, t);
   if (Number.isFinite(limit) && Math.abs(limit) > near && (!there || limit > 0))
     return { ...out, goes: "rest", rest: sign * limit, needs: last(t) };
   const inside = off.findLastIndex(v => v > 1) + 1, held = there && most(off) <= FARTHER;

@@ -145,7 +145,7 @@ function verdictShown(complete) {
   let says = "at the end of the run.";
   if (complete && verdict) says = `${verdict.kind}. ${minus(verdict.says)}`;
   else if (complete && verdict === null)
-    says = "none here: the method moves further numbers beside θ. The command below gives it.";
+    says = "none: it could not be computed here.";
   else if (complete) says = "the exact law is followed on …";
   el("says").textContent = says;
 }

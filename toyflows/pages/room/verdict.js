@@ -1,7 +1,6 @@
-// The verdict on a run of the exact law (toyflows/verdict.py). Methods with further coordinates than
-// θ have none here: null, and the page says so.
+// The verdict on a run of the exact law (toyflows/verdict.py).
 
-const { learned: LEARNED } = constants.verdict;
+const { learned: LEARNED, turning: TURNING } = constants.verdict;
 
 // The decision table.
 function word(ahead, there, moved, speed, lasted) {
@@ -18,11 +17,10 @@ function tooSlow({ goes, passed, needs }, speed, runs) {
   return goes === "still" || Math.min(first, needs) > runs;
 }
 
-// The verdict on a whole recorded run of the exact law, as {kind, number, says}; null: none here.
+// The verdict on a whole recorded run of the exact law, as {kind, number, says}.
 function judged(run, seen, beat) {
   const { s } = run, { θ, velocity } = seen, star = s.theta_star;
   if (run.stopped) return { kind: "diverges", number: NaN, says: `The run ${run.stopped}.` };
-  if (run.names.length) return null;
   const end = new RunEnd(run, seen, beat), ahead = outlook(end), gap = last(θ) - star;
   const began = Math.abs(θ[0] - star), to = ahead.goes === "rest" ? ahead.rest : star;
   const goal = began > NEAR && ["star", "rest"].includes(ahead.goes); // the other way is no part of it
@@ -35,7 +33,8 @@ function judged(run, seen, beat) {
   const done = passed || moved > Math.max(LEARNED * way, NEAR);
   const kind = word(ahead, Math.abs(gap) <= NEAR, done, speed, end.lasted);
   const [number, says] = SAYS[kind]({ run, seen, ahead, gap, star, final: last(θ), fastest: largest(velocity) });
-  return { kind, number, says };
+  const turning = run.names.length && TURNING.includes(kind) ? motion(eigenvalues(end) ?? [], s.rate) : "";
+  return { kind, number, says: `${says} ${turning}`.trimEnd() };
 }
 
 // The first record at which θ is on the other side of θ* than at the start, −1 where none is.
