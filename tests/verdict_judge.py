@@ -667,7 +667,8 @@ def _going(
     away = abs(last) > abs(now) + EPS
     speed = abs(float(run.future[-1] - run.future[-2])) / run.dt
     fastest = float(np.abs(np.diff(run.future)).max()) / run.dt
-    way, moved = abs(case.θ0 - case.θ_star), abs(last - float(run.past[0]))
+    way = abs(case.θ0 - case.θ_star)
+    moved = float(np.abs(np.append(run.past, last) - run.past[0]).max())
     done = 1 - abs(now) / way if way > NEAR else 0.0
     needs = (abs(last) - NEAR) / speed if speed else math.inf  # at least
     known = left < NEAR or left < 0.3 * abs(limit)
