@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -16,6 +17,7 @@ from typing import Any
 import report
 
 SEED = 20240229
+COMPILED = "PyTorch compiled"  # a case
 ONE_THREAD = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -45,6 +47,17 @@ def in_fresh_process(phase: Callable[..., Any], *args: Any, env: dict[str, str])
     finally:
         os.environ.clear()
         os.environ.update(saved)
+
+
+def without_crash(
+    measure: Callable[..., tuple[Times, dict[str, str]]], *args: Any, env: dict[str, str]
+) -> tuple[Times, dict[str, str]]:
+    """measure(*args); where what PyTorch compiled ends the process, the same without it."""
+    try:
+        return in_fresh_process(measure, *args, env=env)
+    except BrokenProcessPool:
+        times, missing = in_fresh_process(measure, *args, COMPILED, env=env)
+        return times, missing | {COMPILED: "what it compiled here ended the process"}
 
 
 def clock_of(threads: int) -> Callable[[], float]:
