@@ -37,14 +37,18 @@ def of_both(first: str, second: str) -> str:
 
 
 def tables(first: list[str], second: list[str]) -> str:
-    """The rows of both, by their names."""
-    one, other = ({CLASS.sub("of the class", row[0]): row for row in cells(x)}
-                  for x in (first, second))  # fmt: skip
+    """The rows and columns of both, by their names."""
+    one, other = (
+        {CLASS.sub("of the class", row[0]): dict(zip(rows[0], row, strict=True)) for row in rows}
+        for rows in (cells(first), cells(second))
+    )
+    heads, more = ([h for h in next(iter(of.values())) if h] for of in (one, other))
+    heads = more if len(more) > len(heads) else heads
     merged = []
     for name in [*one, *(name for name in other if name not in one)]:
-        a, b = one.get(name, [name]), other.get(name, [name])
-        pairs = zip_longest(a[1:], b[1:], fillvalue="")
-        merged.append([name, *(of_both(x, y) for x, y in pairs)])
+        a, b = one.get(name, {}), other.get(name, {})
+        merged.append([name, *(of_both(a.get(h, ""), b.get(h, "")) for h in heads[1:])])
+    merged[0] = heads
     return table(merged)
 
 
@@ -59,7 +63,8 @@ def text(first: list[str], second: list[str], names: tuple[str, str]) -> str:
 def page(first: str, second: str, names: tuple[str, str]) -> str:
     """The page of two."""
     out = []
-    for (is_table, a), (other, b) in zip(blocks(first), blocks(second), strict=True):
+    pairs = zip_longest(blocks(first), blocks(second), fillvalue=(False, []))
+    for (is_table, a), (other, b) in pairs:
         if is_table != other:
             raise SystemExit("the two pages are of different commands")
         out.append(tables(a, b) if is_table else text(a, b, names))
