@@ -13,9 +13,11 @@ record (outlook.py), never by the method's name:
     θ is at rest elsewhere, or goes to it                     biased          the rest
     θ leaves θ*, or passes it and goes on                     mode collapse   θ̇
 
-"At θ*" is within 0.03 (half a per cent of weight), and four deviations of the noise that N walkers
-leave in θ. Beside the verdict stand two sentences: what the run does at its end (`now`) and what
-it has done (`so_far`). A run that still plays has only these two.
+The way is that to θ* or to the rest, whichever is shorter; what began at θ* and has left it has
+moved. A swing that was seen to cross θ* twice is undamped while each is above half of the one
+before. "At θ*" is within 0.03 (half a per cent of weight), and four deviations of the noise that N
+walkers leave in θ. Beside the verdict stand two sentences: what the run does at its end (`now`) and
+what it has done (`so_far`). A run that still plays has only these two.
 """
 
 from __future__ import annotations
