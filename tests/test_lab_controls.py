@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toyflows.errors import InputError
-from toyflows.lab import _controls
+from toyflows.lab import _controls, _guess
 from toyflows.lab._controls import Choice, Control, Drawn, Slider, Switch
 from toyflows.lab._room import Room, rooms
 
@@ -157,3 +157,15 @@ def test_every_method_s_options_are_controls_whose_ends_the_method_accepts() -> 
             if isinstance(control, Slider) and control.name[:2] in ("p.", "v."):
                 for end in (control.low, control.high):
                     flows_of(values | {control.name: control.read(control.write(end))})
+
+
+def test_a_guess_is_read_or_left_out() -> None:
+    """What page.js says of it, "θ,word"; and of an address, with what is refused."""
+    assert _guess.told("1.25,mode collapse") == {"guess": "1.25", "word": "mode collapse"}
+    assert _guess.told(",biased") == {"word": "biased"}
+    assert _guess.told("-3,") == {"guess": "-3"}
+    for text in ("", ",", "11,", "nan,learns", "1e999,<b>", *HOSTILE):
+        assert _guess.told(text) == {} or text == "1,5"
+    kept, refused = _guess.read({"guess": "-10.5", "word": "biased"})
+    assert kept == {"word": "biased"}
+    assert refused == ["guess = -10.5: must be -10 … 10"]

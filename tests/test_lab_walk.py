@@ -229,3 +229,33 @@ def test_the_class_guesses_and_the_run_tells(lab: Lab) -> None:
         page.locator("button", has_text="Play").wait_for()
         slider.fill("-8")
         page.wait_for_function(f"({GUESSED})()[0] == -8 && ({GUESSED})()[1] < -8")
+
+
+def test_the_class_picks_a_word_and_the_verdict_answers(lab: Lab) -> None:
+    """By keyboard, on a phone; the word stands in the address, and a reload says the same again."""
+    with lab.open("/two-modes?method=ml&walkers=500&seed=3&speed=50&theta0=-2&word=learns") as room:
+        page = room.page
+        assert "word = learns: unknown" in page.inner_text("#status")
+        turn(room, 390, "light")
+        room.press("g")
+        room.until(lambda s: s["step"] == 0 and s["whole"])
+        page.get_by_label("guess of the verdict").focus()
+        page.keyboard.type("comes")
+        page.wait_for_function("location.search.includes('word=biased')")
+        assert "guess=" not in page.url
+        assert measured(room, "a word") == []
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        told = "but it learns the weight: the verdict is “converges”."
+        page.get_by_text(f"You said that it comes to rest at the wrong weight, {told}").wait_for()
+        page.reload()
+        page.get_by_text(told).wait_for()
+        page.get_by_label("guess of the verdict").select_option("converges")
+        page.get_by_label("guess of θ").fill("1.2")
+        page.wait_for_function("location.search.includes('guess=1.2&word=converges')")
+        page.get_by_text("Run it").click()
+        page.get_by_text("and so it is: the verdict is “converges”.").wait_for()
+        off = abs(room.seen["one.θ"] - 1.2)
+        assert f"You said 1.2. θ is {room.seen['one.θ']:.2f}: your guess is off by {off:.2f}." in (
+            page.inner_text("#guess b")
+        )

@@ -17,7 +17,8 @@ from urllib.parse import urlencode
 from toyflows.errors import InputError, nearest
 
 Values = Mapping[str, Any]
-OWN = ("step", "speed", "hide", "lesson", "dark", "large")  # of the address, beside the controls
+# Of the address, beside the controls:
+OWN = ("step", "speed", "hide", "lesson", "dark", "large", "guess", "word")
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 DIGITS = 10  # of a number in the address, and of the number that is computed with
 

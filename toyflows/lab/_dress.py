@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bokeh.models import CustomJS
 
+from toyflows.lab._guess import WORDS
 from toyflows.lab._lessons import LESSONS
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def dress(doc: Document, visit: Visit, rooms: Mapping[str, Room], prefix: str = 
         rooms=[{"title": r.title, "here": r is visit.room, "about": r.about,
                 "href": f"{prefix}/{name}" + (f"?{look}" if look else "")}
                for name, r in rooms.items()],
+        words=WORDS if visit.room.staged else {}, begun=int(visit.step > 0),
+        **{name: visit.given.get(name, "") for name in ("guess", "word")},
         tall=visit.room.tall, icon=ICON, equation=visit.room.equation(visit.values),
         lesson=_lesson(visit.lesson, prefix, look),
         lessons=[{"title": it.title, "question": it.question, "here": name == visit.lesson,

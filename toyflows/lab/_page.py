@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 from bokeh.layouts import column
 
 from toyflows.errors import Diverged, InputError, nearest
-from toyflows.lab import _controls, _upload
+from toyflows.lab import _controls, _guess, _upload
 from toyflows.lab._explain import explained
 from toyflows.lab._job import Deliver, Desk, Job, Slot, Work
 from toyflows.lab._keep import arrays, filmed
@@ -54,6 +54,9 @@ class Visit(Post):
         self.step = self._number("step", room.steps, 0, room.most, refused)
         self.step = min(self.step, self.last)
         self.speed = self._number("speed", room.speed, 1, 100_000, refused)
+        expected, bad = _guess.read(self.given if room.staged else {})
+        refused += bad
+        self._guessed(expected)
         self.scene: Scene | None = None
         self.frame: Frame = {}
         self.awaited: Job | None = None  # its answer has not come
@@ -168,7 +171,16 @@ class Visit(Post):
             self.step = 0
             self.play(True)
         elif (name := what.partition(":")[0]) in ("light", "guess") and self.room.staged:
-            getattr(self.view, name)(what.partition(":")[2])
+            said = what.partition(":")[2]
+            if name == "guess":
+                self._guessed(_guess.told(said))
+                self._tell_address()
+            getattr(self.view, name)(said.partition(",")[0])
+
+    def _guessed(self, expected: Mapping[str, str]) -> None:
+        """What the class expects stands in the address."""
+        self.given = {n: v for n, v in self.given.items() if n not in ("guess", "word")}
+        self.given |= expected
 
     def play(self, on: bool) -> None:
         """Runs on, a frame after the other, or stops."""

@@ -121,7 +121,7 @@ class Side:
     def _told(self, judged: Trajectory, whole: bool) -> dict[str, str]:
         """The sentences `now` and `so_far`, the verdict of a whole run, or why it stopped."""
         if self.stopped:
-            return {"verdict": "", "says": f"The run {self.stopped}."}
+            return {"verdict": "diverges" if whole else "", "says": f"The run {self.stopped}."}
         if len(judged.t) < 2:
             return {"verdict": "", "says": ""}
         seen = self.runs.get("walkers", judged)

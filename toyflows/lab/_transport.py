@@ -14,7 +14,7 @@ from toyflows.lab._widgets import SHEET
 TOOLS = {  # the word on the button, and what it does
     "lessons": ("Lessons", "The list of lessons (key M)"),
     "slow": ("One update", "One update, slowly, term by term (key U: a key for each term)"),
-    "guess": ("Predict", "Say where θ will end; then the run plays and tells how far off (key G)"),
+    "guess": ("Predict", "Say where θ will end, or a word of the verdict; then it runs (key G)"),
     "link": ("Copy link", "Copies the address that restores what is seen (key L)"),
     "make": ("Lesson link", "Makes a link that hides what your class does not need"),
     "command": ("CLI", "Copies the command that computes this"),

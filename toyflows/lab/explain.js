@@ -29,10 +29,14 @@ function fit() { // a long equation in smaller letters, so that nothing of it is
 const PEN = document.createElement("canvas").getContext("2d")
 function whole(select) { // a long choice in smaller letters; beside it is the arrow
   select.style.fontSize = ""
-  const style = getComputedStyle(select), room = select.clientWidth - 34
-  PEN.font = `${style.fontSize} ${style.fontFamily}`
-  const wide = PEN.measureText(select.selectedOptions[0]?.text ?? "").width
-  if (room > 0 && wide > room) select.style.fontSize = `${Math.floor(10 * parseFloat(style.fontSize) * room / wide) / 10}px`
+  const style = getComputedStyle(select), room = select.clientWidth - 34, usual = parseFloat(style.fontSize)
+  const wide = (size) => { // asked of each size: letters may take whole pixels
+    PEN.font = `${size}px ${style.fontFamily}`
+    return PEN.measureText(select.selectedOptions[0]?.text ?? "").width
+  }
+  let size = usual
+  while (room > 0 && wide(size) > room && size > 8) size -= 0.5
+  if (size < usual) select.style.fontSize = `${size}px`
 }
 window.addEventListener("resize", () => { fit(); named() })
 function named() { // the handles of Bokeh's sliders have no name of their own

@@ -137,6 +137,7 @@ document.getElementById("clock").textContent = wire.clock
 if (wire.status) { const { text, bad } = JSON.parse(wire.status); say(text, bad) }
 explain()
 document.getElementById("coming").remove()
+reopen()
 if (NARROW.matches) look()
 NARROW.addEventListener("change", look)
 // A lost server: said in our words, and looked for until it is there again; all is in the address.

@@ -61,37 +61,62 @@ function unlit() {
   if (stage >= 0) light(-1)
 }
 
-let guessed = null // θ that the class expects
+// What the class expects: θ, if the line was moved or no word is chosen, and a word of the verdict.
+let guessed = null, moved = false // `guessed` as it was said when the run began
+const asks = (what) => at("guess").querySelector(what)
+const expected = () => ({ θ: moved || !asks("select").value ? +asks("input").value : null, word: asks("select").value })
+const shown = (v, digits) => v.toFixed(digits).replace("-", "−")
+function expect() { // tells the server; the line in the picture is where the slider is
+  const { θ, word } = expected()
+  asks("output").textContent = θ === null ? "–" : shown(θ, 1)
+  whole(asks("select"))
+  send(`guess:${θ ?? ""},${word}`)
+}
 function guess() { // the run goes back to its start: the answer is not in the picture
   const box = at("guess")
+  if (!box) return say("this room has no run to predict", true)
   box.hidden = !box.hidden
   guessed = null
   window.dispatchEvent(new Event("resize"))
   if (box.hidden) return send("guess:")
-  const slider = made("input", "", { type: "range", min: -10, max: 10, step: 0.1, value: 0, title: "Where θ ends: drag this, or the dotted line in the picture." })
-  const shown = made("output", "0.0"), label = made("label", "Where will θ be when the run is complete? ")
-  slider.setAttribute("aria-label", "guess of θ")
-  slider.oninput = () => { shown.textContent = (+slider.value).toFixed(1).replace("-", "−"); send(`guess:${slider.value}`) }
-  label.append(slider, shown)
-  const go = made("button", "Run it", { type: "button", title: "Plays the run from its start" })
-  go.onclick = () => { guessed = +slider.value; send("guessed") }
-  box.replaceChildren(label, go, made("b", ""))
+  begin(0, "", false)
   send("reset")
-  send("guess:0")
+  expect()
+}
+function begin(θ, word, hand) {
+  moved = hand
+  asks("input").value = θ
+  asks("select").value = word
+  asks("b").textContent = ""
+  asks("input").oninput = () => { moved = true; expect() }
+  asks("select").onchange = expect
+  asks("button").onclick = () => { guessed = expected(); asks("b").textContent = ""; send("guessed") }
+}
+function reopen() { // a link with a guess: of a run that has begun, it has been said
+  const { guess: θ = "", word = "", begun } = at("guess")?.dataset ?? {}
+  if (θ + word === "") return
+  at("guess").hidden = false
+  begin(θ || 0, word, θ !== "")
+  if (begun === "1") guessed = expected()
+  expect()
+  judged()
 }
 function drag(θ) { // a hand in the picture of θ(t)
-  const slider = at("guess").querySelector("input")
-  if (at("guess").hidden || !slider || guessed !== null) return
-  slider.value = θ
-  slider.oninput()
+  if (!at("guess") || at("guess").hidden || guessed !== null) return
+  asks("input").value = θ
+  asks("input").oninput()
 }
 function again() { // pictures in another look: what lights them, and the guess
   if (stage >= 0) send(`light:${stage}`)
-  if (!at("guess").hidden) at("guess").querySelector("input").oninput()
+  if (at("guess") && !at("guess").hidden) expect()
 }
-function judged() { // the run is complete: how far off was the guess?
-  const seen = JSON.parse(wire.numbers || "{}")
-  if (guessed === null || !seen["one.verdict"]) return
-  const off = Math.abs(seen["one.θ"] - guessed), said = guessed.toFixed(1), is = seen["one.θ"].toFixed(2)
-  at("guess").lastChild.textContent = `You said ${said}. θ is ${is}: your guess is off by ${off.toFixed(2)}.`.replaceAll("-", "−")
+function judged() { // the run is complete: how far off was the guess, and was the word right?
+  const seen = JSON.parse(wire.numbers || "{}"), kind = seen["one.verdict"], θ = seen["one.θ"]
+  if (guessed === null || !kind) return
+  const off = Math.abs(θ - guessed.θ), said = (word) => [...asks("select").options].find((o) => o.value === word).text
+  const line = guessed.θ === null ? "" : `You said ${shown(guessed.θ, 1)}. `
+    + (Number.isFinite(θ) ? `θ is ${shown(θ, 2)}: your guess is off by ${shown(off, 2)}. ` : "θ has left the finite numbers. ")
+  const right = `You said that it ${said(guessed.word)}, and so it is: the verdict is “${kind}”.`
+  const wrong = `You said that it ${said(guessed.word)}, but it ${said(kind)}: the verdict is “${kind}”.`
+  asks("b").textContent = line + (guessed.word === "" ? "" : guessed.word === kind ? right : wrong)
 }
