@@ -10,7 +10,7 @@ import typer
 
 from toyflows.cli import _options, _training
 from toyflows.cli._errors import refuse_typed, refusing, say
-from toyflows.cli._output import print_json, progress_bar
+from toyflows.cli._output import print_json, progress_bar, screen, table
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -323,3 +323,61 @@ def _print_score(told: dict[str, Any]) -> None:
         print(f"KL      {told['kl']:.4f} from the data to the model")
     if told["doubt"]:
         say(str(told["doubt"]))
+
+
+# ---- classify
+
+
+@app.command()
+def classify(
+    checkpoint: Checkpoint,
+    labels: Annotated[
+        str, typer.Option(help="Labelled images of each class, with commas.")
+    ] = "1,5,20",
+    seeds: Annotated[int, typer.Option(help="Number of draws of the labelled images.")] = 3,
+    json: _options.Json = False,
+) -> None:
+    """Compare pixels, features and pre-training for a classifier that has few labels.
+
+    Example: toyflows rbm classify letters.npz --labels 1,5 --seeds 2
+    """
+    with refusing(), _one_thread():
+        from toyflows.lattice import features
+        from toyflows.lattice.rbm_train import Model
+        from toyflows.limits import check_whole
+
+        each = _whole_numbers(labels)
+        check_whole("seeds", seeds, 2, 100)
+        model = Model.load(checkpoint)
+        data = features.Labelled.of(model)
+        data.check(each)
+        found = []
+        with progress_bar("classifiers", len(each) * seeds * len(features.WAYS)) as tell:
+            for score in features.compare(model, data, each, seeds):
+                found.append(score)
+                tell(len(found))
+        rows, n = features.summary(found), len(data.test.y)
+        if json:
+            print_json({"classes": data.classes, "test": n, "errors": rows})
+        else:
+            _print_errors(rows, n, seeds)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(word) for word in text.split(",")))
+    except ValueError:
+        raise InputError("labels", text, "must be whole numbers with commas") from None
+
+
+def _print_errors(rows: list[dict[str, Any]], n: int, seeds: int) -> None:
+    from toyflows.lattice.features import WAYS
+
+    print(f"share of {n} test images misread, mean of {seeds} draws of the labelled images")
+    shown = table(["labels a class", *WAYS])
+    for each in dict.fromkeys(row["labels"] for row in rows):
+        own = {row["way"]: row for row in rows if row["labels"] == each}
+        cells = (f"{own[w]['error']:.3f} ± {own[w]['standard_error']:.3f}" for w in WAYS)
+        shown.add_row(str(each), *cells)
+    screen(markup=False, width=100).print(shown)
+    print("±: the standard error of these draws; the RBM and the test images are the same in all")
