@@ -10,7 +10,7 @@ import typer
 
 from toyflows.cli import _options, _training
 from toyflows.cli._errors import refuse_typed, refusing, say
-from toyflows.cli._output import print_json, progress_bar
+from toyflows.cli._output import print_json, progress_bar, screen, table
 from toyflows.errors import InputError
 from toyflows.registry import named_values
 
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 STEPS = 2000  # where neither --steps nor --minutes says when to stop
-SPELLED = ("data", "size", "hidden", "sampler", "seed")  # options that are not given by -p
+SPELLED = ("data", "size", "hidden", "sampler", "seed", "below")  # not given by -p
 SHOWN = 0.25  # seconds between two looks at a run
 Checkpoint = Annotated[
     Path, typer.Argument(metavar="CHECKPOINT", help="Checkpoint made by toyflows rbm train.")
@@ -53,7 +53,16 @@ def train(
     ] = None,
     hidden: Annotated[
         int | None,
-        typer.Option(help="Number of hidden units. Default: 16 for bars-and-stripes, else 256."),
+        typer.Option(
+            help="Number of hidden units. Default: 16 for bars-and-stripes, else 256; with --on "
+            "the pixels."
+        ),
+    ] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CHECKPOINT", help="Learn the hidden units of this RBM: a deep belief network."
+        ),
     ] = None,
     sampler: Annotated[
         str | None, typer.Option(help="Sampler of the model term: cd, pcd, tempering or exact.")
@@ -73,6 +82,10 @@ def train(
     with refusing(), _one_thread():
         from toyflows.lattice.rbm_config import Config
 
+        if on is not None:
+            refuse_typed(["data", "size"], "is that of the RBM below, with --on")
+            if resume:
+                raise InputError("on", on, "is in the checkpoint already, with --resume")
         given = {"data": data, "size": size, "hidden": hidden, "sampler": sampler, "seed": seed}
         given = {name: value for name, value in given.items() if value is not None}
         pairs = named_values(p or [])
@@ -80,7 +93,7 @@ def train(
         _training.check(out, resume, steps, minutes, None)
         length = _training.Length(steps, minutes).or_steps(STEPS)
         given = {"cosine": 0} | given if length.by_time and not resume else given
-        model, images = _resumed(out, given) if resume else _begun(given)
+        model, images = _resumed(out, given) if resume else _begun(given, on)
         _training.check_used(model.config, pairs)
         length.check(model.config.cosine)
         if not resume:
@@ -88,7 +101,7 @@ def train(
         for file, why in images.skipped:
             say(f"left out {file}: {why}")
         if not json:
-            print(_told(model.config, images, model.state.step))
+            print(_told(model, images))
         _run(model, images, _training.Clock(model, length), out, json)
 
 
@@ -100,13 +113,23 @@ def _one_thread() -> Any:
     return workers.environment(workers.BLAS)
 
 
-def _begun(given: dict[str, Any]) -> tuple[Model, Data]:
+def _begun(given: dict[str, Any], on: Path | None) -> tuple[Model, Data]:
     from toyflows.lattice.rbm_config import Config
     from toyflows.lattice.rbm_train import Model
 
-    config = Config(**given)
-    data = config.load()
-    return Model.new(config, data), data
+    if on is None:
+        config = Config(**given)
+        data = config.load()
+        return Model.new(config, data), data
+    lower = Model.load(on)
+    if lower.config.below:
+        raise InputError("on", on, "stands on another RBM already; there are two layers")
+    same = {name: getattr(lower.config, name) for name in ("data", "size", "threshold")}
+    if "threshold" in given:
+        raise InputError("p", f"threshold={given['threshold']:g}", "is that of the RBM below")
+    config = Config(**given, **same, below=lower.config.hidden)
+    data = lower.load_data()
+    return Model.new(config, data, lower.state.rbm), data
 
 
 def _resumed(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
@@ -117,11 +140,15 @@ def _resumed(out: Path, given: dict[str, Any]) -> tuple[Model, Data]:
     return model, model.load_data()
 
 
-def _told(config: Config, data: Data, step: int) -> str:
+def _told(model: Model, data: Data) -> str:
     from toyflows.lattice.binary import BARS
 
-    head = (f"rbm of {len(data.train)} images {config.size} × {config.size}, "
+    config, step = model.config, model.state.step
+    below = f"on {config.below} hidden units, " if config.below else ""
+    head = (f"rbm of {len(data.train)} images {config.size} × {config.size}, {below}"
             f"{config.hidden} hidden units, {config.sampler}, from step {step}")  # fmt: skip
+    if config.below and config.hidden == config.size**2 and not step:
+        head += "\nbegins as the RBM below, turned over: the bound begins at that one's log p"
     if config.data == BARS:
         return head
     return (f"{head}\nbinary: a pixel is 1 where its grey is above {config.threshold:g} "
@@ -152,7 +179,8 @@ def _watch(config: Config, records: Any, clock: _training.Clock) -> None:
     """The live table."""
     from toyflows.lattice.rbm_train import EXACT
 
-    heads = ["step", "log p" if config.smaller <= EXACT else "pseudo", "held out", "error"]
+    known = "bound" if config.below else "log p"
+    heads = ["step", known if config.smaller <= EXACT else "pseudo", "held out", "error"]
     seen, shown = ["", "", ""], time.monotonic()
     with _training.table([*heads, "gradient", "images/s", "left"], config.every) as show:
         while clock.left() > 0:
@@ -172,9 +200,10 @@ def _summary(model: Model, data: Data) -> dict[str, Any]:
     from toyflows.lattice import rbm_train
 
     config = model.config
-    seen = rbm_train.judge(config, model.state.rbm, data, model.state.step, 0.0)
+    seen = rbm_train.judge(config, model.state, data, 0.0)
     exact = config.smaller <= rbm_train.EXACT
-    told = {"exact": exact, "log_p": seen.log_p, "held_out": seen.valid, "error": seen.error}
+    told = {"exact": exact, "log_p": seen.log_p, "held_out": seen.valid, "error": seen.error,
+            "below": config.below}  # fmt: skip
     history = model.state.history.tolist()
     return told | {"columns": list(rbm_train.Seen._fields), "history": history}
 
@@ -281,10 +310,74 @@ def _print_score(told: dict[str, Any]) -> None:
     if told["method"] == "ais":
         print(f"        {told['low']:.4f} … {told['high']:.4f}: three standard errors, "
               f"{told['effective']:.1f} effective chains")  # fmt: skip
-    print(f"log p   {told['log_p']:.4f} of the data, in nats an image")
+    if "bound" in told:
+        error = f" ± {told['bound_error']:.4f}" if told["bound_error"] else ""
+        print(f"bound   {told['bound']:.4f}{error}, in nats an image: log p is at least this")
+    if "log_p" in told:
+        print(f"log p   {told['log_p']:.4f} of the data, in nats an image")
+    if "below" in told:
+        print(f"        {told['below']:.4f} of the RBM below, alone")
     if "held_out" in told:
         print(f"        {told['held_out']:.4f} of images held out")
     if "kl" in told:
         print(f"KL      {told['kl']:.4f} from the data to the model")
     if told["doubt"]:
         say(str(told["doubt"]))
+
+
+# ---- classify
+
+
+@app.command()
+def classify(
+    checkpoint: Checkpoint,
+    labels: Annotated[
+        str, typer.Option(help="Labelled images of each class, with commas.")
+    ] = "1,5,20",
+    seeds: Annotated[int, typer.Option(help="Number of draws of the labelled images.")] = 3,
+    json: _options.Json = False,
+) -> None:
+    """Compare pixels, features and pre-training for a classifier that has few labels.
+
+    Example: toyflows rbm classify letters.npz --labels 1,5 --seeds 2
+    """
+    with refusing(), _one_thread():
+        from toyflows.lattice import features
+        from toyflows.lattice.rbm_train import Model
+        from toyflows.limits import check_whole
+
+        each = _whole_numbers(labels)
+        check_whole("seeds", seeds, 2, 100)
+        model = Model.load(checkpoint)
+        data = features.Labelled.of(model)
+        data.check(each)
+        found = []
+        with progress_bar("classifiers", len(each) * seeds * len(features.WAYS)) as tell:
+            for score in features.compare(model, data, each, seeds):
+                found.append(score)
+                tell(len(found))
+        rows, n = features.summary(found), len(data.test.y)
+        if json:
+            print_json({"classes": data.classes, "test": n, "errors": rows})
+        else:
+            _print_errors(rows, n, seeds)
+
+
+def _whole_numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(dict.fromkeys(int(word) for word in text.split(",")))
+    except ValueError:
+        raise InputError("labels", text, "must be whole numbers with commas") from None
+
+
+def _print_errors(rows: list[dict[str, Any]], n: int, seeds: int) -> None:
+    from toyflows.lattice.features import WAYS
+
+    print(f"share of {n} test images misread, mean of {seeds} draws of the labelled images")
+    shown = table(["labels a class", *WAYS])
+    for each in dict.fromkeys(row["labels"] for row in rows):
+        own = {row["way"]: row for row in rows if row["labels"] == each}
+        cells = (f"{own[w]['error']:.3f} ± {own[w]['standard_error']:.3f}" for w in WAYS)
+        shown.add_row(str(each), *cells)
+    screen(markup=False, width=100).print(shown)
+    print("±: the standard error of these draws; the RBM and the test images are the same in all")

@@ -200,7 +200,7 @@ def _entry(task: Task, start: float) -> Book:
     title, caption = _registry.describe(task.figure)
     data, earlier = _computed(module, task)
     claim = _manifest.numbers(task.figure, module.claim(data))
-    _title.check(title, claim)
+    _title.check(title, claim, getattr(module, "SAYS", None))
     files = _draw(module, data, _registry.Description(title, caption), task)
     return {
         "title": title,
@@ -238,7 +238,7 @@ def _draw(
     module: ModuleType, data: dict[str, Array], said: _registry.Description, task: Task
 ) -> dict[str, str]:
     """Writes the pictures, all or none; the hash of each by its name."""
-    from toyflows.figures._style import message, new_figure
+    from toyflows.figures._style import message, new_figure, symbols
     from toyflows.figures._title import mathtext
 
     files = {}
@@ -247,6 +247,7 @@ def _draw(
         if task.look.has_title:  # first: some drawings settle their layout
             message(figure, mathtext(said.title))
         module.draw(figure, data)
+        symbols(figure)
         _look.fit(figure, task.look)
         for suffix in task.formats:
             path = task.out / f"{task.figure}.{suffix}"

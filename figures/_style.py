@@ -7,6 +7,7 @@ Colours are Okabe & Ito's, safe for colour-blind eyes. The message is the title,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
@@ -41,6 +42,26 @@ def new_figure(**size: Any) -> Figure:
     figure = Figure(**size)
     FigureCanvasAgg(figure)
     return figure
+
+
+PLAIN = re.compile(
+    r"(?<![\w$\\])(?:([θq])\*|(θ)\(t\)|(θ)(?![\w*\u0300-\u036f])|([a-zA-Z])(?= [=≥≤] ))"
+)
+
+
+def symbols(figure: Figure) -> None:
+    """One notation in all words of a figure but its sentence: θ, θ_* and d in d = 4 are italic."""
+    for axes in figure.axes:
+        titles = [axes.title, axes._left_title, axes._right_title]  # type: ignore[attr-defined]
+        for text in (*axes.texts, *titles, axes.xaxis.label, axes.yaxis.label):
+            parts = text.get_text().split("$")
+            parts[::2] = [PLAIN.sub(_italic, part) for part in parts[::2]]
+            text.set_text("$".join(parts))
+
+
+def _italic(found: re.Match[str]) -> str:
+    star, of_time, alone, letter = found.groups()
+    return f"${star}_*$" if star else f"${of_time}(t)$" if of_time else f"${alone or letter}$"
 
 
 def message(figure: Figure, sentence: str) -> None:

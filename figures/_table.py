@@ -53,7 +53,7 @@ def table(axes: Axes, words: Sequence[tuple[str, dict[float, str]]]) -> None:
                 continue
             axes.barh(y, 0.94, 0.86, left=x - 0.47, color=COLOUR[word], lw=0)
             ink = "white" if word in ON_DARK else style.INK
-            axes.text(x, y, word, color=ink, ha="center", va="center", fontsize=12)
+            axes.text(x, y, word, color=ink, ha="center", va="center", fontsize=13)
     axes.set_yticks(range(len(words)), [method for method, _ in words])
     axes.set_xticks(range(len(separations)), [f"d = {d:g}" for d in separations])
     axes.xaxis.tick_top()

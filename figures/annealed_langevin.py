@@ -26,6 +26,13 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_most, close, mean, proportion
 
 ORDER = 320
+SAYS = {
+    "Langevin keeps the weights it starts with": (
+        "Langevin: share less the start's",
+        "Langevin: changed sides after step 100",
+    ),
+    "annealed, it finds the data's": ("annealed: share",),
+}
 DATA, WEIGHT = song_ermon(), 0.8
 LADDER, LEVELS, EACH, EPSILON = VE(0.5, 10.0), 20, 100, 0.05
 ALMOST = VE(1e-6, 10.0)  # its last noise is none: Langevin runs on the data's own score

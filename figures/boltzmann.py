@@ -24,6 +24,12 @@ from toyflows.seeds import stream
 from toyflows.stats import Checked, at_most, close
 
 ORDER = 530
+SAYS = {
+    "A Boltzmann machine learns until its moments are the data's": (
+        "KL at the end, all states",
+        "largest error of a moment, all states",
+    ),
+}
 N, SPREAD, BIAS, RATE, SLOWER, STEPS = 12, 0.3, 0.3, 0.1, 500, 3000
 PAIRS = np.triu_indices(N, 1)
 
@@ -104,7 +110,7 @@ def _paths(axes: Axes, data: dict[str, Array]) -> None:
     axes.loglog(steps, states, color=style.EXACT)
     axes.loglog(steps, chains, color=style.WALKERS, lw=2)
     axes.set(xlabel="learning step", xlim=(1, steps[-1]))
-    axes.set_title("KL(data | model)")
+    axes.set_title("KL(data | model), nats")
     at = int(np.argmax(states < 0.001 * states[0]))  # below and left of the curve
     style.label(axes, steps[at] * 0.6, states[at], "all states", style.EXACT, ha="right")
     top = chains[2 * len(chains) // 3 :].max()

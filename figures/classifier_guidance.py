@@ -33,6 +33,12 @@ from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 425
+SAYS = {
+    "A classifier guides well only if it has seen noise": (
+        "noisy points, most labels",
+        "clean points, most labels",
+    ),
+}
 ANGLES = np.pi * np.array([1 / 2, 7 / 6, 11 / 6])
 LAW = Gaussians(np.full(3, 1 / 3), np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1), np.full(3, 0.8))
 PROCESS, PLAN, GAMMA, COUNT = VP(), Plan("ddim", 40), 2.0, 400

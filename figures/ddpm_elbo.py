@@ -25,6 +25,10 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, close, mean, slope
 
 ORDER = 400
+SAYS = {
+    "DDPM's bound closes as 1/T": ("order, forward", "order, optimal"),
+    "but not with the posterior's variance": ("what stays",),
+}
 LAW = Gaussians(np.array([0.2, 0.8]), np.array([[-0.9], [0.9]]), np.array([0.4, 0.25]))
 T, KINDS, SAMPLES = 1000, ("forward", "optimal", "posterior"), 5000
 STEPS = np.array([10, 20, 50, 100, 200, 500, 1000, 3000])

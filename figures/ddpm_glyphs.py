@@ -33,6 +33,13 @@ from toyflows.stats import Checked, at_least, at_most
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 430
+SAYS = {
+    "Learned to remove noise, a network draws letters": (
+        "least sureness of the reader",
+        "nearest training letter, over test letters'",
+    ),
+    "guidance makes them plain": ("share read, rising with w",),
+}
 NAME, READER, STEPS = "ddpm28", "classifier28", 24
 SCALES = (0.0, 0.5, 1.0, 3.0)
 SHEET = 1.0  # the guidance of the samples shown

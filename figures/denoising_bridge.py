@@ -28,6 +28,10 @@ from toyflows.stats import Checked, at_least, at_most, close, mean, slope
 from toyflows.target import Target
 
 ORDER = 105
+SAYS = {
+    "Noise brings the modes together": ("score matching of nearer modes",),
+    "and score matching learns again": ("score matching", "gain", "σ = 8"),
+}
 Q_STAR, DT, STEPS, REPLICAS = 0.8, 0.5, 200, 20
 SEPARATIONS = (10.0, 20.0)
 SHOWN, X = (0.0, 3.0, 8.0), np.linspace(-34, 34, 681)

@@ -27,6 +27,10 @@ from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.target import Target
 
 ORDER = 75
+SAYS = {
+    "Eight divergences agree on θ*": ("divergences", "largest value at θ*", "largest |θ̇| at θ*"),
+    "they differ in when they get there": ("arrival of W₁", "arrival of TV", "Fisher's way"),
+}
 Q_STAR, D, START, FIRST, LAST, H = 0.8, 10.0, 2.0, 0.2, 500.0, 0.05
 
 
@@ -84,6 +88,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     fisher = NAMES.index("Fisher")
     left = [abs(data[f"path/{name}"][-1] - star) for name in NAMES if name != "Fisher"]
     out: dict[str, Checked | float] = {
+        "divergences": close("divergences", len(values), 8),
         "largest value at θ*": at_most("value at θ*", float(values[:, here].max()), 1e-15),
         "least value elsewhere": at_least("value", float(values[:, ~here].min()), 1e-12),
         "largest |θ̇| at θ*": at_most("speed at θ*", float(np.abs(data["rest"]).max()), 1e-14),
@@ -132,5 +137,9 @@ def _paths(axes: Axes, data: dict[str, Array]) -> None:
         colour = LINES[NAMES[k]].colour
         axes.plot([told], [star], "o", ms=9, color=colour, zorder=5)
         style.label(axes, told, star - 0.1, f"t = {told:.3g}", colour, ha="center", va="top")
-    axes.set(xlabel="$t$", xlim=(FIRST, LAST), ylim=(star - 0.45, START + 0.2))
+    axes.set(
+        xlabel="time $t$; the speed depends on each one's unit",
+        xlim=(FIRST, LAST),
+        ylim=(star - 0.45, START + 0.2),
+    )
     axes.set_title("θ(t) down the slope of each")

@@ -22,6 +22,12 @@ from toyflows.pictures import Pixels
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 220
+SAYS = {
+    "An energy learned from letters turns noise into letters": (
+        "noise above the letters, in their spreads",
+        "share of the chains' ends among the letters",
+    ),
+}
 NAME, CHAINS = "ebm56", 64
 MARKS = np.array([0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512])
 SHOWN, COLUMNS = (0, 8, 32, 128, 512), 8
@@ -82,7 +88,9 @@ def _energies(axes: Axes, data: dict[str, Array]) -> None:
     axes.axhline(letters, color=style.DATA, lw=2)
     axes.plot(np.maximum(MARKS, 0.5), mean, "o-", color=style.WALKERS)
     axes.set_xscale("log")
-    axes.set(xlabel="Langevin steps (the first point is noise)", xlim=(0.4, 700))
+    axes.set(xlabel="Langevin steps", xlim=(0.4, 700))
+    axes.set_xticks([0.5, 1, 10, 100], ["0", "1", "10", "100"])
+    axes.minorticks_off()
     axes.set_title(r"mean energy $E(x)$")
     top = float(mean.max())
     style.label(axes, 600, letters + 0.04 * top, "test letters", style.DATA, ha="right")

@@ -32,6 +32,18 @@ from toyflows.pictures import Pixels
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 230
+SAYS = {
+    "The energy tells what is no letter": (
+        "AUROC, uniform noise",
+        "AUROC, Gaussian noise",
+        "AUROC, blobs",
+        "AUROC, inverted",
+        "AUROC, shuffled patches",
+        "AUROC, quarter turn",
+    ),
+    "like a plain Gaussian": ("network − Gaussian, …",),
+    "digits need classes": ("best of the EBM for digits", "its AUROC"),
+}
 NAME, COUNT = "ebm28", 1000
 MODELS = {"ebm28": "EBM", "jem28": "JEM", "classifier28": "classifier"}
 EASY = ("uniform noise", "Gaussian noise", "blobs", "inverted")

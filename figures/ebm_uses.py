@@ -37,6 +37,15 @@ from toyflows.stats import Checked, at_least, at_most
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 250
+SAYS = {
+    "One energy fills in": (
+        "error of the filled half, of the mean letter's",
+        "read when filled, above the mean letter",
+    ),
+    "cleans": ("error when cleaned, of the noisy letter's",),
+    "and crosses letters": ("nats that both classes gain in a cross",),
+    "a linear map errs less": ("error of a linear map, …",),
+}
 EBM, JEM, READER = "ebm28", "jem28", "classifier28"
 HOLE, CHAINS, FILLING = "bottom", 12, 96  # chains for each letter, steps of each
 NOISE, CLEANING, LOOKS = 1.0, 256, 8  # looks at the chains, of which the first is shown
@@ -164,6 +173,10 @@ def claim(data: Numbers) -> dict[str, Checked | float]:
         ),
         "nats that both classes gain in a cross": at_least("gain", nats["both"] - single, 15.0),
     }
+    for way, linear in (("filled", FILLED[2]), ("cleaned", CLEANED[1])):
+        out[f"error of a linear map, {way}"] = at_most(
+            "error of a linear map, over the energy's", error[linear] / error[way], 1.0
+        )
     out |= {f"error, {name}": value for name, value in error.items()}
     out |= {f"read, {name}": value for name, value in share.items()}
     return out | {f"log q(a|x) + log q(b|x), {name}": value for name, value in nats.items()}

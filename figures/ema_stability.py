@@ -28,6 +28,10 @@ from toyflows.seeds import stream
 from toyflows.stats import Checked, at_most
 
 ORDER = 410
+SAYS = {
+    "Averaged weights draw better samples": ("mean weights: distance over that of the last",),
+    "and steadily; the last ones jump": ("mean weights: jumps over those of the last",),
+}
 STEPS, MARKS, COUNT = 1800, 45, 1000
 ROLL, PLAN = targets.find("swiss-roll"), Plan("ddim", 25)
 

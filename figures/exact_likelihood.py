@@ -24,6 +24,14 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most, mean, slope
 
 ORDER = 360
+SAYS = {
+    "A score gives the likelihood": ("log p by the ODE",),
+    "by an ODE, to as many digits as you ask for": (
+        "VE: order in the tolerance",
+        "VP: order in the tolerance",
+        "OU: order in the tolerance",
+    ),
+}
 DATA = two_modes(6.0, 0.8)
 PROCESSES: dict[str, Process] = {"VE": VE(), "VP": VP(), "OU": OU(3.0)}
 FIVE = Gaussians(
@@ -130,7 +138,7 @@ def _tolerances(axes: Axes, errors: Array) -> None:
         style.label(axes, 6e-10, error[-1] * low, name, colour, va="center")
     style.label(axes, 2e-3, 1.4e-5, "10⁻⁵", style.INK)
     axes.set(xlabel="tolerance of the solver", xlim=(3e-3, 5e-11))
-    axes.set_title("largest error of log p")
+    axes.set_title("largest error, nats")
 
 
 def _probes(axes: Axes, rms: Array, law: Array) -> None:
@@ -142,3 +150,4 @@ def _probes(axes: Axes, rms: Array, law: Array) -> None:
     axes.minorticks_off()
     axes.set(xlabel="probes $m$")
     axes.set_title("… with Hutchinson")
+    axes.set_ylabel("rms error, nats")

@@ -26,6 +26,14 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, same_law
 
 ORDER = 350
+SAYS = {
+    "Noise can be run backward, by an SDE": (
+        "VE, reverse SDE: KS",
+        "VP, reverse SDE: KS",
+        "OU, reverse SDE: KS",
+    ),
+    "or by an ODE without randomness": ("VE, ODE: KS", "VP, ODE: KS", "OU, ODE: KS"),
+}
 DATA = two_modes(6.0, 0.8)
 PROCESSES: tuple[Process, ...] = (VE(0.05, 6.0), VP(), OU(3.0))
 NAMES = ("VE", "VP", "OU")
@@ -141,5 +149,6 @@ def _end(axes: Axes, data: dict[str, Array], row: int) -> None:
     axes.set_yticks([])
     axes.set_xticks([-3, 0, 3], ["−3", "0", "3"])
     ks = [_ks("", v, law, bias=1.0).value for v in (ode, slip)]
-    style.label(axes, -6.2, 0.72, f"ODE: KS {ks[0]:.3f}", style.WALKERS, fontsize=13)
-    style.label(axes, -6.2, 0.5, f"no ½: KS {ks[1]:.2f}", style.GREY, fontsize=13)
+    style.label(axes, -6.2, 0.9, f"ODE: KS {ks[0]:.3f}", style.WALKERS, fontsize=13, va="top")
+    slide = f"slide's (no ½):\nKS {ks[1]:.2f}"
+    style.label(axes, -6.2, 0.74, slide, style.GREY, fontsize=13, va="top")

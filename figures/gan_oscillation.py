@@ -29,6 +29,15 @@ from toyflows.stats import Checked, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 80
+SAYS = {
+    "A Wasserstein GAN circles the true weight": ("Re λ, Wasserstein", "a turn, Wasserstein"),
+    "minimax or a penalty damps it": (
+        "Re λ, minimax",
+        "Re λ, Wasserstein with penalty",
+        "next swing, minimax",
+        "next swing, penalty",
+    ),
+}
 Q_STAR, H, TIME, REPLICAS, WALKERS = 0.8, 0.04, 120.0, 8, 100
 STEPS = round(TIME / H)
 EVERY, ARROW = 5, 22  # steps between what is kept; which of these has the arrow

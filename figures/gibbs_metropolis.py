@@ -31,6 +31,10 @@ from toyflows.stats import Checked, at_least, at_most
 Flips = NDArray[np.signedinteger[Any]]  # the number of each state with spin i turned (512, 9)
 
 ORDER = 525
+SAYS = {
+    "Metropolis flips more often than Gibbs": ("least lead of Metropolis' flips",),
+    "so its means are surer": ("least of Gibbs' variance over Metropolis'",),
+}
 SIDE, SHOWN_T, STEPS = 3, 2.27, 300
 T = np.array([1.5, 1.75, 2.0, 2.27, 2.5, 3.0, 3.5, 4.0, 5.0])
 RULES: dict[str, Callable[[Array], Array]] = {

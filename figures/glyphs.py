@@ -27,6 +27,11 @@ from toyflows.pictures import Levels, Pixels, levels, pixels
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 200
+SAYS = {
+    "42 letters to learn": ("classes",),
+    "eight kinds of impostor": ("kinds of impostor",),
+    "and fonts never seen": ("AUROC, held-out fonts", "fonts held out"),
+}
 COLUMNS, ROWS, SHOWN = 14, 4, 10
 REMADE = "Q"
 EASY = ("uniform noise", "Gaussian noise", "blobs", "inverted", "shuffled patches")
@@ -83,6 +88,8 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     )
     out: dict[str, Checked | float] = {
         "classes": close("classes", counts.shape[1], 42),
+        "kinds of impostor": close("kinds", len(shifted.SETS) - 1, 8),
+        "fonts held out": close("fonts", data["fonts"][1], 4),
         "images": close("images", total, 42 * 385),
         "fewest of a class": close("fewest of a class", counts.sum(axis=0).min(), 385),
         "different images": close("different images", distinct, total),
@@ -134,7 +141,9 @@ def _strips(axes: Axes, data: dict[str, Array]) -> None:
         style.label(axes, SHOWN + 0.2, middle, auroc, colour, va="center")
     _bare(axes, SHOWN, len(shifted.SETS) * pitch)
     axes.set_title("nine other sets", x=-0.36)
-    axes.set_title("a Gaussian’s AUROC", loc="right", x=1.12)
+    axes.set_title("told by a Gaussian", loc="right", x=1.12)
+    told = "AUROC; 0.5: not told apart"
+    axes.text(SHOWN + 1.1, len(shifted.SETS) * pitch + 0.25, told, ha="right", color=style.GREY)
 
 
 def _image(axes: Axes, x: Array, left: float, top: float, across: int, ink: str) -> None:

@@ -25,6 +25,13 @@ from toyflows.lattice.enumeration import states
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 495
+SAYS = {
+    "Units that no edge joins are independent": (
+        "RBM: p(h|v) − Π p(h_j|v)",
+        "with edges in the layer",
+    ),
+    "given the rest": ("chain: covariance of x_0 and x_2 given x_1",),
+}
 UNITS, VISIBLE, HIDDEN, STEPS = 6, 4, 3, 3
 BETA = np.array([0.2, 0.3, 0.5])
 

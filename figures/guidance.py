@@ -26,6 +26,14 @@ from toyflows.seeds import stream
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 420
+SAYS = {
+    "Guidance buys accuracy with variety": (
+        "learned: gain of accuracy",
+        "learned: least loss of spread",
+        "exact: gain of accuracy",
+        "exact: least loss of spread",
+    ),
+}
 ANGLES = np.pi * np.array([1 / 2, 7 / 6, 11 / 6])
 LAW = Gaussians(np.full(3, 1 / 3), np.stack([np.cos(ANGLES), np.sin(ANGLES)], 1), np.full(3, 0.8))
 TARGET = Target("three classes", LAW.sample_with_labels, 3, lambda: LAW)
@@ -78,6 +86,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """Two clouds; accuracy and spread over w."""
+    fig.set_size_inches(12.8, 5.0)
     axes = fig.subplots(1, 3, width_ratios=[1, 1, 1.25])
     for ax, k in zip(axes, (0, len(SCALES) - 1), strict=False):
         for x, colour in zip(data["points"][0, k], CLASSES, strict=True):
@@ -98,7 +107,8 @@ def _curves(axes: Axes, data: dict[str, Array]) -> None:
         axes.plot(SCALES, learned, "o", color=colour, ms=9)
         height = learned[-1] + (0.05 if what == "accuracy" else -0.1)
         style.label(axes, SCALES[-1], height, name, colour, ha="right")
-    style.label(axes, 0.0, 0.14, "w multiplies the errors\nof what is learned", style.INK)
+    style.label(axes, 0.0, 0.13, "$w$ multiplies the errors\nof what is learned", style.INK,
+                fontsize=13)  # fmt: skip
     style.label(axes, 0.0, 0.05, "line: exact", style.EXACT)
     style.label(axes, 1.3, 0.05, "dots: learned", style.GREY)
     axes.set(xlabel="guidance $w$", ylim=(0, 1.12), title="(1 + w) s(x|y) − w s(x)")

@@ -22,6 +22,10 @@ from toyflows.lattice import capacity
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 510
+SAYS = {
+    "Beyond 0.138 patterns a unit": ("threshold", "α_c"),
+    "Hebb's rule forgets most": ("share of patterns that stay at α = 0.2",),
+}
 NEAR = (0.12, 0.13, 0.135, 0.14, 0.145, 0.15)
 LOADS = (0.04, 0.08, 0.1, *NEAR, 0.16, 0.18, 0.2)
 SETS = {250: 16, 1000: 10, 2000: 1}
@@ -73,6 +77,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
         "threshold": close("threshold", threshold, 0.138, rtol=0.05),
         "α_c": close("α_c", data["critical"][0], 0.13791, atol=1e-5),
         "half of the patterns stay up to": half,
+        "share of patterns that stay at α = 0.2": at_most("stay", data["stay"][-1], 0.5),
         "error at α = 0.1": close("error at 0.1", errors[loads == 0.1][0], below, atol=7e-4),
         "error at α = 0.2": at_least("error at 0.2", errors[-1], 0.15),
         "gradient rule, error at α = 1": at_most("error at 1", gradient[one], 0.001),

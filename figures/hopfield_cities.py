@@ -23,6 +23,10 @@ from toyflows.lattice import hopfield, patterns
 from toyflows.stats import Checked, at_least, close
 
 ORDER = 505
+SAYS = {
+    "Part of a memory brings back the whole": ("prompts answered",),
+    "bad spelling or not": ("one wrong character of any kind", "gradient rule, 4 wrong"),
+}
 KNOWN, STARTS, WRONG = 7, 400, (0, 1, 2, 3, 4, 6, 8, 10)
 BADLY_SPELT = {"otowa-------canada": "ottawa------canada",
                "egindurrh-sxotland": "edinburgh-scotland"}  # fmt: skip

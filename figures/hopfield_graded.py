@@ -23,6 +23,10 @@ from toyflows.lattice.continuous import Continuous
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 508
+SAYS = {
+    "Graded units fall in energy too": ("largest rise of the energy",),
+    "below a gain of 1/λ they forget all": ("largest |V| at rest, β < 0.95/λ",),
+}
 GAIN, WRONG, DT, STEPS, LETTER = 0.2, (1, 7, 8, 19), 0.05, 160, 1
 SHOWN = (0, 20, 40, 160)
 OVER = np.geomspace(0.25, 8, 31)  # β λ

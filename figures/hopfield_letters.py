@@ -26,6 +26,10 @@ from toyflows.lattice import hopfield, patterns
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 500
+SAYS = {
+    "Hopfield's network mends letters": ("shown starts mended",),
+    "the gradient rule mends more": ("gradient − Hebb, …",),
+}
 MOST_BITS, SHOWN_BITS = 6, (3, 4, 5, 5)
 STARTS = 20_000  # of a letter, at most
 RULES = {"Hebb’s rule": hopfield.hebb, "gradient rule": hopfield.gradient_rule}

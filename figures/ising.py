@@ -29,6 +29,10 @@ from toyflows.lattice.series import Estimate
 from toyflows.stats import Checked, at_most, close
 
 ORDER = 520
+SAYS = {
+    "Order ends where Onsager says": ("T_c", "|m| from Onsager's"),
+    "and the same model cleans a letter": ("wrong, Gibbs", "wrong, cut"),
+}
 L, SIZES, SHOWN = 64, (16, 32, 64), 256
 T = np.array([1.2, 1.5, 1.7, 1.9, 2.0, 2.1, 2.2, T_c, 2.35, 2.5, 2.7, 3.0, 3.3])
 T_BINDER = T_c * np.array([0.98, 0.99, 1.0, 1.01, 1.02])
@@ -117,7 +121,7 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     m.set_title("magnetisation")
     e.set_title("energy per spin")
     style.label(m, 1.2, 0.45, "Onsager", style.EXACT)
-    style.label(m, 1.2, 0.25, "Wolff, 64 × 64", style.WALKERS)
+    style.label(m, 1.2, 0.17, "Wolff,\n64 × 64", style.WALKERS)
     style.label(e, T_c + 0.05, -1.93, f"$T_c$ = {T_c:.4f}", style.GREY)
     _binder(binder, data)
     _pictures(fig, rows[1], data)
@@ -150,7 +154,8 @@ def _pictures(fig: Figure, place: SubplotSpec, data: dict[str, Array]) -> None:
     ]
     for k, (name, s) in enumerate(zip(names, [*data["lattices"], *data["letters"]], strict=True)):
         axes = fig.add_subplot(grid[k])
-        axes.imshow(s, cmap="gray_r", vmin=-1.2, vmax=1.2, interpolation="nearest")
-        axes.set_title(name, fontsize=13, fontweight="normal", pad=5)
+        up = s if k >= len(T_SHOWN) or s.sum() >= 0 else -s  # both signs are as likely
+        axes.imshow(up, cmap="gray_r", vmin=-1.2, vmax=1.2, interpolation="nearest")
+        axes.set_title(name, fontsize=14, fontweight="normal", pad=5)
         axes.set(xticks=[], yticks=[])
         axes.grid(False)

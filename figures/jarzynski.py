@@ -31,6 +31,13 @@ from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 90
+SAYS = {
+    "Weighted by their work, PCD's chains follow the model to θ*": (
+        "θ at the end",
+        "PCD at the end",
+        "log Z",
+    ),
+}
 Q_STAR, D, START, H, STEPS, REPLICAS = 0.8, 10.0, 2.0, 0.1, 500, 16
 RESAMPLE = 0.5
 DX = 0.1  # of the squared weights' grid, 2 × the default: E[w²] to 1e−8

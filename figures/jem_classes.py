@@ -33,10 +33,14 @@ from toyflows.stats import Checked, at_least, at_most
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 240
+SAYS = {
+    "A classifier whose logits are energies reads letters": ("accuracy", "accuracy lost"),
+    "and draws them": ("samples read as their class",),
+}
 JEM, ALONE = "jem28", "classifier28"
 STEPS, EACH, COLUMNS = 256, 6, 6
 SETS = ("test", "held-out fonts")
-MISTAKES, FEWEST = 4, 5  # shown: this many mistakes; bins with at least this many images
+MISTAKES, FEWEST = 4, 20  # shown: this many mistakes; bins with at least this many images
 
 
 def compute(scale: float, seed: int) -> Numbers:
@@ -103,6 +107,7 @@ def claim(data: Numbers) -> dict[str, Checked | float]:
 
 def draw(fig: Figure, data: Numbers) -> None:
     """What it reads, what its probabilities are worth, what it draws."""
+    fig.set_size_inches(12.8, 5.8)
     panels = fig.subplots(1, 3, width_ratios=[1, 1, 0.9])
     for axes, panel in zip(panels, (_confusion, _reliability, _samples), strict=True):
         panel(axes, data)
@@ -129,7 +134,7 @@ def _confusion(axes: Axes, data: Numbers) -> None:
 
 
 def _reliability(axes: Axes, data: Numbers) -> None:
-    """Curves of both networks on both sets, and their calibration errors."""
+    """The JEM's curves on both sets, and the calibration errors of both networks."""
     axes.plot([0, 1], [0, 1], **style.LECTURE_LINE)
     names = (JEM, "calibration error", style.WALKERS), (ALONE, "the classifier’s", style.GREY)
     for k, (name, words, colour) in enumerate(names):
@@ -138,7 +143,8 @@ def _reliability(axes: Axes, data: Numbers) -> None:
             bins = data[f"reliability, {name}, {which}"]
             n = data[f"counts, {name}, {which}"].sum()
             p, right, _ = bins[bins[:, 2] * n >= FEWEST].T
-            axes.plot(p, right, look, color=colour, lw=2, ms=7)
+            if name == JEM:  # the other is hardly ever unsure: its bins are too small to draw
+                axes.plot(p, right, look, color=colour, lw=2, ms=7)
             errors.append(f"{calibration_error(bins):.3f}")
         T, left = float(data[f"T, {name}"]), float(data[f"mended, {name}, {SETS[0]}"])
         _under(axes, k, f"{words} {errors[0]}, at T = {T:.2f}: {left:.3f}", colour)

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from toyflows.backends.base import Backend
 
 ORDER = 110
+SAYS = {
+    "Langevin crosses between modes in a time of e^{d²/8}": (
+        "slope of log dτ over d²/8",
+        "|τ/formula − 1|",
+    ),
+}
 SEPARATIONS = np.array([4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 16.0, 18.0, 20.0])
 SAMPLED = np.array([4.0, 6.0, 8.0])
 BETWEEN = (4.0, 16.0)  # times between which walkers are counted
@@ -202,7 +208,7 @@ def _biases(axes: Axes, data: dict[str, Array]) -> None:
     axes.loglog(SAMPLED_SIZES, seen, "o", ms=15, mfc="none", mew=2.5, color=style.WALKERS)
     axes.plot(METROPOLIS, np.full(3, 1e-4), "v", ms=11, color=style.ACCENT)
     style.label(axes, 0.0105, 1.15e-4, "with acceptance: 0", style.ACCENT, va="bottom")
-    style.label(axes, 0.0105, 3e-3, "Langevin's step", style.EXACT)
+    style.label(axes, 0.0105, 3.4e-3, "Langevin's step", style.EXACT)
     style.label(axes, 0.12, 2.2e-3, r"$\propto h$", style.GREY)
     axes.set(xlabel="step $h$", xlim=(0.008, 0.4), ylim=(8e-5, 4e-2))
     axes.set_title("bias of E[r], d = 3")

@@ -26,11 +26,19 @@ from toyflows.figures import _letters, _pictures
 from toyflows.figures import _style as style
 from toyflows.images import glyphs, uses
 from toyflows.seeds import stream
-from toyflows.stats import Checked, at_least, at_most
+from toyflows.stats import Checked, at_least, at_most, close
 
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 434
+SAYS = {
+    "A diffusion model fills a half in again and again": (
+        "share that is unknown",
+        "largest change of what is known",
+        "read, with the class over the mean letter",
+    ),
+    "and better if told the class": ("read, with the class over without",),
+}
 STEPS, TIMES, LETTERS, SHOWN = 20, 3, 48, 6
 WAYS = ("the letters", "with the class", "without the class", "mean letter")
 COLOURS = (style.DATA, style.WALKERS, style.EXACT, style.GREY)
@@ -91,7 +99,9 @@ def _filled(
 def claim(data: Numbers) -> dict[str, Checked | float]:
     """What is known stays; with the class more is read than without, and more than of the mean."""
     share = data["read"].mean(axis=1)
+    known = np.broadcast_to(data["known"], data["x"].shape)
     out: dict[str, Checked | float] = {
+        "share that is unknown": close("unknown", 1 - float(np.mean(known)), 0.5),
         "read, with the class over without": at_least("read", float(share[1] - share[2]), 0.0),
         "read, with the class over the mean letter": at_least(
             "read", float(share[1] - share[3]), 0.1

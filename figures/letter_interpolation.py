@@ -30,6 +30,13 @@ from toyflows.stats import Checked, at_least, at_most
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 432
+SAYS = {
+    "By noise one letter becomes another": (
+        "rms error of the ends",
+        "half-way through noise, in spreads",
+    ),
+    "by pixels both are seen at once": ("half-way mean, above noise",),
+}
 STEPS, PAIRS, SHOWN = 40, 16, 2
 SHARES = np.linspace(0, 1, 7)
 PAIRING = 0  # the pairs are the same for each seed: two are too few for a claim of any two

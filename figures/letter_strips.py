@@ -32,6 +32,13 @@ from toyflows.stats import Checked, at_least, at_most
 Numbers = dict[str, NDArray[Any]]
 
 ORDER = 428
+SAYS = {
+    "Noise takes letters away": ("read, log SNR below −4",),
+    "step by step the network gives other letters back": (
+        "strips read as asked",
+        "read, log SNR above 3",
+    ),
+}
 STEPS, COUNT, COLUMNS = 21, 240, 8
 WORDS = "RGa"  # the classes of the strips
 

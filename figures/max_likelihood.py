@@ -27,6 +27,14 @@ from toyflows.stats import Checked, at_most, close, mean, slope
 from toyflows.target import Target
 
 ORDER = 20
+SAYS = {
+    "Maximum likelihood learns the weight from every start": (
+        "sign changes",
+        "fixed point",
+        "largest final gap",
+    ),
+    "exponentially fast": ("rate from…",),
+}
 FLOW = make("ml")
 Q_STAR, DT, STEPS, WALKERS = 0.8, 0.1, 1000, 100_000
 STARTS = (6.0, 3.0, 0.0, -3.0, -6.0)

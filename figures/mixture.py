@@ -21,6 +21,10 @@ from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.target import Target
 
 ORDER = 10
+SAYS = {
+    "Outside a thin strip": ("slope just inside",),
+    "the slope of U does not know the weight": ("slope outside",),
+}
 Q_STAR, D, TOLERANCE = 0.8, 20.0, 1e-6
 PANELS = (r"density $\rho_\theta$", r"energy $U_\theta$",
           r"slope $\partial_x U_\theta$", r"responsibility $\partial_\theta U_\theta$")  # fmt: skip
@@ -86,6 +90,7 @@ def _name(panels: list[Axes], data: dict[str, Array]) -> None:
     density, energy, slope, step = panels
     density.fill_between(data["x"], data["exact"][0], color=style.DATA, alpha=0.25, lw=0)
     density.set(ylim=(0, 0.45), yticks=[0, 0.2, 0.4])
+    style.label(density, 0, 0.3, "strip", style.INK, ha="center", fontweight="normal")
     style.label(density, -10, 0.11, f"{1 - Q_STAR:.1f}", style.DATA, ha="center")
     style.label(density, 9.6, 0.35, f"$q_*$ = {Q_STAR:.1f}", style.DATA, ha="center")
     energy.set(ylim=(-4, 65), yticks=[0, 25, 50])
@@ -112,7 +117,7 @@ def _errors(axes: Axes, data: dict[str, Array]) -> None:
     axes.set(yscale="log", ylim=(1e-12, 1e3), yticks=[1e-12, 1e-9, TOLERANCE, 1e-3, 1])
     axes.set(xlim=(-1.5, 1.5), xticks=[-1, 0, 1], xlabel="distance from the ridge")
     axes.set_xticklabels(["−1", "0", "1"])
-    axes.set_title("error of the pieces")
+    axes.set_title("exact − pieces, in the strip")
     style.label(axes, -0.45, 0.3, r"$\partial_x U$", style.ACCENT, ha="right", va="center")
     style.label(axes, -0.05, 1e-5, "$U$", style.THIRD, ha="right", va="center", fontweight="normal")
     style.label(axes, 0, 1e-5, r", $\partial_\theta U$", style.INK, va="center")

@@ -23,6 +23,10 @@ from toyflows.stats import Checked, at_most, close, proportion
 from toyflows.target import Target
 
 ORDER = 50
+SAYS = {
+    "Persistent contrastive divergence runs away": ("exact law", "walkers"),
+    "no walker changes mode": ("crossings",),
+}
 FLOW = make("pcd")
 Q_STAR, START, DT, STEPS, WALKERS = 0.8, 0.0, 0.05, 2000, 1_000_000
 FOLLOWED, PIECE = 14, 8  # paths that are kept, and the steps between two of their points

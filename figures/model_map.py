@@ -24,6 +24,9 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, close
 
 ORDER = 490
+SAYS = {
+    "What a model gives decides how it learns": ("methods with a figure", "methods without one"),
+}
 # By what the model gives: (colour, its price, {method: (module of toyflows, figure)}).
 MAP: dict[str, tuple[str, str, dict[str, tuple[str, str]]]] = {
     "a density": (style.DATA, "Z must be known", {

@@ -24,6 +24,10 @@ from toyflows.lattice import hopfield, modern
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 515
+SAYS = {
+    "One softmax step recalls a stored image": ("update − attention", "recalled from a half"),
+    "from half of it": ("share of the image that is seen",),
+}
 SIZE, STORED, ASKED, β = 28, 2000, 200, 0.5
 SHOWN = 2
 UNITS, GAINS = (8, 12, 16, 20, 24, 28, 32), (0.5, 1.0)
@@ -78,6 +82,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     out: dict[str, Checked | float] = {
         "update − attention": at_most("update − attention", float(data["attention"]), 1e-12),
         "largest rise of the energy": at_most("rise", float(data["rise"]), 1e-9),
+        "share of the image that is seen": close("seen", np.mean(data["seen"][0] != 0), 0.5),
         "recalled from a half": at_least("from a half", half, 0.97),
         "recalled with 25 % flipped": at_least("with 25 % flipped", noisy, 0.93),
         "Hebb, recalled": close("Hebb, recalled", float(data["hebb share"]), 0),

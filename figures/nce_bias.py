@@ -28,6 +28,11 @@ from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 40
+SAYS = {
+    "NCE learns a wrong weight": ("bias",),
+    "that depends on its noise": ("fixed points",),
+    "two cures mend it": ("normalised", "learn_c"),
+}
 Q_STAR, DT, STEPS, WALKERS, START = 0.8, 0.1, 800, 100_000, 1.0
 NOISES = (-4.0, -2.0, 0.0, 2.0)  # μ of the paths
 ALL_NOISES = np.linspace(-4.0, 4.0, 33)

@@ -23,6 +23,10 @@ from toyflows.stats import Checked, at_least, at_most, close, mean, slope
 from toyflows.target import Target
 
 ORDER = 30
+SAYS = {
+    "Score matching does not move": ("distance moved",),
+    "its pull on the weight falls like e^{−d²/8}": ("slope", "formula"),
+}
 FLOW, RIVAL = make("score-matching"), make("ml")
 Q_STAR, DT, STEPS, WALKERS, REPLICAS = 0.8, 0.1, 1000, 100_000, 20
 SEPARATIONS = np.arange(4.0, 21.0)

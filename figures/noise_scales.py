@@ -23,6 +23,14 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most, close
 
 ORDER = 330
+SAYS = {
+    "Noise brings the modes together": ("convolution",),
+    "and the score feels their weights": (
+        "unseen at the smallest noise",
+        "seen at its best",
+        "gain",
+    ),
+}
 SHOWN = (9, 4, 2, 1)  # places on the ladder: σ = 0.1, 1.9, 6.2, 11.1
 LADDER = geometric_ladder(20.0, 0.1, 10)
 NOISES = np.geomspace(0.1, 20.0, 61)
@@ -66,7 +74,7 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     for i, (k, view) in enumerate(zip(SHOWN, VIEWS, strict=True)):
         axes = fig.add_subplot(grid[0, i])
         _fields.draw(axes, view, data["density"][i], data["at"][i], data["score"][i], view / 5)
-        axes.set_title(f"σ = {LADDER[k]:.1f}")
+        axes.set_title(f"σ = {LADDER[k]:.1f}, box ±{view:g}")
     _curve(fig.add_subplot(grid[1, :]), data)
 
 
@@ -98,7 +106,7 @@ def _curve(axes: Axes, data: dict[str, Array]) -> None:
     axes.plot(LADDER, data["ladder"], "o", color=style.EXACT, ms=10, clip_on=False)
     axes.set(xlabel="noise σ: a ladder of 10 levels", xlim=(0.09, 22), ylim=(1e-13, 5))
     axes.set_yticks([1e-12, 1e-8, 1e-4, 1])
-    axes.set_title("what the score sees of the weights")
+    axes.set_title("the score's mean squared change when the weights are exchanged, times σ²")
     best = int(data["ladder"].argmax())
     gain = data["ladder"].max() / data["ladder"][-1]
     words = f"σ = {LADDER[best]:.1f}: {style.power(gain, 0)} times what σ = 0.1 sees"

@@ -28,6 +28,10 @@ from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 170
+SAYS = {
+    "Old Faithful: maximum likelihood finds EM's weight": ("ML",),
+    "NCE a wrong one": ("NCE ÷ EM",),
+}
 FLOWS = {
     "ML": make("ml"),
     "score matching": make("score-matching"),
@@ -121,6 +125,7 @@ def _eruptions(axes: Axes, data: dict[str, Array]) -> None:
     axes.spines["left"].set_visible(False)
     style.label(axes, 4.0, 0.72, "ML = EM", COLOUR["ML"], ha="right")
     style.label(axes, 2.45, 0.44, "NCE", COLOUR["NCE"])
+    style.label(axes, 3.1, 0.52, "equal\nspreads", style.GREY, fontsize=13, ha="center")
 
 
 def _shares(axes: Axes, data: dict[str, Array]) -> None:

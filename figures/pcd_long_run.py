@@ -27,6 +27,10 @@ from toyflows.stats import Checked, at_least, at_most, close, mean, proportion
 from toyflows.target import Target
 
 ORDER = 60
+SAYS = {
+    "PCD does not run to infinity": ("first θ",),
+    "walkers jump, and θ swings back": ("turns, exact law", "turns, walkers"),
+}
 FLOW = make("pcd")
 Q_STAR, START, TIME, WALKERS, REPLICAS = 0.8, 0.0, 5000, 8_000, 16
 DX = 0.06  # of the grid: 0.4 of the default's nodes, the same turns to 1e-3

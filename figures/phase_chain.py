@@ -26,6 +26,13 @@ from toyflows.sweep.chart import Chart, Panel, chart
 from toyflows.verdict import KINDS
 
 ORDER = 82
+SAYS = {
+    "CD adds up what short chains learn": ("shortest chain with which CD learns, in mixing times",),
+    "short-run chains must mix": (
+        "short-run between 1 and 3 mixing times that converge",
+        "short-run of these that do not converge",
+    ),
+}
 NAME = "phase_chain"
 KRAMERS, TENTH, BIAS = "chain = Kramers time", "a tenth of the way", "bias = 0.03"
 LONG = 5.0  # mixing times: e^{−5} of the start is left, a bias of 0.02

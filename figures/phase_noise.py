@@ -24,6 +24,11 @@ from toyflows.stats import Checked, at_least, at_most, close
 from toyflows.sweep.chart import Chart, chart
 
 ORDER = 107
+SAYS = {
+    "The more noise, the farther apart the modes that score matching can see": (
+        "least gain of d² from one noise to the next",
+    ),
+}
 NAME = "phase_noise"
 LEADING, FULL = "d² = 8(1+σ²) log t", "a tenth of the way"
 

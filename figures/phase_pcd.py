@@ -31,6 +31,16 @@ from toyflows.sweep.chart import Panel, chart
 from toyflows.verdict import KINDS
 
 ORDER = 62
+SAYS = {
+    "PCD works on near modes": (
+        "walkers: works where the theory says",
+        "exact law: works where the theory says",
+    ),
+    "far ones collapse, or swing if θ is fast": (
+        "walkers: swings where the theory says",
+        "exact law: swings where the theory says",
+    ),
+}
 NAME, EXACT, POINTS = "phase_pcd", "phase_pcd_exact", 10
 TITLES = ("10,000 walkers", "infinitely many: the exact law")
 DIED, BACK, NOISE = "spiral dies within t", "back at θ* within t", "walkers' noise = 0.03"
@@ -95,12 +105,14 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     x, y = (np.array(values) for values in (charts[0].xs, charts[0].ys))
     rows, columns = data["chosen"].T
     same = np.sum(charts[0].panels[0].values[rows, columns] == data["on the grid"])
-    told = f"{TITLES[0]}   ○ exact law: {same} of {rows.size}"
+    told = f"{TITLES[0]};  ○ exact law too: {same} of {rows.size}"
     grid[0, 0].set_title(told, fontsize=15)
     hues = [COLOUR[KINDS[kind]] for kind in data["on the grid"].tolist()]
     grid[0, 0].scatter(
         x[columns], y[rows], s=90, c=hues, edgecolors="white", linewidths=2, zorder=4
     )
+    for axes in grid[:, 0]:
+        axes.set_ylabel("learning rate")
     words(fig, shown)
 
 

@@ -22,6 +22,12 @@ from toyflows.lattice import experts
 from toyflows.stats import Checked, at_least, at_most, close, same_law
 
 ORDER = 545
+SAYS = {
+    "A product of experts allows what all of them allow": (
+        "density, grid − closed form",
+        "log Z, grid",
+    ),
+}
 REACH, NODES, POINTS, SWEEPS = 6.0, 161, 2000, 40
 
 

@@ -30,6 +30,13 @@ from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 71
+SAYS = {
+    "A replay buffer learns where its noise falls": (
+        "largest distance of short from the formula",
+        "largest distance of other from the formula",
+    ),
+    "not the weight of the modes": ("s = 0.5: from θ*", "s = 1.0: from θ*", "s = 2.0: from θ*"),
+}
 Q_STAR, H, RATE, STEPS, K, BUFFER = 0.2, 0.05, 10.0, 1000, 3, 5
 SPREADS = (0.5, 1.0, 2.0)
 WIDTHS = np.array([0.25, 0.5, 1.0, 1.5, 2.0, 2.5])
@@ -117,10 +124,10 @@ def _paths(axes: Axes, data: dict[str, Array]) -> None:
     θ_star = float(data["theta_star"])
     axes.axhline(θ_star, color=style.DATA, lw=2)
     style.label(axes, 0.99 * last, θ_star + 0.3, f"θ* = {θ_star:.3f}", style.DATA, ha="right")
-    style.label(axes, 0.5, data["level"][-1] + 0.8, r"$d\,s\,\Phi^{-1}(1-q^*)$", style.GREY)
+    style.label(axes, 0.5, data["level"][-1] + 0.8, r"$d\,s\,\Phi^{-1}(1-q_*)$", style.GREY)
     style.label(axes, 0.5, 28, "exact law", style.EXACT)
     style.label(axes, 0.5, 25, "walkers", style.WALKERS)
-    axes.set(xlabel="time t", xlim=(0, last), ylim=(-1.5, 45))
+    axes.set(xlabel="time $t$", xlim=(0, last), ylim=(-1.5, 45))
     axes.set_title(f"θ(t) with a buffer of {BUFFER} batches, p = 0.05")
 
 
@@ -129,7 +136,7 @@ def _ends(axes: Axes, data: dict[str, Array]) -> None:
     axes.plot(s, np.append(0.0, data["formula"]), **style.LECTURE_LINE)
     axes.plot(WIDTHS, data["short"], "o", ms=15, mfc="none", mew=2, color=style.EXACT)
     axes.plot(WIDTHS, data["other"], "x", ms=10, mew=2, color=style.INK)
-    axes.plot(SPREADS, data["exact"][:, -1], "o", ms=6, color=style.EXACT)
+    axes.plot(SPREADS, data["exact"][:, -1], "o", ms=6, color=style.EXACT, zorder=3)
     axes.axhline(float(data["theta_star"]), color=style.DATA, lw=2)
     said = zip(
         ("● p = 0.05", f"× p = {OTHER:g}", "○ p = 1, short-run"), (11.5, 8.2, 4.9), strict=True
@@ -137,6 +144,6 @@ def _ends(axes: Axes, data: dict[str, Array]) -> None:
     for k, (text, y) in enumerate(said):
         style.label(axes, 1.2, y, text, style.INK if k == 1 else style.EXACT)
     worst = 100 * np.max(np.abs(data["short"] / data["formula"] - 1))
-    style.proof(axes, f"within {worst:.1f} % of\nd s Φ⁻¹(1 − q*)", y=0.8)
-    axes.set(xlabel="spread s of the noise", xlim=(0, 2.7))
+    style.proof(axes, f"within {worst:.1f} % of\n" r"$d\,s\,\Phi^{-1}(1-q_*)$", y=0.8)
+    axes.set(xlabel="spread $s$ of the noise", xlim=(-0.15, 2.7))
     axes.set_title("where θ ends")

@@ -22,6 +22,12 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most, slope
 
 ORDER = 440
+SAYS = {
+    "Given the data point, one step back is exactly Gaussian": (
+        "formula − conditioning",
+        "at every γ",
+    ),
+}
 γ, STEPS, TIME = 0.1, 30, 0.6
 COUNTS = np.array([3, 6, 12, 24, 48, 96])  # steps to TIME: γ from 0.2 to 0.00625
 PARTS = ("A", "B", "s²")

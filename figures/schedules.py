@@ -22,6 +22,10 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most, close, mean
 
 ORDER = 380
+SAYS = {
+    "A schedule that stops early leaves data in the noise": ("ᾱ_T after 50", "warned"),
+    "samples too narrow": ("spread after 50",),
+}
 SPREAD, FEW = 1.7, 50
 T = np.array([20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1000])
 SAMPLED = np.array([20, 50, 100, 200])

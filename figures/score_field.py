@@ -22,6 +22,10 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, at_most
 
 ORDER = 300
+SAYS = {
+    "The score points to the modes": ("score − differences of log p",),
+    "and does not see their weights": ("mean squared difference",),
+}
 REACH, H = 9.0, 1e-3
 WORDS = ("1/5 and 4/5", "4/5 and 1/5")
 
@@ -75,6 +79,8 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
     ):
         _fields.draw(axes, REACH, density, data["at"], score, 1.4)
         axes.set_title(f"weights {words}")
+        axes.set_xlabel("$x_1$")
+    left.set_ylabel("$x_2$")
     _along(right, data)
 
 

@@ -27,6 +27,10 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, close, mean, slope
 
 ORDER = 340
+SAYS = {
+    "The losses of a score have one minimum": ("mean, …", "the best distance"),
+    "a constant and noise apart": ("variance, …",),
+}
 LOSSES = ("explicit", "implicit", "hutchinson", "sliced", "denoising", "bare", "paired")
 D, DISTANCE, Q, NOISE, WRONG, SAMPLES = 2, 4.0, 0.3, 0.6, 3.0, 20_000
 MODELS = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0])
@@ -144,7 +148,8 @@ def _losses(axes: Axes, data: dict[str, Array]) -> None:
         axes.plot(FINE, data["exact"] + c, color=style.LECTURE, zorder=1, lw=1.5)
     for c in sorted(set(data["constant"].round(9).tolist())):
         told = f"exact {style.number(c, '+.2f')}" if c else "exact"
-        style.label(axes, DISTANCE + 0.12, c - 0.08, told, style.GREY, va="top")
+        side = {"ha": "right", "va": "top"}
+        style.label(axes, DISTANCE - 0.2, c - 0.14, told, style.GREY, **side)
     axes.set(xlabel="distance of the model's modes", xlim=(0.7, 7.35))
     axes.set_title(f"mean losses, σ = {NOISE:g}")
     top = float(data["exact"][0] + data["constant"].max())

@@ -27,12 +27,17 @@ from toyflows.stats import Checked, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 72
+SAYS = {
+    "Short-run chains learn their noise": ("θ after few steps at d = 8", "q/q* below a tenth"),
+    "until they outlive the mixing time": ("q/q* past six times",),
+}
 Q_STAR, H, NOISE = 0.2, 0.05, 1.0
 SEPARATIONS = (4.0, 6.0, 8.0)
 STEPS = np.append(1, np.outer(2 ** np.arange(14), [2, 3]))  # 1, 2, 3, 4, 6, 8, 12, …
 SAMPLED = np.array([1, 8, 64])  # steps of the walkers' chains, at d = 4
 REPLICAS, CHAINS, TIME, RATE = 8, 500, 400, 80.0
 NODES = 9  # Chebyshev points in θ: the ends are then known to 1e−5
+COLOURS = (style.SECOND, style.THIRD, style.ACCENT)  # of the separations
 
 
 def compute(scale: float, seed: int) -> dict[str, Array]:
@@ -119,13 +124,14 @@ def draw(fig: Figure, data: dict[str, Array]) -> None:
 
 def _ends_of(axes: Axes, data: dict[str, Array]) -> None:
     for d, end, formula in zip(SEPARATIONS, data["end"], data["formula"], strict=True):
+        colour = COLOURS[SEPARATIONS.index(d)]
         axes.plot([1, 30], [formula, formula], **style.LECTURE_LINE)
-        axes.semilogx(STEPS, end, color=style.EXACT)
-        style.label(axes, 1.15, end[0] + 0.12, f"d = {d:g}", style.EXACT, va="bottom")
+        axes.semilogx(STEPS, end, color=colour)
+        style.label(axes, 1.15, end[0] + 0.12, f"d = {d:g}", colour, va="bottom")
     axes.plot(SAMPLED, data["walkers"].mean(axis=1), "o", ms=9, color=style.WALKERS, clip_on=False)
     top = float(data["formula"][-1])
-    style.label(axes, 36, top, r"$d\,s\,\Phi^{-1}(1-q^*)$", style.GREY, va="center")
-    style.label(axes, 1300, 5.2, "exact law", style.EXACT)
+    style.label(axes, 36, top, r"$d\,s\,\Phi^{-1}(1-q_*)$", style.GREY, va="center")
+    style.label(axes, 1300, 5.2, "lines: exact law", style.INK, fontweight="normal")
     style.label(axes, 9.5, 2.75, "walkers", style.WALKERS, va="top", ha="center")
     θ_star = float(data["theta_star"])
     axes.axhline(θ_star, color=style.DATA, lw=2)
@@ -140,10 +146,9 @@ def _learned(axes: Axes, data: dict[str, Array]) -> None:
     style.label(axes, 1.25, 0.03, "mixing time", style.GREY, va="bottom")
     q = _weight(data["end"]) / Q_STAR
     for k, (share, mixing) in enumerate(zip(q, data["mixing"], strict=True)):
-        axes.semilogx(STEPS / mixing, share, color=(style.SECOND, style.THIRD, style.ACCENT)[k])
+        axes.semilogx(STEPS / mixing, share, color=COLOURS[k])
     for k, (x, y) in enumerate([(0.006, 0.115), (8e-4, 0.07), (1.3e-4, 0.03)]):
-        colour = (style.SECOND, style.THIRD, style.ACCENT)[k]
-        style.label(axes, x, y, f"d = {SEPARATIONS[k]:g}", colour)
+        style.label(axes, x, y, f"d = {SEPARATIONS[k]:g}", COLOURS[k])
     axes.axhline(1, color=style.DATA, lw=2)
     times = STEPS / data["mixing"][:, None]
     early, late = q[times < 0.1].max(), q[times > 6].min()

@@ -30,6 +30,11 @@ from toyflows.modes.walkers import ModesWalkers
 from toyflows.stats import Checked, at_least, at_most, close, mean
 
 ORDER = 115
+SAYS = {
+    "Three modes": ("ML's q_…",),
+    "likelihood finds the weights": ("ML's q_…",),
+    "PCD forgets a mode": ("PCD's q_2",),
+}
 SIDE, θ_STAR, DT, TIME, RECORDED = 8.0, [0.0, 1.0, 0.5], 0.05, 40.0, 8
 START = np.zeros(2)  # θ0: equal weights
 EARLY = 6.0  # time over which the drift is measured

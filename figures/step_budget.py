@@ -29,6 +29,11 @@ from toyflows.figures import _style as style
 from toyflows.stats import Checked, at_least, close
 
 ORDER = 385
+SAYS = {
+    "Few steps are best spent late, where little noise is left": (
+        "share of the best's steps that begin at an SNR above 1/2",
+    ),
+}
 LAW = Gaussians(np.full(2, 0.5), np.array([[-1.0], [1.0]]), np.full(2, 0.3))
 GRID = np.linspace(-3 * np.log(10), 3 * np.log(10), 301)  # log SNR, noise first
 BUDGETS = np.array([4, 6, 8, 12, 16, 24, 32, 48, 64])
@@ -167,5 +172,5 @@ def _bars(axes: Axes, data: dict[str, Array]) -> None:
         axes.plot(x[[i, j, j]], data["error"][[i, i, j]], color=style.THIRD, lw=2)
     axes.plot(x, data["error"], color=style.EXACT)
     axes.set(xlabel=r"$\log_{10}$ SNR", xlim=(-3, 3), ylim=(0, 1.15))
-    style.label(axes, 2.95, 0.93, "surplus of 6 steps", style.THIRD, ha="right")
+    style.label(axes, 2.95, 0.93, "surplus of 6 steps", style.THIRD, ha="right", fontsize=14)
     axes.set_title(r"$E\,|x_0 - E[x_0|x_t]|^2$")

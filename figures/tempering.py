@@ -27,6 +27,10 @@ from toyflows.stats import Checked, at_least, at_most, close, mean
 from toyflows.target import Target
 
 ORDER = 100
+SAYS = {
+    "Hot chains cross the barrier": ("crossings, PCD", "crossings, tempering"),
+    "exchange brings them down: θ finds θ*": ("tempering, exact law",),
+}
 Q_STAR, H, TIME, EVERY, REPLICAS = 0.8, 0.1, 45.0, 5, 16
 HOTTEST, LADDERS, SAMPLED = (50.0, 100.0), (2, 3, 4, 6, 8, 12), (2, 4, 12)
 HALF = 0.5 * Q_STAR  # half of the share of b

@@ -30,6 +30,7 @@ def drawn(module: ModuleType, data: dict[str, np.ndarray]) -> Figure:
         title, _ = _registry.read(module.__doc__ or "")
         _style.message(figure, mathtext(title))
         module.draw(figure, data)
+        _style.symbols(figure)
         figure.canvas.draw()
     return figure
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from toyflows.figures import _registry, _style, _title
+from toyflows.figures import _manifest, _registry, _style, _title
 from toyflows.stats import ClaimError
 
 IDS = _registry.ids()
@@ -29,6 +29,80 @@ def test_no_figure_writes_another_sentence_or_its_time(name: str) -> None:
     assert ".message(" not in source
     assert "suptitle" not in source
     assert not re.search(r"[;.]\s+\d+(\.\d+)?\s+s[.,;]", _registry.describe(name).caption)
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_every_part_of_a_title_leads_to_the_claim(name: str) -> None:
+    """SAYS has the title's words, all of them and in order; the lines are looked up when made."""
+    module = _registry.load(name)
+    title = _registry.describe(name).title
+    names = [line for lines in module.SAYS.values() for line in lines]
+    _title._covered(title, module.SAYS)
+    assert all(isinstance(lines, tuple) and lines for lines in module.SAYS.values())
+    assert all(names)
+
+
+LINES = {
+    "all": {"value": 1e-9, "expected": 1e-6, "margin": 1e-6, "kind": "≤"},
+    "most": {"value": 0.8, "expected": 0.5, "margin": 0.3, "kind": "≥"},
+    "kinds": {"value": 8, "expected": 8, "margin": 0, "kind": "="},
+    "learned": {"value": 0.52, "expected": 0.5, "margin": 0.05, "kind": "="},
+    "plain": 3.0,
+}
+SAYS = {
+    "Half of eight methods": ("kinds", "learned"),
+    "forget all": ("all",),
+    "and most of the rest": ("most",),
+}
+
+
+def test_a_title_whose_parts_hold() -> None:
+    _title.check("Half of eight methods forget all, and most of the rest", LINES, SAYS)
+
+
+@pytest.mark.parametrize(
+    ("part", "lines", "said"),
+    [
+        ("Half of nine methods", ("kinds", "learned"), "says 9"),
+        ("Half of eight methods", ("kinds",), "says 0.5"),
+        ("forget all", ("most",), "'all' in 'forget all'"),
+        ("and most of the rest", ("kinds",), "'most' in 'and most of the rest'"),
+        ("is plain", ("plain",), "compares nothing of the name 'plain'"),
+        ("is gone", ("gone",), "compares nothing of the name 'gone'"),
+        ("begins so", ("go…",), "compares nothing of the name 'go…'"),
+    ],
+)
+def test_a_part_that_its_lines_do_not_hold_is_caught(
+    part: str, lines: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(ClaimError, match=said):
+        _title.check(part, LINES, {part: lines})
+
+
+@pytest.mark.parametrize(
+    ("name", "true", "more"),
+    [
+        ("hopfield_weights", "moves most margins", "moves all margins"),
+        ("hopfield_weights", "300 weights", "3,000 weights"),
+        ("reverse_kernel", "Given the data point, one", "One"),
+        ("graphs", "no edge joins", "no edge ever joins"),
+        ("model_map", "decides how it learns", "decides how well it learns"),
+    ],
+)
+def test_the_exaggeration_of_a_true_title_is_caught(name: str, true: str, more: str) -> None:
+    """Of figures that cost nothing to make: as it stands the title holds; with a stronger word in
+    its place, and in SAYS too where the words alone would tell, it does not."""
+    module = _registry.load(name)
+    claim = _manifest.numbers(name, module.claim(module.compute(0.05, 0)))
+    title = _registry.describe(name).title
+    assert true in title
+    _title.check(title, claim, module.SAYS)
+    with pytest.raises(ClaimError, match="the title says"):
+        _title.check(title.replace(true, more), claim, module.SAYS)
+    if name == "hopfield_weights":
+        says = {part.replace(true, more): lines for part, lines in module.SAYS.items()}
+        with pytest.raises(ClaimError, match="the title says"):
+            _title.check(title.replace(true, more), claim, says)
 
 
 CLAIM = {

@@ -417,13 +417,12 @@ def test_judging_uses_both_parts() -> None:
     v = binary.bars_and_stripes(3)
     data = binary.Data(v[:8], v[8:], 3)
     state = State.new(config, data)
-    seen = rbm_train.judge(config, state.rbm, data, 1, 0.5)
+    seen = rbm_train.judge(config, state, data, 0.5)
     assert seen.valid == pytest.approx(state.rbm.log_likelihood(v[8:]).mean(), abs=1e-12)
-    assert (seen.step, seen.norm) == (1, 0.5)
+    assert (seen.step, seen.norm) == (0, 0.5)
     wide = Config(size=5, hidden=17)
     bars5 = wide.load()
-    r = State.new(wide, bars5).rbm
-    pseudo = rbm_train.judge(wide, r, bars5, 1, 0.5).log_p
+    pseudo = rbm_train.judge(wide, State.new(wide, bars5), bars5, 0.5).log_p
     # nearly independent pixels, so that the pseudo-likelihood is nearly Σ log p(v_i) on average
     assert pseudo == pytest.approx(-25 * np.log(2), abs=1.5)
 
@@ -438,7 +437,7 @@ def test_persistent_chains_learn_more_than_contrastive_divergence() -> None:
         model = Model.new(config, data)
         records = rbm_train.train(config, model.state, data)
         assert len(list(itertools.islice(records, 2001))) == 2000  # it ends by itself
-        found[sampler] = rbm_train.judge(config, model.state.rbm, data, 0, 0.0).log_p
+        found[sampler] = rbm_train.judge(config, model.state, data, 0.0).log_p
     assert found["pcd"] > found["cd"] + 0.3
 
 

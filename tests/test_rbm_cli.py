@@ -158,6 +158,65 @@ def test_scores(bars: Path, tmp_path: Path) -> None:
     assert "KL " in call("score", bars).stdout
 
 
+# ------------------------------------------------------------------ two layers
+@pytest.fixture(scope="module")
+def deep(bars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("deep") / "deep.npz"
+    words = ["--on", bars, "-p", "rate=0.4", "-p", "cosine=600", "-p", "every=50"]
+    done = call("train", "--steps", 600, "--sampler", "exact", *words, "--out", out)
+    assert done.exit_code == 0, done.stderr
+    assert "on 6 hidden units, 9 hidden units, exact, from step 0" in done.stdout
+    assert "turned over: the bound begins at that one's log p" in done.stdout
+    assert "bound" in done.stdout
+    return out
+
+
+def test_a_second_layer_raises_the_bound_and_the_likelihood(bars: Path, deep: Path) -> None:
+    told = json.loads(call("score", deep, "--json").stdout)
+    alone = json.loads(call("score", bars, "--json").stdout)
+    assert told["below"] == pytest.approx(alone["log_p"], abs=1e-9)
+    assert told["below"] < told["bound"] < told["log_p"]
+    assert told["kl"] < alone["kl"]
+    assert "log p is at least this" in call("score", deep).stdout
+    ais = json.loads(call("score", deep, "--method", "ais", "--json").stdout)
+    assert ais["low"] < told["log_Z"] < ais["high"]
+
+
+def test_two_layers_draw_and_go_on_bit_for_bit(bars: Path, deep: Path, tmp_path: Path) -> None:
+    base = ["sample", deep, "--count", 30, "--sweeps", 40, "--snapshots", 2, "--json"]
+    for start in ("noise", "data", "exact"):
+        words = base if start != "exact" else [*base[:4], "--json"]
+        told = json.loads(call(*words, "--start", start, "--out", tmp_path / f"{start}.npz").stdout)
+        assert told["right"] >= 15
+        with np.load(tmp_path / f"{start}.npz") as file:
+            assert all(file[name].shape == (30, 3, 3) for name in file.files)
+    for name, steps in (("a", 12), ("b", 7)):
+        train_on(bars, tmp_path / f"{name}.npz", steps)
+    done = call("train", "--steps", 12, "--resume", "--out", tmp_path / "b.npz")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def train_on(below: Path, out: Path, steps: int, *more: object) -> Result:
+    words = ["--on", below, "--steps", steps, "--hidden", 5, "-p", "every=5", *more]
+    return call("train", *words, "--out", out)
+
+
+def test_what_two_layers_cannot_be_is_refused(bars: Path, deep: Path, tmp_path: Path) -> None:
+    out = tmp_path / "c.npz"
+    for done, why in (
+        (train_on(deep, out, 1), "stands on another RBM already"),
+        (train_on(tmp_path / "none.npz", out, 1), "cannot be read"),
+        (train_on(bars, out, 1, "--size", 3), "--size 3"),
+        (train_on(bars, out, 1, "--data", "glyphs"), "--data glyphs"),
+        (train_on(bars, out, 1, "-p", "below=3"), "unknown option"),
+        (call("train", "--resume", "--on", bars, "--out", deep), "in the checkpoint already"),
+    ):
+        assert done.exit_code == 2
+        assert why in done.stderr, done.stderr
+        assert not out.exists()
+
+
 # ------------------------------------------------------------------ refusals
 def test_damaged_checkpoints_get_one_line(bars: Path, tmp_path: Path) -> None:
     raw = bars.read_bytes()

@@ -39,6 +39,7 @@ class Config(Demanding):
     decay: float = 0.0
     threshold: float = 0.5  # grey above which a pixel is 1
     every: int = 100  # steps between checkpoints, and between reported likelihoods
+    below: int = 0  # hidden units of the RBM that this one stands on; 0: it learns the images
 
     def __post_init__(self) -> None:
         if self.sampler not in SAMPLERS:
@@ -49,7 +50,9 @@ class Config(Demanding):
             checked_size(self.size)
         elif not LINES[0] <= self.size <= LINES[1]:
             raise InputError("size", self.size, f"must be {LINES[0]} … {LINES[1]} for {BARS}")
-        self._default("hidden", 16 if bars else 256)
+        if self.below < 0:
+            raise InputError("below", self.below, "must be 0 or more")
+        self._default("hidden", self.size**2 if self.below else 16 if bars else 256)
         self._default("batch", 2 << self.size if bars else 100)
         self._default("chains", self.batch)
         self._default("rate", 0.2 if bars else 0.05)
@@ -84,7 +87,12 @@ class Config(Demanding):
     @property
     def smaller(self) -> int:
         """Units of the smaller layer."""
-        return min(self.size**2, self.hidden)
+        return min(self.visible, self.hidden)
+
+    @property
+    def visible(self) -> int:
+        """Visible units: pixels, or the hidden units of the RBM below."""
+        return self.below or self.size**2
 
     @cached_property
     def β(self) -> Array:

@@ -29,6 +29,8 @@ import numpy as np
 from toyflows import display
 from toyflows.errors import Diverged, InputError
 from toyflows.files import check_memory
+from toyflows.lattice import belief
+from toyflows.lattice.belief import Belief
 from toyflows.lattice.binary import Bits, Data
 from toyflows.lattice.rbm import RBM, Array, Statistics, mean_of
 from toyflows.lattice.rbm_config import Config
@@ -46,7 +48,8 @@ class Seen(NamedTuple):
     """A row of the history, for the first JUDGED images of a part (valid: nan if none).
 
     log_p: the mean of log p(v), exact up to 16 units of the smaller layer, else the mean of the
-    pseudo-likelihood. error: the mean of (v − p(v|h))² with h set to p(h|v).
+    pseudo-likelihood. error: the mean of (v − p(v|h))² with h set to p(h|v). On an RBM below, v are
+    its hidden units, drawn, and log_p is the bound of the two, by one draw for each image.
     """
 
     step: float
@@ -80,21 +83,31 @@ class State:
     h: Array  # (rows, m) ends of the chains; none but for pcd and tempering
     history: Array  # (rows, len(Seen)) float64
     step: int = 0
+    lower: RBM | None = None  # the RBM below, which stays as it is
 
     @classmethod
-    def new(cls, config: Config, data: Data) -> State:
-        """Before the first step. The chains begin at coin flips."""
-        rbm = RBM.new(data.train, config.hidden, stream(config.seed, "weights"))
+    def new(cls, config: Config, data: Data, lower: RBM | None = None) -> State:
+        """Before the first step. The chains begin at coin flips. Above another RBM the weights are
+        those of that one turned over, where it has as many pixels as there are hidden units."""
+        v = data.train if lower is None else belief.lift(lower, data.train, config.seed, 0)
+        if lower is not None and config.hidden == len(lower.a):
+            rbm = belief.turned(lower)
+        else:
+            rbm = RBM.new(v, config.hidden, stream(config.seed, "weights"))
         rows = len(config.β) if config.sampler in CHAINED else 0
         h = stream(config.seed, "chains").integers(0, 2, (rows, config.hidden))
-        return cls(rbm, h.astype(np.float32), np.zeros((0, len(Seen._fields))))
+        return cls(rbm, h.astype(np.float32), np.zeros((0, len(Seen._fields))), 0, lower)
 
     def arrays(self) -> dict[str, Array]:
         """The arrays, by their names in a checkpoint."""
         return {
             "W": self.rbm.W, "a": self.rbm.a, "b": self.rbm.b, "h": self.h.astype(np.uint8),
-            "history": self.history,
+            "history": self.history, **_below(self.lower),
         }  # fmt: skip
+
+
+def _below(lower: RBM | None) -> dict[str, Array]:
+    return {} if lower is None else {"W1": lower.W, "a1": lower.a, "b1": lower.b}
 
 
 def train(
@@ -108,7 +121,7 @@ def train(
         norm = advance(config, state, data.train, rate(state.step))
         seen = None
         if state.step % config.every == 0:
-            seen = judge(config, state.rbm, data, state.step, norm)
+            seen = judge(config, state, data, norm)
             state.history = np.vstack([state.history, seen])
             keep()
         yield Record(state.step, norm, seen)
@@ -118,6 +131,8 @@ def advance(config: Config, state: State, v: Bits, rate: float) -> float:
     """One step of `state`, in place; the norm of its gradient."""
     batch, rbm = v[rows_of(len(v), config.batch, config.seed, state.step)], state.rbm
     with np.errstate(under="ignore", over="ignore", invalid="ignore"):
+        if state.lower is not None:
+            batch = belief.lift(state.lower, batch, config.seed, state.step)
         p, h = rbm.up(batch, config.seed, state.step)
         gradient = mean_of(batch, p).minus(negatives(config, state, h))
         for θ, g in zip((rbm.W, rbm.a, rbm.b), gradient, strict=True):
@@ -175,22 +190,30 @@ def exchange(config: Config, state: State, v: Array, h: Array, sweep: int) -> No
         x[cold], x[cold + C] = x[cold + C], x[cold]
 
 
-def judge(config: Config, rbm: RBM, data: Data, step: int, norm: float) -> Seen:
+def judge(config: Config, state: State, data: Data, norm: float) -> Seen:
     """How well the model does now."""
+    step, rbm = state.step, state.rbm
     rng = stream(config.seed, "judge", step)
+    exact = config.smaller <= EXACT
+
+    def lifted(v: Bits) -> Bits:
+        return v if state.lower is None else belief.lift(state.lower, v, config.seed, step)
 
     def mean_log(v: Bits) -> float:
         if not len(v):
             return math.nan
-        exact = config.smaller <= EXACT
+        if exact and state.lower is not None:
+            return float(Belief(state.lower, rbm).drawn_bound(v, 1, config.seed + step).mean())
+        v = lifted(v)
         return float((rbm.log_likelihood(v) if exact else rbm.pseudo_likelihood(v, rng)).mean())
 
     with np.errstate(under="ignore"):
-        v = data.train[:JUDGED]
+        v = lifted(data.train[:JUDGED])
         p, _ = rbm.up(v, config.seed, step)
         p, _ = rbm.down(p, config.seed, step)
         error = float(np.mean((v - p) ** 2, dtype=np.float64))
-        return Seen(step, mean_log(v), mean_log(data.valid[:JUDGED]), error, norm)
+        images = data.train[:JUDGED], data.valid[:JUDGED]
+        return Seen(step, *map(mean_log, images), error, norm)
 
 
 # ---- files
@@ -206,19 +229,20 @@ class Model:
 
     def __repr__(self) -> str:
         c, step = self.config, self.state.step
-        return f"Model({KIND} of {c.data}, {c.hidden} hidden units, {c.sampler}, step {step})"
+        on = f"on {c.below} hidden units, " if c.below else ""
+        return f"Model({KIND} of {c.data}, {on}{c.hidden} hidden units, {c.sampler}, step {step})"
 
     def _repr_html_(self) -> str:
         last = dict(zip(Seen._fields, self.state.history[-1:].T.ravel().tolist(), strict=False))
         return display.page(display.words(repr(self)), display.table(last.items()))
 
     @classmethod
-    def new(cls, config: Config, data: Data) -> Model:
-        """A run that begins."""
-        rows, need = len(config.β) + 4 * config.batch, 16 * config.hidden * config.size**2
-        need += 4 * rows * (config.hidden + config.size**2)
+    def new(cls, config: Config, data: Data, lower: RBM | None = None) -> Model:
+        """A run that begins, on the RBM `lower` where config.below says so."""
+        rows, need = len(config.β) + 4 * config.batch, 16 * config.hidden * config.visible
+        need += 4 * rows * (config.hidden + config.visible)
         check_memory("hidden", config.hidden, need)
-        return cls(config, State.new(config, data), data.data_hash)
+        return cls(config, State.new(config, data, lower), data.data_hash)
 
     def load_data(self) -> Data:
         """The data. Raises InputError("data") if they are no longer those it learned from."""
@@ -237,12 +261,20 @@ class Model:
         """The run that `save` wrote. Raises InputError("checkpoint") for anything else."""
         arrays, header = checkpoint.load(path, [KIND])
         config = checkpoint.configured(Config, header, arrays, path)
-        n, m = config.size**2, config.hidden
+        n, m, low = config.visible, config.hidden, config.below
         kept = len(config.β) if config.sampler in CHAINED else 0
-        zeros = (np.broadcast_to(np.float32(0), s) for s in ((n, m), n, m))
         rows = len(arrays.get("history", ()))
-        like = State(RBM(*zeros), np.zeros((kept, m)), np.zeros((rows, len(Seen._fields))))
+        below = _zeros(config.size**2, low) if low else None
+        like = State(
+            _zeros(n, m), np.zeros((kept, m)), np.zeros((rows, len(Seen._fields))), 0, below
+        )
         checkpoint.load(path, [KIND], like.arrays())
         rbm = RBM(arrays["W"], arrays["a"], arrays["b"])
+        lower = RBM(arrays["W1"], arrays["a1"], arrays["b1"]) if low else None
         h = arrays["h"].astype(np.float32)
-        return cls(config, State(rbm, h, arrays["history"], header.step), header.data)
+        return cls(config, State(rbm, h, arrays["history"], header.step, lower), header.data)
+
+
+def _zeros(n: int, m: int) -> RBM:
+    """Of these shapes, without their memory."""
+    return RBM(*(np.broadcast_to(np.float32(0), shape) for shape in ((n, m), n, m)))

@@ -1,7 +1,12 @@
-"""Uses of a trained RBM: images from its chains, log Z, the likelihood of its data."""
+"""Uses of a trained RBM: images from its chains, log Z, the likelihood of its data.
+
+Where it stands on another RBM its chains go on in that one's hidden units, from which the images
+are drawn; the likelihood is then bounded from below (belief).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +18,18 @@ from toyflows.errors import InputError, nearest
 from toyflows.files import whole_file
 from toyflows.lattice import annealed
 from toyflows.lattice.annealed import Progress
+from toyflows.lattice.belief import MOST as MOST_BELOW
+from toyflows.lattice.belief import Belief, decode, lift
 from toyflows.lattice.binary import BARS, Data
 from toyflows.lattice.enumeration import MOST
 from toyflows.lattice.rbm import RBM, Array, exact_draws, log_odds
-from toyflows.lattice.rbm_train import Model, Seen
+from toyflows.lattice.rbm_train import JUDGED, Model, Seen
 from toyflows.limits import check_seed
 from toyflows.seeds import stream
 
 STARTS = ("noise", "data", "exact")
 METHODS = ("exact", "ais")
+DRAWS = 100  # of the hidden units below, for each image
 
 
 def inverse(temperature: float) -> float:
@@ -52,7 +60,20 @@ class Chains:
 
     def run(self, model: Model, progress: Progress | None = None) -> dict[str, Array]:
         """v (count, n) at the start and at the snapshots, and the probabilities of the last draw;
-        where the start is exact, draws without chains. `progress` gets the sweeps done."""
+        where the start is exact, draws without chains. `progress` gets the sweeps done. β is that
+        of the chains: what is drawn from the hidden units below is drawn at 1."""
+        rows = self._own(model, progress)
+        lower = model.state.lower
+        if lower is None:
+            return rows
+        last = rows.pop("probability", None)
+        images = {name: decode(lower, h, self.seed)[0] for name, h in rows.items()}
+        if last is None:
+            return images
+        return images | {"probability": decode(lower, list(rows.values())[-1], self.seed)[1]}
+
+    def _own(self, model: Model, progress: Progress | None) -> dict[str, Array]:
+        """The same of the RBM's own visible units."""
         rbm, rng = model.state.rbm, stream(self.seed, "start")
         if self.start == "exact":
             tempered = RBM(*(self.β * x.astype(np.float64) for x in (rbm.W, rbm.a, rbm.b)))
@@ -60,6 +81,7 @@ class Chains:
         if self.start == "data":
             v = model.load_data().train
             v = v[rng.integers(len(v), size=self.count)]
+            v = v if model.state.lower is None else lift(model.state.lower, v, self.seed, 0)
         else:
             v = rng.integers(0, 2, (self.count, len(rbm.a))).astype(np.float32)
         rows, p, done = {"sweep 0": v}, v, 0
@@ -85,7 +107,8 @@ def score(
     progress: Progress | None = None,
 ) -> dict[str, float | str]:  # fmt: skip
     """log Z, with its interval where it is estimated, and the means of log p(v) in nats an image,
-    by the `method_of` this name. "doubt" says why not to believe them, or ""."""
+    by the `method_of` this name. "doubt" says why not to believe them, or "". On another RBM the
+    means are the bound's, `bound`, and log p itself where all states below can be gone through."""
     rbm, method = model.state.rbm, method_of(model, method)
     told: dict[str, float | str] = {"method": method, "step": model.state.step}
     weak = ""
@@ -93,17 +116,44 @@ def score(
         log_Z = rbm.log_Z
         told["log_Z"] = log_Z
     else:
-        found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(data.train), progress)
+        seen = (
+            data.train
+            if model.state.lower is None
+            else lift(model.state.lower, data.train, seed, 0)
+        )
+        found = annealed.log_Z(rbm, chains, temperatures, seed, log_odds(seen), progress)
         log_Z = found.log_Z
         told |= vars(found)
         weak = doubt.weights(found.effective, chains)
-    told["log_p"] = log_p = float(rbm.log_likelihood(data.train, log_Z).mean())
-    if len(data.valid):
-        told["held_out"] = float(rbm.log_likelihood(data.valid, log_Z).mean())
-    if model.config.data == BARS:
-        told["kl"] = -data.entropy() - log_p
-    cannot = doubt.impossible(log_p, float(told.get("kl", 0.0)))
+    if model.state.lower is not None:
+        told |= _bounded(Belief(model.state.lower, rbm), data, seed, log_Z)
+    else:
+        told["log_p"] = float(rbm.log_likelihood(data.train, log_Z).mean())
+        if len(data.valid):
+            told["held_out"] = float(rbm.log_likelihood(data.valid, log_Z).mean())
+    if model.config.data == BARS and "log_p" in told:
+        told["kl"] = -data.entropy() - float(told["log_p"])
+    cannot = doubt.impossible(float(told.get("log_p", told.get("bound", 0.0))),
+                              float(told.get("kl", 0.0)))  # fmt: skip
     told["doubt"] = "; ".join(filter(None, [weak, cannot]))
+    return told
+
+
+def _bounded(net: Belief, data: Data, seed: int, log_Z: float) -> dict[str, float | str]:
+    """What is known of log p(v) of two layers; `bound_error` is the standard error of the draws of
+    h, 0 where the bound is exact."""
+    told: dict[str, float | str] = {}
+    if len(net.lower.b) <= MOST_BELOW and len(data.train) <= JUDGED:
+        told["bound"], told["bound_error"] = float(net.bound(data.train, log_Z).mean()), 0.0
+        told["log_p"] = float(net.log_likelihood(data.train, log_Z).mean())
+    else:
+        drawn = net.drawn_bound(data.train, DRAWS, seed, log_Z).mean(axis=0)
+        told["bound"] = float(drawn.mean())
+        told["bound_error"] = float(drawn.std(ddof=1) / math.sqrt(DRAWS))
+    if len(data.valid):
+        told["held_out"] = float(net.drawn_bound(data.valid, DRAWS, seed, log_Z).mean())
+    if min(net.lower.W.shape) <= MOST:
+        told["below"] = float(net.lower.log_likelihood(data.train).mean())
     return told
 
 

@@ -33,7 +33,7 @@ SEAL = b"toyflows checkpoint, sha256 of all before: "
 DIGITS = 64
 HEADER, HISTORY = "header", "history"  # what a run saw may be nan
 LONGEST = 10**12  # steps
-SIZES = ("size", "hidden", "pool", "width", "depth")
+SIZES = ("size", "hidden", "below", "pool", "width", "depth")
 FOREIGN = "is not a toyflows checkpoint, or is cut short"
 
 C = TypeVar("C", bound="DataclassInstance")
