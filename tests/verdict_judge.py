@@ -128,7 +128,7 @@ class Line:
     def _lost(self, *θ: float) -> bool:
         """Is the change of sign one of rounding?"""
         sizes = [abs(self(x)) for x in θ]
-        return max(sizes) < max(1e-290, self.round_off) or min(sizes) < 0.1 * self.round_off
+        return max(sizes) < max(1e-290, 3 * self.round_off)
 
     def _halve(self, low: float, high: float) -> float:
         sign = self(low) > 0

@@ -35,7 +35,7 @@ SLOPE = 1e-3  # half-width of the difference that gives v' at a zero
 FOLLOWS = 0.1  # share of the held particles' velocity: θ is slow enough for them
 FINE = 1e-8  # accuracy of the rest point of held particles
 COARSE = 1e-2  # share of the walkers' noise to which a rest point is found
-LASTS = 0.9  # a step as a share of the one before, to the other side
+LASTS = 0.99  # a step as a share of the one before, to the other side
 AT_REST = 0.1  # tolerances from the rest point: the swings about θ* have ended beside it
 
 
@@ -174,6 +174,8 @@ class _Particles(RunEnd):
         known = out.followed == 0 or bool(self.run.extra) or bool(state.memory)
         if out.goes in ("star", "rest", "away", "swings") and not known:
             out = self._at_last(out, state)
+        elif out.goes == "stays" and not known:
+            out = self._stays_at_last(out, state)
         if self.run.walkers and out.goes in ("away", "rest"):
             # a share of b that is off by its own noise drives θ as long as it is fixed
             p = self._first_share
@@ -182,6 +184,26 @@ class _Particles(RunEnd):
                 moved = float(np.max(np.abs(self.run.θ - self.run.θ[0])))
                 return out._replace(goes="still", noise=max(out.noise, moved / DEVIATIONS))
         return out
+
+    def _stays_at_last(self, out: Outlook, state: State) -> Outlook:
+        """The same of a θ that stayed at θ* as long as it was followed: does the field of held
+        particles take it away within RUNS runs, to a rest beside θ*?"""
+        star, near, rate = self.target.θ_star, out.near, self.run.rate
+        assert state.chains is not None
+        g = stationary.field(self.flow, self.exact, state.chains)
+        try:
+            low, high = g(star - near), g(star + near)
+            side, speed = (-1, -low) if low < 0 else (1, high)
+            leaves = near / (rate * speed) if speed > 0 else math.inf
+            if not leaves <= RUNS * self.lasted:
+                return out
+            ahead = walk(g, star + side * near, star, near, max(FINE, COARSE * out.noise))
+        except (InputError, ArithmeticError):
+            return out
+        if ahead.end != "zero":
+            return out
+        needs = out.followed + ahead.time / rate
+        return out._replace(goes="rest", rest=ahead.at, needs=needs, exact=True, passed=leaves)
 
     def _at_last(self, out: Outlook, state: State) -> Outlook:
         """The same, where the field of held particles knows more (stationary.py): θ follows it, or

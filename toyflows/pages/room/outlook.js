@@ -182,8 +182,20 @@ function byEquation(end, y, far, near) {
 // Particles that persist.
 function particles(end) {
   const [out, state] = end.followed();
-  const known = out.followed === 0 || !["star", "rest", "away", "swings"].includes(out.goes);
-  return known ? out : atLast(end, out, state);
+  if (out.followed === 0 || out.goes === "still") return out;
+  return out.goes === "stays" ? staysAtLast(end, out, state) : atLast(end, out, state);
+}
+
+// The same of a θ that stayed at θ* as long as it was followed: does the field of held particles take
+// it away within RUNS runs, to a rest beside θ*?
+function staysAtLast(end, out, state) {
+  const { star, lasted, s: { rate } } = end, g = stationaryField(end, state.chains), low = g(star - NEAR);
+  const [side, speed] = low < 0 ? [-1, -low] : [1, g(star + NEAR)];
+  const leaves = speed > 0 ? NEAR / (rate * speed) : Infinity;
+  if (!(leaves <= RUNS * lasted)) return out;
+  const ahead = walk(g, star + side * NEAR, star, NEAR, FINE);
+  if (ahead.end !== "zero") return out;
+  return { ...out, goes: "rest", rest: ahead.at, needs: out.followed + ahead.time / rate, exact: true, passed: leaves };
 }
 
 // The same, where the field of held particles knows more: θ follows it, or will rest beside θ*.
