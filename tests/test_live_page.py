@@ -14,6 +14,7 @@ from playwright.sync_api import Browser
 from test_page_browser import Visit
 
 import toyflows
+from toyflows.pages.lessons import LESSONS
 from toyflows.verdict import KINDS, MESSAGE
 
 pytestmark = pytest.mark.browser
@@ -148,6 +149,83 @@ def test_it_fits(browser: Browser, live_file: Path, size: tuple[int, int], schem
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert faults(page) == []
     opened.context.close()
+
+
+# ---- hands, and walkers that can be followed
+
+RANGE = "toyflows.shown().held ?? null"
+
+
+def test_the_target_and_the_start_are_moved_in_the_picture(visit: Visit) -> None:
+    """A grip moves its slider, and the run with it; the scale stands still while it is held."""
+    page = visit.page
+    for name, box in (("theta_star", "#grip-theta_star"), ("theta0", "#grip-theta0")):
+        at = page.locator(box).bounding_box()
+        x, y = at["x"] + at["width"] / 2, at["y"] + at["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        way = 1 if name == "theta0" else -1  # towards the other
+        page.mouse.move(x, y + 8 * way)
+        scale = page.evaluate(RANGE)
+        page.mouse.move(x, y + 16 * way)
+        assert page.evaluate(RANGE) == scale is not None
+        page.mouse.up()
+        settled(visit)
+        assert page.evaluate(RANGE) is None
+        v = page.evaluate(f"toyflows.state.given.{name}")
+        assert abs(v * 10 - round(v * 10)) < 1e-9
+        assert v > -1.386 if name == "theta_star" else v < 0
+        assert float(page.input_value(f"#set-{name}")) == v
+        visit.until(f"toyflows.shown().s.{name} === {v} && {DONE}")
+        page.focus(box)
+        page.keyboard.press("ArrowUp")
+        page.keyboard.press("PageDown")
+        assert page.evaluate(f"toyflows.state.given.{name}") == pytest.approx(v - 0.9)
+        assert page.get_attribute(box, "aria-valuenow") is not None
+
+
+def test_walkers_can_be_followed(visit: Visit) -> None:
+    """Six of those that stay and move: the library's own; none where they are drawn anew."""
+    page = visit.page
+    assert page.evaluate("toyflows.shown().followed") is None
+    assert "samples" in page.inner_text("#readout")
+    page.evaluate("toyflows.choose('pcd')")
+    visit.until(f"toyflows.shown().loss === 'pcd' && {DONE}")
+    run = toyflows.flow("pcd", time=20.0, separation=8.0, rate=2.0, walkers=100, threads=1,
+                        theta_star=-np.log(4), backends=["walkers"])  # fmt: skip
+    x = run.backends["walkers"].state.chains.x
+    told = np.array(page.evaluate("Array.from(toyflows.shown().followed.x)")).reshape(-1, 6)
+    assert np.all(np.isfinite(told))
+    assert told[-1] == pytest.approx(x[:6], abs=1e-5)
+    assert np.all(np.array(page.evaluate("Array.from(toyflows.shown().followed.w)")) == 1)
+    assert "6 walkers" in page.inner_text("#time")
+    assert "walkers" in page.inner_text("#readout")
+
+
+@pytest.mark.parametrize("size", [(390, 844), (360, 740)], ids=["390", "360"])
+def test_a_lesson_is_on_the_first_screen_of_a_phone(
+    browser: Browser, live_file: Path, size: tuple[int, int]
+) -> None:
+    """Question, answers and both pictures; after the answer, what came of it and the pictures."""
+    opened = Visit(browser, live_file, "#lesson=pcd-runs-away&walkers=100", size)
+    for lesson in (one for one in LESSONS if one.room == "two-modes"):
+        opened.page.evaluate(f"location.hash = 'lesson={lesson.name}&walkers=100'")
+        title = "document.getElementById('lesson-title').textContent"
+        opened.until(f"{title}.includes({lesson.title!r})")
+        settled(opened)
+        assert below(opened) == [], lesson.name
+    opened.until(DONE)
+    opened.page.click("#choices button >> nth=0")
+    opened.page.evaluate("toyflows.play(false); toyflows.go(1e9)")
+    settled(opened)
+    assert below(opened) == []
+    opened.context.close()
+
+
+def below(visit: Visit) -> list[str]:
+    """What of a lesson reaches beyond the first screen."""
+    return visit.page.evaluate("""() => ['lesson', 'paths', 'densities'].filter(id =>
+        document.getElementById(id).getBoundingClientRect().bottom > innerHeight)""")
 
 
 # ---- lessons and stages

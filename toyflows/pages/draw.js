@@ -31,6 +31,7 @@ function ticks(low, high, count) {
   const out = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + 1e-9 * step; k++) out.push(k * step);
   const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  if (out.length < 2 && high > low) return ticks(low, high, 2 * count);
   const text = v => minus(Math.abs(v) >= 1e5 ? v.toExponential(0) : v.toFixed(Math.min(digits, 9)));
   return out.map(v => [v, text(v)]);
 }
@@ -65,18 +66,20 @@ function range(run) {
   return [low - pad, high + pad];
 }
 
-// θ(t): what has been in full colour, what is to come faint, the cursor between them.
+// θ(t): what has been in full colour, what is to come faint, the cursor between them. `run.grip` is
+// the width that is kept for a hand beside the axis, `run.held` the range that it holds. Gives the box
+// of the curves, with the range.
 function drawPaths(canvas, run, frame) {
   const { c, width, height, size } = surface(canvas), narrow = width < 520;
-  const names = narrow ? SHORT : NAMES;
+  const names = { ...(narrow ? SHORT : NAMES), walkers: run.green ?? NAMES.walkers };
   const target = narrow ? `θ* = ${plain(run.theta_star)}` : `target θ* = ${plain(run.theta_star)}`;
-  const [low, high] = range(run), marks = ticks(low, high, height / 60);
+  const [low, high] = run.held ?? range(run), marks = ticks(low, high, height / 60), { grip = 0 } = run;
   c.font = c.face(400);
-  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 12;
+  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 12 + grip;
   c.font = c.face(700);
   const shown = BACKENDS.filter(name => name in run.theta);
   const right = Math.max(...[target, ...shown.map(n => names[n])].map(s => c.measureText(s).width));
-  const box = { left, right: width - right - 12, top: 8, bottom: height - 2.6 * size };
+  const box = { left, right: width - right - 12, top: 8, bottom: height - 2.6 * size, grip };
   const end = run.t[run.t.length - 1] || 1, now = record(run, frame);
   const X = t => box.left + (box.right - box.left) * t / end;
   const Y = θ => box.bottom - (box.bottom - box.top) * (θ - low) / (high - low);
@@ -98,6 +101,7 @@ function drawPaths(canvas, run, frame) {
     c.fillStyle = colour(words[i][1]);
     c.fillText(words[i][0], box.right + 8, y);
   });
+  return { ...box, low, high };
 }
 
 function lastFinite(values) {
@@ -113,7 +117,7 @@ function axes(c, box, rows, columns, name, size) {
   c.fillStyle = colour("soft");
   for (const [y, text] of rows) {
     line(c, [[box.left, y], [box.right, y]], colour("line"), 1);
-    c.fillText(text, box.left - 6, y);
+    c.fillText(text, box.left - 6 - (box.grip ?? 0), y);
   }
   line(c, [[box.left, box.bottom], [box.right, box.bottom]], colour("soft"), 1);
   c.textAlign = "center";
@@ -150,14 +154,18 @@ function dot(c, x, y, name) {
   c.stroke();
 }
 
-// Data, model and walkers at a frame, on a fixed scale: heights at two times can be compared.
+// Data, model and walkers at a frame, on a fixed scale: heights at two times can be compared. Below
+// them single walkers, where some are followed.
 function drawDensities(canvas, run, frame, told) {
-  const { c, width, height, size } = surface(canvas);
-  const box = { left: 4, right: width - 4, top: 4, bottom: height - 2.6 * size };
+  const { c, width, height, size } = surface(canvas), rows = run.followed ? ROW * (FOLLOWED + 1) : 0;
+  const box = { left: 4, right: width - 4, top: 4, bottom: height - (rows ? 1.4 : 2.6) * size - rows };
   const X = x => box.left + (box.right - box.left) * (x - run.low) / (run.high - run.low);
   const full = box.top + 4.4 * size;  // below the words, the height of PEAK
   const Y = ρ => Math.max(box.bottom - (box.bottom - full) * ρ / PEAK, box.top);
-  const marks = [[X(run.a), `a = ${plain(run.a)}`], [X(run.b), `b = ${plain(run.b)}`]];
+  const named = [`a = ${plain(run.a)}`, `b = ${plain(run.b)}`];
+  c.font = c.face(400);
+  const wide = named.map(text => c.measureText(text).width / 2 + 5), clear = wide[0] + wide[1];
+  const marks = apart([X(run.a), X(run.b)], clear, box.left, box.right).map((x, k) => [x, named[k]]);
   const xs = Array.from({ length: 801 }, (_, i) => run.low + (run.high - run.low) * i / 800);
   const curve = θ => xs.map(x => [X(x), Y(density(x, θ, run.a, run.b))]);
   const edge = i => X(run.low + (run.high - run.low) * i / run.bins);
@@ -177,15 +185,37 @@ function drawDensities(canvas, run, frame, told) {
   const model = told.theta[run.judged], walkers = walkersAt(run, frame);
   if (walkers) line(c, steps(walkers), colour("walkers"), 2);
   if (Number.isFinite(model)) line(c, curve(model), colour("exact"), 3);
-  axes(c, box, [], marks, "x", size);
+  axes(c, { ...box, bottom: box.bottom + rows }, [], marks, rows ? "" : "x", size);
+  if (rows) drawFollowed(c, run, frame, X, box);
   const words = [[`data: ${told.q_star.toFixed(3)} in b`, "data"]];
   if (Number.isFinite(model)) words.push([`model: ${weightB(model).toFixed(3)} in b`, "exact-ink"]);
   const share = told.mode_b.walkers;
-  if (Number.isFinite(share)) words.push([`walkers: ${share.toFixed(3)} in b`, "walkers-ink"]);
+  if (Number.isFinite(share)) words.push([`${run.negatives ?? NAMES.walkers}: ${share.toFixed(3)} in b`, "walkers-ink"]);
   c.font = c.face(700);
   c.textAlign = "left";
   words.forEach(([text, ink], i) => {
     c.fillStyle = colour(ink);
     c.fillText(text, box.left + 4, box.top + size * (0.75 + 1.3 * i));
   });
+}
+
+const FOLLOWED = 6, ROW = 6, TRAIL = 6;  // walkers; pixels of each; frames that are still seen
+
+// Single walkers, each in a row of its own: where it is, and where it was just before. A walker of
+// large weight is large.
+function drawFollowed(c, run, frame, X, { left, right, bottom }) {
+  const from = Math.max(0, frame - TRAIL);
+  line(c, [[left, bottom], [right, bottom]], colour("soft"), 1);
+  for (let j = 0; j < FOLLOWED; j++) {
+    const y = bottom + ROW * (j + 1);
+    const xs = Array.from({ length: frame - from + 1 }, (_, k) => X(run.followed.x[(from + k) * FOLLOWED + j]));
+    c.save();
+    c.globalAlpha = 0.35;
+    if (xs.every(Number.isFinite)) line(c, xs.map(x => [x, y]), colour("walkers"), 2);
+    c.restore();
+    c.fillStyle = colour("walkers");
+    c.beginPath();
+    c.arc(xs[xs.length - 1], y, 3.2 * Math.sqrt(Math.min(run.followed.w[frame * FOLLOWED + j], 3)), 0, 7);
+    c.fill();
+  }
 }

@@ -66,8 +66,8 @@ LESSONS = (
         "PCD keeps its walkers and moves them by Langevin. The modes are 12 spreads apart. "
         "What happens?",
         AIMS, 2,
-        "θ passes θ* and goes on. No walker changes mode, so the negatives do not feel θ, and θ̇ "
-        "stays as it was.",
+        "θ passes θ* and goes on. Hardly a walker changes mode, so the negatives do not feel θ, "
+        "and θ̇ stays as it was.",
         "mode collapse",
     ),
     Lesson(

@@ -35,7 +35,7 @@ ENGINE = (
 )  # fmt: skip
 ROOM = (
     "model", "draw", "player", "room/widgets", "room/controls", "room/workers", "room/editor",
-    "room/lesson", "room/stages", "room/room",
+    "room/lesson", "room/stages", "room/hands", "room/room",
 )  # fmt: skip
 LIMIT = 300_000  # bytes
 WAY = '<p><a href="../laboratory.html">All rooms and lessons</a></p>\n'

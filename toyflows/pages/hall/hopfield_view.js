@@ -37,8 +37,8 @@ function drawEnergy(canvas, frames, k) {
   const low = Math.min(...E), high = Math.max(...E), pad = 0.06 * (high - low) || 1;
   const marks = ticks(low - pad, high + pad, height / 60);
   c.font = c.face(400);
-  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 12;
-  const box = { left, right: width - 1.4 * size, top: 8, bottom: height - 2.6 * size };
+  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 18;
+  const box = { left, grip: 6, right: width - 1.4 * size, top: 8, bottom: height - 2.6 * size };
   const X = j => box.left + (box.right - box.left) * j / lastFrame();
   const Y = v => box.bottom - (box.bottom - box.top) * (v - low + pad) / (high - low + 2 * pad);
   axes(c, box, marks.map(([v, t]) => [Y(v), t]),

@@ -17,7 +17,7 @@ function levels(s) {
 
 function drawMagnetisation(canvas, frames, k, s) {
   const { c, width, height, size } = surface(canvas);
-  const box = { left: 3.2 * size, right: width - 1.4 * size, top: 10, bottom: height - 2.6 * size };
+  const box = { left: 3.5 * size, grip: 6, right: width - 1.4 * size, top: 10, bottom: height - 2.6 * size };
   const X = j => box.left + (box.right - box.left) * j / lastFrame();
   const Y = m => box.bottom - (box.bottom - box.top) * (m + 1.05) / 2.1;
   axes(c, box, ticks(-1, 1, 4).map(([v, t]) => [Y(v), t]),

@@ -3,8 +3,8 @@
 function curve(canvas, frames, k, { x, y, across, up, level, name }) {
   const { c, width, height, size } = surface(canvas), marks = ticks(...up, height / 60);
   c.font = c.face(400);
-  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 12;
-  const box = { left, right: width - 1.6 * size, top: 10, bottom: height - 2.6 * size };
+  const left = Math.max(...marks.map(([, text]) => c.measureText(text).width)) + 18;
+  const box = { left, grip: 6, right: width - 1.6 * size, top: 10, bottom: height - 2.6 * size };
   const X = v => box.left + (box.right - box.left) * (v - across[0]) / (across[1] - across[0]);
   const Y = v => box.bottom - (box.bottom - box.top) * (v - up[0]) / (up[1] - up[0]);
   axes(c, box, marks.map(([v, t]) => [Y(v), t]),

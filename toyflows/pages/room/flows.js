@@ -5,8 +5,9 @@ const normal = x => Math.exp(-Math.min(x * x / 2, 700)) / Math.sqrt(2 * π);
 const likelihood = (ops, θ, negatives) =>
   [ops.meanOfR(negatives, θ) - ops.meanOfR(ops.data, θ)];
 
+// `kept`: its walkers stay, and move.
 const base = {
-  negative: true, field: true, extra: () => ({}), rest: () => [], init: () => null,
+  negative: true, field: true, kept: false, extra: () => ({}), rest: () => [], init: () => null,
   negatives: (o, ops, θ, chains) => chains, store: (o, ops, chains) => chains,
   advance: (o, ops, θ, θ_new, chains) => chains, separated: null, check: () => "",
 };
@@ -52,7 +53,7 @@ const nce = {
 };
 
 const pcd = {
-  ...ml, field: false,
+  ...ml, field: false, kept: true,
   init: (o, ops, θ0) => (o.start === "data" ? ops.dataParticles() : ops.model(θ0)),
   negatives: base.negatives,
   advance: (o, ops, θ, θ_new, chains) => ops.move(chains, θ),

@@ -59,6 +59,8 @@ function answer(k) {
 
 // The transport waits for the answer.
 function concealing() {
+  document.body.classList.toggle("asking", questionNow() !== null);
+  document.body.classList.toggle("said", said !== null);
   for (const id of ["play", "back", "next", "scrubber"]) el(id).disabled = concealed();
   for (const [k, button] of [...el("choices").children].entries()) {
     button.disabled = said !== null;
@@ -71,8 +73,9 @@ function tellLesson(complete, right) {
   const question = questionNow();
   if (!question || said === null) return;
   const rightOne = lesson ? lesson.right : right, yours = `You said: ${question.choices[said]}.`;
+  const so = lesson ? "So it is." : `${yours} So it is.`;  // a lesson says it again in its own words
   const but = lesson ? "That is not so." : `But ${question.choices[rightOne]}.`;  // a lesson tells what is
   if (!complete) el("tells").textContent = yours;
   else if (rightOne < 0) el("tells").textContent = `${yours} See for yourself.`;
-  else el("tells").textContent = `${yours} ${said === rightOne ? "So it is." : but} ${question.tells}`;
+  else el("tells").textContent = `${said === rightOne ? so : `${yours} ${but}`} ${question.tells}`;
 }

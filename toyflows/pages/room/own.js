@@ -40,7 +40,7 @@ function ownFlow(build) {
       throw new Refused(`${name} must be a function`);
   const at = (ops, θ) => Object.assign(now, { ops, θ });
   return {
-    ...base, field: !found.start,
+    ...base, field: !found.start, kept: Boolean(found.start && found.move),
     negative: Boolean(found.start || found.negatives),
     init: (o, ops, θ0) => (at(ops, θ0), found.start ? needsCloud(found.start(), "start") : null),
     negatives(o, ops, θ, chains) {

@@ -21,10 +21,11 @@ function emptyRun(s, method) {
   const n = Math.floor((s.steps - 1) / s.every) + 2, points = Math.max(1, Math.ceil(n / FRAMES));
   const t = Float64Array.from({ length: n }, (_, k) => Math.min(k * s.every, s.steps) * s.dt);
   const b = binsOf(s.separation), last = Math.ceil((n - 1) / points);
+  const green = s.own || !core.FLOWS[s.loss].field ? "walkers" : "samples";  // those are kept, these new
   return {
     ...b, s, method, t, points, last, first: 0, judged: "grid", near: book.near, loss: s.loss ?? "own",
-    theta_star: s.theta_star, a: -s.separation / 2, b: s.separation / 2, theta: {}, mode_b: {},
-    velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: null,
+    green, negatives: s.loss === "nce" ? "noise" : green, theta_star: s.theta_star, a: -s.separation / 2, b: s.separation / 2, theta: {}, mode_b: {},
+    velocity: {}, crossings: new Float64Array(n).fill(NaN), histogram: null, followed: null, places: 0, ...inHand(),
     histograms: 0, records: 0, seen: [0, 0], left: 2, done: false, verdict: undefined, kind: "", stopped: null, began: performance.now(),
   };
 }
@@ -63,7 +64,9 @@ function heard(message, k) {
   soon();
 }
 
-function take({ from, rows, crossings, histograms }, k) {
+const rowsOfWalkers = () => new Float64Array((run.last + 1) * FOLLOWED).fill(NaN);
+
+function take({ from, rows, crossings, histograms, places }, k) {
   for (const [name, row] of Object.entries(rows))
     for (const [column, where] of [["θ", "theta"], ["velocity", "velocity"], ["modeB", "mode_b"]]) {
       const all = run[where][name] ??= new Float64Array(run.t.length).fill(NaN);
@@ -74,6 +77,11 @@ function take({ from, rows, crossings, histograms }, k) {
   for (const shares of histograms) {
     run.histogram ??= new Float32Array((run.last + 1) * run.bins);
     run.histogram.set(shares, run.bins * run.histograms++);
+  }
+  for (const { x, w } of places) {
+    run.followed ??= { x: rowsOfWalkers(), w: rowsOfWalkers() };
+    run.followed.x.set(x, FOLLOWED * run.places);
+    run.followed.w.set(w, FOLLOWED * run.places++);
   }
   run.seen[k] = from + crossings.length;
   run.records = Math.min(...run.seen);
@@ -113,7 +121,7 @@ function render() {
   const told = numbersOf(run, at), k = record(run, at);
   const seen = { t: run.t, θ: run.theta.grid, velocity: run.velocity.grid };
   const walkers = run.method.options && Number.isFinite(run.crossings[k]) ? run.s.walkers : 0;
-  el("time").textContent = `densities at t = ${clock(told.t)}`;
+  el("time").textContent = `densities${run.followed ? ` and ${FOLLOWED} walkers` : ""} at t = ${clock(told.t)}`;
   el("clock").textContent = `t = ${clock(told.t)}`;
   el("scrubber").max = run.last;
   el("scrubber").value = at;
@@ -127,7 +135,7 @@ function render() {
   tellLesson(complete, book.question.words.findIndex(words => words.includes(run.kind)));
   drawStages(run, at);
   readout(told);
-  drawPaths(el("paths"), concealed() ? startOf(run) : run, at);
+  placeGrips(drawPaths(el("paths"), concealed() ? startOf(run) : run, at));
   drawDensities(el("densities"), run, at, told);
   for (const name of ["paths", "densities"]) el(name).setAttribute("aria-label", aloud(told));
 }
@@ -144,8 +152,7 @@ function verdictShown(complete) {
   el("message").textContent = complete && verdict ? book.messages[verdict.kind].replace("{}", title) : title;
   let says = "at the end of the run.";
   if (complete && verdict) says = `${verdict.kind}. ${minus(verdict.says)}`;
-  else if (complete && verdict === null)
-    says = "none: it could not be computed here.";
+  else if (complete && verdict === null) says = "none: it could not be computed here.";
   else if (complete) says = "the exact law is followed on …";
   el("says").textContent = says;
 }
@@ -158,12 +165,12 @@ function readout(told) {
     element("b", { textContent: name }), part(`θ = ${signed(θ)}`),
     part(`q = ${Number.isFinite(q) ? q.toFixed(3) : "–"}`));
   el("readout").replaceChildren(
-    ...BACKENDS.filter(n => n in run.theta).map(n => cell(SHORT[n], INK[n], told.theta[n], told.q[n])),
+    ...BACKENDS.filter(n => n in run.theta).map(n => cell(n === "walkers" ? run.green : SHORT[n], INK[n], told.theta[n], told.q[n])),
     cell("target", "data", told.theta_star, told.q_star));
 }
 
 function aloud(told) {
-  const θ = BACKENDS.filter(n => n in run.theta).map(n => `${NAMES[n]} ${signed(told.theta[n])}`);
+  const θ = BACKENDS.filter(n => n in run.theta).map(n => `${n === "walkers" ? run.green : NAMES[n]} ${signed(told.theta[n])}`);
   return `${run.method.title} at t = ${clock(told.t)}: θ is ${θ.join(", ")}; `
     + `target ${signed(told.theta_star)}.`;
 }
@@ -309,6 +316,7 @@ function start() {
   open_desk(null);
   editor(adopt);
   wire();
+  grips();
   window.addEventListener("hashchange", read);
   el("predict").addEventListener("change", event => predicting(event.target.checked));
   el("stage").addEventListener("click", nextStage);

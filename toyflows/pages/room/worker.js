@@ -2,6 +2,7 @@
 
 const PIECE = 25;  // ms between two messages
 const BEAT = 300;  // ms between two signs of life
+const FOLLOWED = 6;  // walkers
 const core = engine(constants);
 const channel = new MessageChannel();
 let current = null;  // number of the live run that is wanted
@@ -23,10 +24,16 @@ function histogram({ x, w }, { low, high, bins }) {
   return w ? counts : counts.map(n => n / x.length);
 }
 
+// The places of the first walkers, and their weights: 1 on average.
+function followed({ chains, ops }) {
+  const x = chains.x.slice(0, FOLLOWED), w = ops.weights(chains);
+  return { x, w: x.map((_, j) => (w ? w[j] * w.length : 1)) };
+}
+
 // What was seen of all backends since the last message.
 class Piece {
   constructor(from) {
-    Object.assign(this, { from, rows: {}, crossings: [], histograms: [] });
+    Object.assign(this, { from, rows: {}, crossings: [], histograms: [], places: [] });
   }
   see(courses, bins, frame) {
     for (const [name, run] of Object.entries(courses)) {
@@ -42,6 +49,7 @@ class Piece {
       walkers.ops.weights?.(walkers.negatives);
       this.histograms.push(histogram(walkers.negatives, bins));
     }
+    if (frame && walkers?.flow.kept) this.places.push(followed(walkers));
   }
 }
 
