@@ -168,7 +168,7 @@ class Row:
         """The names of the lines at the right edge, at the heights where the lines are."""
         low, high = self.left.get_ylim()
         gap = GAP * (1 if self.single else 2.1) * (high - low)
-        heights = _within(low, high, gap, _apart(list(now.values()), gap))
+        heights = _apart(list(now.values()), gap, low, high)
         for name, y in zip(now, heights, strict=True):
             self.names[name].xy = (self.left.get_xlim()[1], y)
             self.names[name].set_text(_named(name, now[name]))
@@ -182,15 +182,6 @@ class Row:
             self.stairs.set_data(told.heights[step])
             share = told.paths["walkers"].mode_b[told.record(step)]
             self.many.set_text(f"walkers: {share:.3f} in b")
-
-
-def _within(low: float, high: float, gap: float, heights: list[float]) -> list[float]:
-    """Heights that are `gap` apart, moved into the picture where they are beyond it."""
-    out, order = list(heights), sorted(range(len(heights)), key=lambda i: heights[i])
-    for rank, i in enumerate(order):
-        above = len(order) - 1 - rank
-        out[i] = min(max(out[i], low + gap * rank), high - gap * above)
-    return out
 
 
 def _drawn(told: Told) -> list[str]:

@@ -100,15 +100,18 @@ def _lines(axes: Axes, run: Run) -> None:
     names = style.NAME | {"target": rf"target $\theta_*$ = {style.number(star, '.4g')}"}
     colours = style.COLOUR | {"target": style.DATA, "theory": FORMULA}
     low, high = axes.get_ylim()
-    for name, y in zip(ends, _apart(list(ends.values()), 0.075 * (high - low)), strict=True):
+    gap = 0.075 * (high - low)
+    heights = _apart(list(ends.values()), gap, low + gap / 2, high)
+    for name, y in zip(ends, heights, strict=True):
         axes.annotate(
             names[name], (end, y), xytext=(8, 0), textcoords="offset points", va="center",
             color=colours[name], fontweight="bold", annotation_clip=False, fontsize=14,
         )  # fmt: skip
 
 
-def _apart(wanted: list[float], gap: float) -> list[float]:
-    """Heights at least `gap` apart, as near to the wanted ones as their groups allow."""
+def _apart(wanted: list[float], gap: float, low: float, high: float) -> list[float]:
+    """Heights at least `gap` apart, as near to the wanted ones as their groups allow; none below
+    `low` and, as far as there is room, none above `high`."""
     order = sorted(range(len(wanted)), key=lambda i: wanted[i])
     groups: list[list[int]] = []
     for i in order:
@@ -121,6 +124,10 @@ def _apart(wanted: list[float], gap: float) -> list[float]:
     for group in groups:
         for k, i in enumerate(group):
             out[i] = _middle(group, wanted) + gap * (k - (len(group) - 1) / 2)
+    for rank, i in enumerate(reversed(order)):
+        out[i] = min(out[i], high - gap * rank)
+    for rank, i in enumerate(order):
+        out[i] = max(out[i], low + gap * rank)
     return out
 
 

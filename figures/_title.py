@@ -41,8 +41,9 @@ def check(title: str, claim: Mapping[str, Any], says: Says | None = None) -> Non
         known = [*_numbers(dict(enumerate(lines))), float(len(lines))]
         _numbers_known(part, NUMBER.findall(part) + words, known)
         for pattern, held in ((WHOLE, _whole), (MOST, _most)):
-            if pattern.search(part) and not any(map(held, lines)):
-                raise ClaimError(f"the title says {pattern.search(part)[0]!r} in {part!r}, which "
+            found = pattern.search(part)
+            if found and not any(map(held, lines)):
+                raise ClaimError(f"the title says {found[0]!r} in {part!r}, which "
                                  f"no line of {', '.join(names)} holds")  # fmt: skip
 
 
@@ -58,7 +59,7 @@ def _covered(title: str, says: Says) -> None:
         raise ClaimError(f"the title says {rest.strip()!r}, which no part of SAYS proves")
 
 
-def _lines(name: str, claim: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _lines(name: str, claim: Mapping[str, Any]) -> list[dict[Any, Any]]:
     """The comparisons of this name, or of all that begin with it."""
     stem = name.removesuffix("…")
     found = [

@@ -25,10 +25,8 @@ from toyflows.stats import Checked, at_least, close
 ORDER = 502
 SAYS = {
     "Four letters share 300 weights": ("rank of W with its diagonal", "weights"),
-    "crosstalk moves most margins away from 24": (
-        "share of the bits that it moves",
-        "signal, least",
-    ),
+    "crosstalk moves most margins": ("share of the bits that it moves",),
+    "away from 24": ("signal, least", "signal, most"),
 }
 SIDE, UNITS = 5, (0, 2, 6, 12, 18, 22)
 

@@ -10,11 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from PIL import Image
 
+import toyflows
 from toyflows.errors import InputError
-from toyflows.figures import _look, _make, _registry, _style
+from toyflows.figures import _look, _make, _registry, _signature, _style
 from toyflows.figures._look import Look
 
 FIGURE = '''"""Two panels and a map.
@@ -167,6 +171,30 @@ def test_what_cannot_be_is_refused(
     assert end.value.code == 2
     assert said in capsys.readouterr().err
     assert not two.exists()
+
+
+@given(st.lists(st.floats(-30, 30), min_size=1, max_size=6), st.floats(0.1, 2))
+def test_names_at_the_ends_of_lines_are_apart_and_on_the_axes(
+    ends: list[float], gap: float
+) -> None:
+    low, high = -15.0, 15.0
+    found = sorted(_signature._apart(ends, gap, low, high))
+    assert found[0] >= low
+    assert found[-1] <= high + 1e-9
+    assert all(np.diff(found) >= gap - 1e-9)
+    if len(ends) == 1 and low <= ends[0] <= high:
+        assert found == ends
+
+
+def test_the_target_of_a_success_is_named_above_the_axis() -> None:
+    """All lines end at θ*, near the lowest of the picture: four names for one place."""
+    figure = toyflows.flow("ml", q_star=0.8, time=20.0, walkers=1000).plot()
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    names = [t for t in axes.texts if isinstance(t, Annotation)]
+    assert len(names) >= 3
+    boxes = [t.get_window_extent() for t in names]
+    assert min(box.y0 for box in boxes) > axes.get_window_extent().y0 - 2
 
 
 def test_looks_are_checked() -> None:

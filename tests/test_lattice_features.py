@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from scipy.optimize import approx_fprime
+from typer.testing import CliRunner
 
+from toyflows.cli.main import app
 from toyflows.errors import InputError
 from toyflows.lattice import features, rbm_train
 from toyflows.lattice.features import Labelled, Part
@@ -99,6 +102,30 @@ def test_labels_are_drawn_and_judged_by_others(model: Model) -> None:
     assert by["pixels", 8] < 0.2
     again = features.summary(list(features.compare(model, data, (1, 8), 2)))
     assert again == rows
+
+
+def test_the_command_tells_errors_and_refuses_in_one_line(model: Model, tmp_path: Path) -> None:
+    path = model.save(tmp_path / "strokes.npz")
+    words = ["rbm", "classify", str(path), "--labels", "1,2", "--seeds", "2"]
+    done = CliRunner().invoke(app, words, catch_exceptions=False)
+    assert done.exit_code == 0, done.stderr
+    head, *_ = done.stdout.splitlines()
+    assert head == "share of 6 test images misread, mean of 2 draws of the labelled images"
+    assert all(way in " ".join(done.stdout.split()) for way in ("pixels", "features", "labels"))
+    told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert len(told["errors"]) == 2 * len(features.WAYS)
+    assert told["classes"] == 2
+    for wrong, why in (
+        (["--labels", "x"], "--labels x: must be whole numbers"),
+        (["--labels", "0"], "--labels 0: must be 1 to 14"),
+        (["--labels", "15"], "--labels 15: must be 1 to 14"),
+        (["--seeds", "1"], "--seeds 1: must be 2 to 100"),
+    ):
+        bad = CliRunner().invoke(app, ["rbm", "classify", str(path), *wrong])
+        assert bad.exit_code == 2
+        assert bad.stderr.startswith("toyflows: ")
+        assert why in bad.stderr
+        assert bad.stderr.count("\n") == 1
 
 
 def test_bars_have_no_classes() -> None:

@@ -190,15 +190,17 @@ def test_two_layers_draw_and_go_on_bit_for_bit(bars: Path, deep: Path, tmp_path:
         assert told["right"] >= 15
         with np.load(tmp_path / f"{start}.npz") as file:
             assert all(file[name].shape == (30, 3, 3) for name in file.files)
-    for name, steps in (("a", 12), ("b", 7)):
-        train_on(bars, tmp_path / f"{name}.npz", steps)
-    done = call("train", "--steps", 12, "--resume", "--out", tmp_path / "b.npz")
-    assert done.exit_code == 0, done.stderr
-    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    for hidden in (5, 9):  # 9: begun as the lower one, turned over
+        files = [tmp_path / f"{name}{hidden}.npz" for name in "ab"]
+        for file, steps in zip(files, (12, 7), strict=True):
+            assert train_on(bars, file, steps, "--hidden", hidden).exit_code == 0
+        done = call("train", "--steps", 12, "--resume", "--out", files[1])
+        assert done.exit_code == 0, done.stderr
+        assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def train_on(below: Path, out: Path, steps: int, *more: object) -> Result:
-    words = ["--on", below, "--steps", steps, "--hidden", 5, "-p", "every=5", *more]
+    words = ["--on", below, "--steps", steps, "-p", "every=5", *more]
     return call("train", *words, "--out", out)
 
 

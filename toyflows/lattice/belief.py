@@ -36,7 +36,8 @@ def lift(rbm: RBM, v: Array, seed: int, step: int) -> Array:
 def decode(rbm: RBM, h: Array, seed: int) -> tuple[Array, Array]:
     """Draws of v given h (N, m), (N, n), and the probabilities that they were drawn with."""
     x = h.astype(rbm.W.dtype) @ rbm.W.T
-    return _drawn(x, rbm.a, seed, 0, DECODED), expit(x + rbm.a)
+    with np.errstate(under="ignore"):
+        return _drawn(x, rbm.a, seed, 0, DECODED), expit(x + rbm.a)
 
 
 def _drawn(x: Array, bias: Array, seed: int, step: int, stream: int) -> Array:
@@ -121,4 +122,4 @@ class Belief:
 
 def turned(rbm: RBM) -> RBM:
     """The RBM turned over, as a copy that may be learned: with it B is log p_1."""
-    return RBM(*(np.array(x) for x in (rbm.T.W, rbm.T.a, rbm.T.b)))
+    return RBM(*(np.array(x, order="C") for x in (rbm.T.W, rbm.T.a, rbm.T.b)))

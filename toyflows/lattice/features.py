@@ -2,8 +2,8 @@
 
     linear     softmax(φ(v) V + c), φ(v) the pixels v or the features p(h = 1 | v): least mean
                cross-entropy + ½λ|V|², from V = 0
-    network    softmax(σ(vW + b) V + c), all of it learned, from the RBM's W and b ("pre-trained") or
-               from W = noise/√n and b = 0, and V = c = 0; λ pulls to these starts, ½λ|θ − θ_0|²
+    network    softmax(σ(vW + b) V + c), all of it learned, from the RBM's W and b ("pre-trained")
+               or from W = noise/√n and b = 0, and V = c = 0; ½λ|θ − θ_0|² of W and V, from θ_0
 
 λ is the one of DECAYS that reads most of the images to choose by, for each way by itself; the error
 is the share of test images that are misread. Of two layers the features are the upper ones, and a
@@ -13,7 +13,7 @@ network begins with the lower W and b. Source: Hinton & Salakhutdinov (2006), wh
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from toyflows.seeds import stream
 
 WAYS = ("pixels", "features", "network, random start", "network, pre-trained")
 DECAYS = (1e-4, 1e-3, 1e-2)
-STEPS = 100  # of L-BFGS
+STEPS = 60  # of L-BFGS
 Read = Callable[[Array], Array]  # scores (N, K) of images
 
 
@@ -89,12 +89,14 @@ class Score(NamedTuple):
     decay: float
 
 
-def compare(model: Model, data: Labelled, labels: tuple[int, ...], seeds: int) -> Iterator[Score]:
+def compare(
+    model: Model, data: Labelled, labels: Sequence[int], seeds: int, ways: Sequence[str] = WAYS
+) -> Iterator[Score]:
     """Every way at every number of labels, over seeds 0 … of which images are labelled."""
     for each in labels:
         for seed in range(seeds):
             part = data.some(each, stream(seed, "labels", each))
-            for way in WAYS:
+            for way in ways:
                 yield _score(way, model, data, part, seed, each)
 
 
@@ -113,7 +115,8 @@ def summary(scores: list[Score]) -> list[dict[str, Any]]:
 def features(model: Model, v: Array) -> Array:
     """p(h = 1 | v), (N, m); of two layers p(k = 1 | h) at h = p(h = 1 | v)."""
     for rbm in filter(None, (model.state.lower, model.state.rbm)):
-        v = expit(v @ rbm.W + rbm.b).astype(np.float32)
+        with np.errstate(under="ignore"):
+            v = expit(v @ rbm.W + rbm.b).astype(np.float32)
     return v
 
 
@@ -163,7 +166,7 @@ def fit(start: list[Array], part: Part, decay: float) -> Read:
         slope = np.concatenate([g.ravel() for g in slopes]).astype(np.float64)
         return value + 0.5 * decay * float(away @ away), slope + decay * away
 
-    with np.errstate(under="ignore"):
+    with np.errstate(under="ignore"):  # of q and of slopes
         found = minimize(loss, θ0, jac=True, method="L-BFGS-B", options={"maxiter": STEPS})
     weights = unpacked(found.x)
     return lambda v: _scores(weights, v)[0]
@@ -172,8 +175,9 @@ def fit(start: list[Array], part: Part, decay: float) -> Read:
 def _scores(weights: list[Array], v: Array) -> tuple[Array, Array]:
     """Scores (N, K), and what the softmax's layer sees."""
     *first, V, c = weights
-    h = expit(v @ first[0] + first[1]) if first else v
-    return h @ V + c, h
+    with np.errstate(under="ignore"):
+        h = expit(v @ first[0] + first[1]) if first else v
+        return h @ V + c, h
 
 
 def _loss(weights: list[Array], part: Part) -> tuple[float, list[Array]]:
