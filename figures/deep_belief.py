@@ -53,7 +53,7 @@ def compute(scale: float, seed: int) -> dict[str, Array]:
     return {
         "bound": bound, "log_p": log_p, "alone": np.array(alone),
         "W": lower.state.rbm.W.astype(float),
-        "drawn": np.array([np.reshape(v, (-1, SIZE, SIZE)) for v in drawn]),
+        "drawn": np.array([np.asarray(v).reshape(-1, SIZE, SIZE) for v in drawn]),
     }  # fmt: skip
 
 
@@ -101,7 +101,7 @@ def _exact(steps: int, seed: int) -> tuple[Array, Array, float]:
     return bound, log_p, float(w @ lower.log_likelihood(v))
 
 
-def _stepped(net: Belief, v: Array, w: Array) -> Belief:
+def _stepped(net: Belief, v: Any, w: Array) -> Belief:
     """After one step up the exact gradient of the mean bound."""
     up = net.statistics(v, w).minus(net.upper.statistics())
     old = net.upper.W, net.upper.a, net.upper.b

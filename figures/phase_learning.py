@@ -80,7 +80,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
             blurred = int(name.startswith("denoising"))
             out[f"{name}: unlike, and not beside the line"] = at_most("points", far, blurred)
         if name in ("score-matching", "cd"):
-            tenth = int(np.searchsorted(seen.ys, 0.1 * seen.ys[-1] * (1 - 1e-9)))
+            tenth = int(np.searchsorted(seen.ys, 0.1 * float(seen.ys[-1]) * (1 - 1e-9)))
             before = np.array(seen.xs)[works[tenth]].max()
             out[f"{name}: distance that ten times the time buys"] = at_most(
                 "distance", float(reach - before), 3.0
@@ -98,9 +98,8 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
 def draw(fig: Figure, data: dict[str, Array]) -> None:
     """A map for each method that time limits."""
     fig.set_size_inches(12.8, 7.4)
-    charts = [_limited(_chart(data, show)) for show in ("verdict", "share")]
-    titles = [TITLES[str(panel.name)] for panel in charts[0].panels]
-    _map.beside(fig, *charts, titles)
+    regions, shares = (_limited(_chart(data, show)) for show in ("verdict", "share"))
+    _map.beside(fig, regions, shares, [TITLES[str(panel.name)] for panel in regions.panels])
 
 
 def _limited(seen: Chart) -> Chart:

@@ -62,8 +62,10 @@ class Labelled:
             if c.data == "glyphs"
             else folder.load(c.data, c.size, labelled=True)
         )
-        cuts = (Part(cut(p.x, c.threshold), p.y) for p in (parts.train, parts.valid, parts.test))
-        return cls(*cuts, len(parts.classes))
+        train, valid, test = (
+            Part(cut(p.x, c.threshold), p.y) for p in (parts.train, parts.valid, parts.test)
+        )
+        return cls(train, valid, test, len(parts.classes))
 
     def check(self, labels: tuple[int, ...]) -> None:
         """Raises InputError("labels") for more images of each class than there are."""

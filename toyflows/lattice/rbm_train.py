@@ -212,8 +212,8 @@ def judge(config: Config, state: State, data: Data, norm: float) -> Seen:
         p, _ = rbm.up(v, config.seed, step)
         p, _ = rbm.down(p, config.seed, step)
         error = float(np.mean((v - p) ** 2, dtype=np.float64))
-        images = data.train[:JUDGED], data.valid[:JUDGED]
-        return Seen(step, *map(mean_log, images), error, norm)
+        learned, held_out = mean_log(data.train[:JUDGED]), mean_log(data.valid[:JUDGED])
+        return Seen(step, learned, held_out, error, norm)
 
 
 # ---- files
