@@ -161,11 +161,11 @@ def test_every_method_s_options_are_controls_whose_ends_the_method_accepts() -> 
 
 def test_a_guess_is_read_or_left_out() -> None:
     """What page.js says of it, "θ,word"; and of an address, with what is refused."""
-    assert _guess.told("1.25,mode collapse") == {"guess": "1.25", "word": "mode collapse"}
-    assert _guess.told(",biased") == {"word": "biased"}
-    assert _guess.told("-3,") == {"guess": "-3"}
+    assert _guess.told({}, "1.25,mode collapse") == {"guess": "1.25", "word": "mode collapse"}
+    assert _guess.told({}, ",biased") == {"word": "biased"}
+    assert _guess.told({}, "-3,") == {"guess": "-3"}
     for text in ("", ",", "11,", "nan,learns", "1e999,<b>", *HOSTILE):
-        assert _guess.told(text) == {} or text == "1,5"
+        assert _guess.told({}, text) == {} or text == "1,5"
     kept, refused = _guess.read({"guess": "-10.5", "word": "biased"})
     assert kept == {"word": "biased"}
     assert refused == ["guess = -10.5: must be -10 … 10"]

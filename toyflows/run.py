@@ -327,17 +327,13 @@ def _run(
 
 
 def _walkers(target: Target, s: RunSettings, threads: int) -> Any:
-    from toyflows.backends.walkers import Walkers  # numba: not before it is needed
-
-    if target.mixture.dimension == 2:
-        from toyflows.backends.plane import PlaneWalkers
-
-        return PlaneWalkers(target, s.dt, s.walkers, s.seed, threads)
-    if not target.mixture.closed_forms:
-        from toyflows.backends.energies import EnergyWalkers
-
-        return EnergyWalkers(target, s.dt, s.walkers, s.seed, threads)
-    return Walkers(target, s.dt, s.walkers, s.seed, threads)
+    if target.mixture.closed_forms:  # numba: not before it is needed
+        from toyflows.backends.walkers import Walkers as Kind
+    elif target.mixture.dimension == 1:
+        from toyflows.backends.energies import EnergyWalkers as Kind
+    else:
+        from toyflows.backends.plane import PlaneWalkers as Kind
+    return Kind(target, s.dt, s.walkers, s.seed, threads)
 
 
 def _fitted(
@@ -391,15 +387,12 @@ def _with_model(
 
 
 def _with_law(
-    method: Flow, target: Target, s: RunSettings, names: list[str],
-    asked: str | Sequence[str] | None,
-) -> list[str]:  # fmt: skip
-    """The backends without the exact law where a step has none (in a plane). Raises NoExactLaw
-    where that alone is asked for."""
-    if "grid" not in names:
-        return names
+    method: Flow, target: Target, s: RunSettings, names: list[str], asked: Any
+) -> list[str]:
+    """The backends but the exact law where a step has none; NoExactLaw if it alone is asked for."""
     try:
-        solve.run(method, exact_law(target, s.dt), s.theta0, 1, s.rate)
+        if "grid" in names:
+            solve.run(method, exact_law(target, s.dt), s.theta0, 1, s.rate)
     except NoExactLaw:
         if asked and names == ["grid"]:
             raise

@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
@@ -89,8 +89,7 @@ class Grid:
         return self
 
     def with_step(self, h: float) -> Grid:
-        kind: Any = type(self)  # a Grid itself: mypy takes the hash of its instances
-        found: Grid = _grid(kind, self.target, h)
+        found: Grid = _grid(cast(Any, type(self)), self.target, h)
         return found.remembering(self.memory) if self.memory else found
 
     def remembering(self, memory: dict[str, Any]) -> Grid:

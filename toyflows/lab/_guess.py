@@ -16,11 +16,12 @@ CONTROLS = (
 )
 
 
-def read(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """The guess as it stands in an address, and what was refused of it."""
-    kept, refused = {}, []
+def read(given: Mapping[str, str], asked: bool = True) -> tuple[dict[str, str], list[str]]:
+    """An address with its guess as it is written here, and what was refused of it; a room that is
+    not asked has none."""
+    kept, refused = {n: v for n, v in given.items() if n not in ("guess", "word")}, []
     for control in CONTROLS:
-        if control.name in given:
+        if asked and control.name in given:
             try:
                 kept[control.name] = control.write(control.read(given[control.name]))
             except InputError as error:
@@ -28,6 +29,8 @@ def read(given: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
     return kept, refused
 
 
-def told(message: str) -> dict[str, str]:
-    """That of page.js, "θ,word": either may be empty; what it cannot mean is left out."""
-    return read(dict(zip((c.name for c in CONTROLS), message.split(","), strict=False)))[0]
+def told(given: Mapping[str, str], message: str) -> dict[str, str]:
+    """The address after the message of page.js, "θ,word": either may be empty; what it cannot mean
+    is left out."""
+    kept, _ = read(given, False)
+    return read(kept | dict(zip((c.name for c in CONTROLS), message.split(","), strict=False)))[0]

@@ -51,12 +51,10 @@ class Visit(Post):
         self.look = Look(self.given.get("dark") == "1", self.given.get("large") == "1")
         self.hidden = tuple(self.given.get("hide", "").split(",")) if "hide" in self.given else ()
         self.values, refused = _controls.read(room.controls(self.given), self.given)
-        self.step = self._number("step", room.steps, 0, room.most, refused)
-        self.step = min(self.step, self.last)
+        self.step = min(self._number("step", room.steps, 0, room.most, refused), self.last)
         self.speed = self._number("speed", room.speed, 1, 100_000, refused)
-        expected, bad = _guess.read(self.given if room.staged else {})
+        self.given, bad = _guess.read(self.given, room.staged)
         refused += bad
-        self._guessed(expected)
         self.scene: Scene | None = None
         self.frame: Frame = {}
         self.awaited: Job | None = None  # its answer has not come
@@ -161,8 +159,7 @@ class Visit(Post):
         elif what == "seed" and "seed" in self.values:
             self.change({"seed": (self.values["seed"] + 1) % 1_000_000})
         elif what == "data":
-            settings = {"room": self.room.name, "step": self.step, **self.values}
-            numbers = arrays(self.frame, settings)
+            numbers = arrays(self.frame, {"room": self.room.name, "step": self.step, **self.values})
             self.give(f"{self.room.name}.npz", "application/octet-stream", numbers)
         elif what == "film":
             self.save_film()
@@ -173,14 +170,9 @@ class Visit(Post):
         elif (name := what.partition(":")[0]) in ("light", "guess") and self.room.staged:
             said = what.partition(":")[2]
             if name == "guess":
-                self._guessed(_guess.told(said))
+                self.given = _guess.told(self.given, said)
                 self._tell_address()
             getattr(self.view, name)(said.partition(",")[0])
-
-    def _guessed(self, expected: Mapping[str, str]) -> None:
-        """What the class expects stands in the address."""
-        self.given = {n: v for n, v in self.given.items() if n not in ("guess", "word")}
-        self.given |= expected
 
     def play(self, on: bool) -> None:
         """Runs on, a frame after the other, or stops."""
