@@ -159,7 +159,7 @@ def _section(out: Path, figure: str, entry: dict[str, Any] | None, failure: str 
         caption = f"<figcaption>\n{_paragraphs(entry['caption'])}\n</figcaption>"
         parts += [
             f"<figure>\n{_picture(out, entry)}\n{caption}\n</figure>",
-            _claim(entry["claim"]),
+            _claim(figure, entry["claim"]),
             f'<p class="made">{_made(out, figure, entry)}</p>',
             *(f'<p class="made">{w}: {_command(c)}</p>' for w, c in _see.commands(figure).items()),
         ]
@@ -219,19 +219,21 @@ def _paragraphs(text: str) -> str:
     """Paragraphs; what is indented in the docstring is a formula, and stays as it is."""
     blocks = [block for block in re.split(r"\n\s*\n", text) if block.strip()]
     return "\n".join(
-        f"<pre>{escape(block)}</pre>" if block.startswith(" ") else f"<p>{_prose(block)}</p>"
+        f'<pre tabindex="0">{escape(block)}</pre>'
+        if block.startswith(" ")
+        else f"<p>{_prose(block)}</p>"
         for block in blocks
     )
 
 
-def _claim(claim: dict[str, Any]) -> str:
+def _claim(figure: str, claim: dict[str, Any]) -> str:
     """The checked numbers as a table; empty where the figure claims nothing."""
     if not claim:
         return ""
     rows = "\n".join(_row(name, value) for name, value in claim.items())
-    heads = "".join(f'<th scope="col">{c}</th>' for c in ("", "found", "expected", "±"))
+    heads = "".join(f'<th scope="col">{c}</th>' for c in ("claim", "found", "expected", "±"))
     return f"""<details><summary>Checked: {len(claim)} numbers</summary>
-<div class="claim" tabindex="0" role="region" aria-label="Checked numbers"><table>
+<div class="claim" tabindex="0" role="region" aria-label="Checked numbers of {figure}"><table>
 <thead><tr>{heads}</tr></thead>
 <tbody>
 {rows}

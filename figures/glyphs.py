@@ -32,6 +32,7 @@ SAYS = {
     "eight kinds of impostor": ("kinds of impostor",),
     "and fonts never seen": ("AUROC, held-out fonts", "fonts held out"),
 }
+IMPOSTORS = len(shifted.SETS) - 1  # without the letters in new fonts
 COLUMNS, ROWS, SHOWN = 14, 4, 10
 REMADE = "Q"
 EASY = ("uniform noise", "Gaussian noise", "blobs", "inverted", "shuffled patches")
@@ -88,7 +89,7 @@ def claim(data: dict[str, Array]) -> dict[str, Checked | float]:
     )
     out: dict[str, Checked | float] = {
         "classes": close("classes", counts.shape[1], 42),
-        "kinds of impostor": close("kinds", len(shifted.SETS) - 1, 8),
+        "kinds of impostor": close("kinds", IMPOSTORS, 8),
         "fonts held out": close("fonts", data["fonts"][1], 4),
         "images": close("images", total, 42 * 385),
         "fewest of a class": close("fewest of a class", counts.sum(axis=0).min(), 385),

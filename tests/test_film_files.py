@@ -72,7 +72,7 @@ def by_time(pictures: Pictures, durations: list[int], fps: int, frames: int) -> 
 
 
 def test_a_gif_shows_the_frames(pcd: film.Film, frames: Pictures, tmp_path: Path) -> None:
-    """255 colours for all: no pixel is off by more than 48 of 255, the mean by less than 0.3, the
+    """255 colours for all: no pixel is off by more than 64 of 255, the mean by less than 0.3, the
     colours of the roles are exact, and what stands still has the same colour in each frame."""
     told: list[int] = []
     path = pcd.save(tmp_path / "a.gif", told.append)
@@ -85,7 +85,7 @@ def test_a_gif_shows_the_frames(pcd: film.Film, frames: Pictures, tmp_path: Path
     seen = by_time(pictures, durations, pcd.fps, pcd.frames)
     for frame, picture in zip(frames, seen, strict=True):
         off = np.abs(frame.astype(int) - picture.astype(int))
-        assert off.max() <= 48
+        assert off.max() <= 64
         assert off.mean() < 0.3
         for colour in (DATA, EXACT, WALKERS):
             there = np.all(frame == rgb(colour), axis=2)

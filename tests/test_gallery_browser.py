@@ -65,8 +65,7 @@ def test_it_is_small_and_needs_its_own_folder_only(page: Any, gallery: Path) -> 
     assert page.get_by_text("figures one rbm").first.is_visible()
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1280)])
 def test_axe_finds_no_fault(page: Any, scheme: str, width: int) -> None:
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 900})
