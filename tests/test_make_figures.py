@@ -746,7 +746,7 @@ def test_prose_in_the_gallery() -> None:
     assert _gallery._paragraphs(text).splitlines() == [
         "<p>d &lt; 2: e<sup>−d²/8</sup></p>",
         "<p>next<sup>&amp;</sup></p>",
-        "<pre>    e^{−t}</pre>",
+        '<pre tabindex="0">    e^{−t}</pre>',
     ]
     assert _gallery._prose(low) == (
         "ρ<sub>θ</sub>, ∂<sub>x</sub>U<sub>θ</sub>, ᾱ<sub>T</sub>, x<sub>k+1</sub>, "
