@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,8 +53,8 @@ PLAIN = re.compile(
 def symbols(figure: Figure) -> None:
     """One notation in all words of a figure but its sentence: θ, θ_* and d in d = 4 are italic."""
     for axes in figure.axes:
-        titles = [axes.title, axes._left_title, axes._right_title]  # type: ignore[attr-defined]
-        for text in (*axes.texts, *titles, axes.xaxis.label, axes.yaxis.label):
+        words = [child for child in axes.get_children() if isinstance(child, Text)]
+        for text in (*words, axes.xaxis.label, axes.yaxis.label):
             parts = text.get_text().split("$")
             parts[::2] = [PLAIN.sub(_italic, part) for part in parts[::2]]
             text.set_text("$".join(parts))

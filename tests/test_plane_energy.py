@@ -114,6 +114,15 @@ def test_weights_in_the_plane_estimate_log_Z() -> None:
     assert stats.mean("Z", seen, 1.0, bias=5e-3).detects < 0.1
 
 
+def test_who_crosses_the_middle_of_the_first_axis_is_counted() -> None:
+    """By x_1 alone; of a ladder, in its coldest cloud."""
+    ops = PlaneWalkers(Target.of_model(SAME, 0.7), 0.1, 4)
+    before = Cloud(np.array([[-1.0, -1.0, 1.0, 2.0], [3.0, -3.0, 3.0, -3.0]]))
+    after = Cloud(np.array([[1.0, -2.0, -1.0, 2.0], [-3.0, 3.0, 3.0, 3.0]]))
+    assert ops.crossed(before, after) == ops.crossed((before, after), (after, before)) == 2
+    assert ops.crossed(before, before) == 0
+
+
 def test_walkers_gathered_on_nodes_keep_their_mean() -> None:
     x = np.random.default_rng(2).normal(size=(2, 100))
     grid = exact_law(Target.of_model(SAME, 0.7), 0.1)

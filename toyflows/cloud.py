@@ -119,6 +119,12 @@ class Cloud:
             return float(1.0 / np.sum(self.weights**2))
 
 
+def log_weights(w: Array) -> Array:
+    """log w with log 0 = −∞, said on purpose."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(w))
+
+
 WINDOW, FAR = 6.0, 54  # of the sinc, in nodes: its deviation, and where it is cut at e^{−40}
 
 

@@ -27,7 +27,7 @@ import numpy as np
 from toyflows.backends import pairs
 from toyflows.backends.base import LogG, Slope, check_tilted, law_mean, method_of, only_walkers
 from toyflows.backends.noised import REACH, noised
-from toyflows.cloud import Array, Cloud, counted
+from toyflows.cloud import Array, Cloud, counted, log_weights
 from toyflows.errors import NoExactLaw
 from toyflows.mixture import Law, Mixture
 from toyflows.state import Particles
@@ -119,10 +119,10 @@ class Grid:
         with np.errstate(under="ignore"):
             parts = [(1 - p) * first.weights, p * second.weights]
             if np.array_equal(first.x, second.x):
-                return Cloud(first.x, _log(parts[0] + parts[1]))
+                return Cloud(first.x, log_weights(parts[0] + parts[1]))
             # Equal nodes become one: else a buffer, blended at each step, would grow for ever.
             x, at = np.unique(np.concatenate([first.x, second.x]), return_inverse=True)
-            return Cloud(x, _log(np.bincount(at, np.concatenate(parts)).astype(np.float64)))
+            return Cloud(x, log_weights(np.bincount(at, np.concatenate(parts)).astype(np.float64)))
 
     def pick(self, cloud: Cloud, one_in: int) -> Cloud:
         return cloud
@@ -146,7 +146,7 @@ class Grid:
             up, down = w[i] * A, v[j] * B
             w[i] = np.maximum(w[i] + (down - up), 0.0)
             v[j] = np.maximum(v[j] + (up - down), 0.0)
-        return Cloud(cold.x, _log(w)), Cloud(hot.x, _log(v))
+        return Cloud(cold.x, log_weights(w)), Cloud(hot.x, log_weights(v))
 
     def _common(self, x: Array, y: Array) -> tuple[slice, slice]:
         """Where the nodes that x and y share stand in each of them."""
@@ -181,7 +181,7 @@ class Grid:
         k = place.astype(np.intp)
         f, w = place - k, cloud.weights
         heights = np.bincount(k, w * (1 - f), to.size) + np.bincount(k + 1, w * f, to.size)
-        return Cloud(to, _log(heights.astype(np.float64)) + cloud.log_mass)
+        return Cloud(to, log_weights(heights.astype(np.float64)) + cloud.log_mass)
 
     def underdamped(self, cloud: Cloud, v: Array, θ: float, **how: Any) -> tuple[Cloud, Array]:
         only_walkers("underdamped")
@@ -219,7 +219,7 @@ class Grid:
             w, _ = self._weighted(cloud, θ, y, T, args, 1.0, math.inf)
         else:
             w, stays = self._dense(cloud, θ, y, T, kernel, log_g, args)
-        moved = Cloud(y, _log(w) + mass)
+        moved = Cloud(y, log_weights(w) + mass)
         return moved if kernel == "ula" else self._add(moved, cloud.x, stays, mass)
 
     def _tilted(
@@ -237,10 +237,10 @@ class Grid:
             y = nodes(min(low, y[0]), max(high, y[-1]), self.dx, mix.m)
         mass = 0.0 if cloud.logw is None else cloud.log_mass
         if log_g is None:
-            return Cloud(y, _log(self._spread(w, to, y, T)) + mass)
+            return Cloud(y, log_weights(self._spread(w, to, y, T)) + mass)
         with np.errstate(under="ignore"):
             log_p = self._log_transition(to, y, T) + log_g(cloud.x[:, None], y[None, :], *args)
-            return Cloud(y, _log(w @ np.exp(log_p)) + mass)
+            return Cloud(y, log_weights(w @ np.exp(log_p)) + mass)
 
     def _spread(self, w: Array, to: Array, y: Array, temperature: float) -> Array:
         """Weights (n,) of w, pushed to the points `to`, after the noise of a step of ULA.
@@ -306,8 +306,8 @@ class Grid:
         push = self.h * max(float(np.abs(F).max()), float(np.abs(F_to).max()))
         K = math.ceil((push + REACH * math.sqrt(variance)) / self.dx) + 1
         out, sent = np.empty(y.size), np.empty(x.size)
-        apply_weighted(_log(cloud.weights), x, self._pushed(x, θ), A, F, y, A_to, F_to, self.dx, K,
-                       variance, scale, cap, out, sent)  # fmt: skip
+        apply_weighted(log_weights(cloud.weights), x, self._pushed(x, θ), A, F, y, A_to, F_to,
+                       self.dx, K, variance, scale, cap, out, sent)  # fmt: skip
         return out, sent
 
     def _work_terms(self, x: Array, θ: float, h: float) -> tuple[Array, Array]:
@@ -329,7 +329,7 @@ class Grid:
                 log_p += np.minimum(self.mixture.work(x, to, θ, θ, self.h) / temperature, 0.0)
                 left = np.maximum(1.0 - np.exp(log_p).sum(axis=1), 0.0)
                 stays = w * left * np.exp(log_g(cloud.x, cloud.x, *args))
-            return np.exp(_log(w)[:, None] + log_p + log_g(x, to, *args)).sum(axis=0), stays
+            return np.exp(log_weights(w)[:, None] + log_p + log_g(x, to, *args)).sum(axis=0), stays
 
     def _add(self, cloud: Cloud, x: Array, w: Array, mass: float) -> Cloud:
         """The cloud (on nodes) plus points x of weights w e^mass: on the nodes where they are."""
@@ -338,10 +338,10 @@ class Grid:
         k = np.rint(place).astype(np.intp)
         off = (np.abs(place - k) > 1e-6) | (k < 0) | (k >= cloud.size)
         here = np.bincount(k[~off], w[~off], cloud.size).astype(np.float64)
-        logw = np.logaddexp(cloud.logw, _log(here) + mass)
+        logw = np.logaddexp(cloud.logw, log_weights(here) + mass)
         if not off.any():
             return Cloud(cloud.x, logw)
-        return Cloud(np.append(cloud.x, x[off]), np.append(logw, _log(w[off]) + mass))
+        return Cloud(np.append(cloud.x, x[off]), np.append(logw, log_weights(w[off]) + mass))
 
     def transition(self, θ: float) -> Array:
         """The kernel as a matrix P (n, n), P_ij = N(x_j; T(x_i), 2h)Δ between the nodes."""
@@ -392,9 +392,3 @@ def _gauss(τ: float, dx: float) -> Array:
 def _grid(kind: Any, target: Target, h: float) -> Grid:
     """Kept, because its nodes and kernel are."""
     return kind(target, h)
-
-
-def _log(w: Array) -> Array:
-    """log w with log 0 = −∞, said on purpose."""
-    with np.errstate(divide="ignore"):
-        return np.log(w)

@@ -19,7 +19,7 @@ from toyflows.backends.base import LogG, Slope, check_tilted, method_of
 from toyflows.backends.energies import EnergyWalkers
 from toyflows.backends.grid import Grid, check_held
 from toyflows.backends.noised import REACH
-from toyflows.cloud import Array, Cloud
+from toyflows.cloud import Array, Cloud, log_weights
 from toyflows.errors import NoExactLaw
 from toyflows.kernels import modes, random, sample
 from toyflows.kernels import plane as kernels
@@ -89,11 +89,11 @@ class PlaneGrid(Grid):
         with np.errstate(under="ignore"):
             parts = [(1 - p) * first.weights, p * second.weights]
         if np.array_equal(first.x, second.x):
-            return Cloud(first.x, _log(parts[0] + parts[1]))
+            return Cloud(first.x, log_weights(parts[0] + parts[1]))
         x = np.concatenate([first.x, second.x], axis=1)
         z, at = np.unique(x[0] + 1j * x[1], return_inverse=True)  # equal nodes become one
         w = np.bincount(at, np.concatenate(parts)).astype(np.float64)
-        return Cloud(np.stack([z.real, z.imag]), _log(w))
+        return Cloud(np.stack([z.real, z.imag]), log_weights(w))
 
     def mean(self, cloud: Cloud, integrand: Callable[..., Any], *args: float) -> Any:
         if method_of(self.mixture, integrand) is PlaneEnergy.in_b:
@@ -126,7 +126,7 @@ class PlaneGrid(Grid):
         )
         mass = 0.0 if cloud.logw is None else cloud.log_mass
         same = temperature == 1.0 and w.size == self.x.shape[1]
-        return Cloud(self.x if same else points_of(axes), _log(w) + mass)
+        return Cloud(self.x if same else points_of(axes), log_weights(w) + mass)
 
     def swap(
         self, cold: Cloud, hot: Cloud, θ: float, T_cold: float, T_hot: float, substep: int = 0
@@ -154,7 +154,7 @@ class PlaneGrid(Grid):
             for right, part in ((0, 1 - g), (1, g)):
                 at = (i + up) * columns + j + right
                 heights += np.bincount(at, w * share * part, heights.size)
-        return Cloud(points_of(axes), _log(heights) + cloud.log_mass)
+        return Cloud(points_of(axes), log_weights(heights) + cloud.log_mass)
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,3 @@ class PlaneWalkers(EnergyWalkers):
     def crossed(self, before: Particles, after: Particles) -> float:
         cold = [c[0] if isinstance(c, tuple) else c for c in (before, after)]
         return super().crossed(*(Cloud(c.x[0]) for c in cold)) if before is not after else 0.0
-
-
-def _log(w: Array) -> Array:
-    """log w with log 0 = −∞, said on purpose."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(w))

@@ -18,7 +18,7 @@ import numpy as np
 
 from toyflows.backends.base import LogG, method_of
 from toyflows.backends.plane import spread
-from toyflows.cloud import Array, Cloud
+from toyflows.cloud import Array, Cloud, log_weights
 from toyflows.errors import InputError
 from toyflows.kernels import modes as kernels
 from toyflows.kernels.random import BLOCK
@@ -119,12 +119,14 @@ class Plane:
         kernels.langevin(to, 0, blocks, 0, 0, 0, self.h, 0.0, model_of(self.mixture), θ)  # no noise
         f = np.zeros((2, cloud.size))
         f[: len(to)] = (to - np.array([[axis[0]] for axis in self.axes])) / self.dx
-        return Cloud(self.x, _log(spread(cloud.weights, f, self.axes, 2 * self.h / self.dx**2)))
+        return Cloud(
+            self.x, log_weights(spread(cloud.weights, f, self.axes, 2 * self.h / self.dx**2))
+        )
 
     def blend(self, first: Cloud, second: Cloud, p: float, substep: int = 0) -> Cloud:
         assert first.x is second.x
         with np.errstate(under="ignore"):
-            return Cloud(first.x, _log((1 - p) * first.weights + p * second.weights))
+            return Cloud(first.x, log_weights((1 - p) * first.weights + p * second.weights))
 
     def pick(self, cloud: Cloud, one_in: int) -> Cloud:
         return cloud
@@ -142,9 +144,3 @@ def _refuse_many(modes: Modes, dx: float, what: str) -> None:
     if nodes > MOST_NODES:
         raise InputError("backend", "grid", f"needs {nodes:.1g} nodes {what}, "
                          f"must be at most {MOST_NODES:,}; take walkers")  # fmt: skip
-
-
-def _log(w: Array) -> Array:
-    """log w with log 0 = −∞, said on purpose."""
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(w))
