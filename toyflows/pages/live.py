@@ -153,7 +153,7 @@ def _numbers(module: Any) -> dict[str, Any]:
 def verdict_numbers() -> dict[str, Any]:
     """What a verdict's rules compare with."""
     names = {
-        path_ahead: ("runs", "bent", "nearly", "damped", "farther"),
+        path_ahead: ("runs", "bent", "nearly", "swings", "damped", "farther"),
         field: ("round_off", "first", "widest", "grows", "level", "apart", "finest", "chatter"),
         outlook: ("slope", "follows", "fine", "lasts", "at_rest"),
         followed: ("least", "work", "first_piece", "onwards", "stops"),

@@ -1,7 +1,7 @@
 // What a path of θ does that goes on where a run stopped (toyflows/path_ahead.py, of one coordinate).
 // A line is {t, gap}: θ − θ* at the times t.
 
-const { runs: RUNS, bent: BENT, nearly: NEARLY, damped: DAMPED, farther: FARTHER } = constants.verdict;
+const { runs: RUNS, bent: BENT, nearly: NEARLY, swings: SWINGS, damped: DAMPED, farther: FARTHER } = constants.verdict;
 const last = values => values[values.length - 1];
 const most = values => values.reduce((a, b) => Math.max(a, b), -Infinity);
 const least = values => values.reduce((a, b) => Math.min(a, b), Infinity);
@@ -100,7 +100,7 @@ function read(past, ahead, near, lasted, there, settled = false) {
   if ((swings.length >= 3 || crossed.length >= 2) && late > 1) {
     const ratio = damping(whole, swings);
     const seen = swings.length >= 3 && last(swings) > last(whole.t) - 0.5 * span;
-    if (ratio > (seen && crossed.length < 2 ? DAMPED : 0.5)) return { ...out, goes: "swings" };
+    if (ratio > (seen && crossed.length < 2 ? DAMPED : SWINGS)) return { ...out, goes: "swings" };
     if (seen) {
       const left = Math.log(Math.max(late, 1)) / -Math.log(ratio);
       return { ...out, goes: there ? "stays" : "star", needs: span + 0.5 * out.period * left };
